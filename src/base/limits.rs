@@ -1,0 +1,52 @@
+//! Every bound, with its reason. Tested at the limit and one past it, where it is enforced.
+
+/// A pipeline file. Ten times the longest hand-written ones seen; a generated one beyond it should be split.
+pub const PIPELINE_FILE_BYTES: usize = 256 * 1024;
+/// Nesting of the YAML tree. Real pipelines stay below ten.
+pub const YAML_DEPTH: usize = 64;
+/// Nodes of the YAML tree after aliases are expanded: what stops an alias bomb.
+pub const YAML_NODES: usize = 20_000;
+/// Pipeline files in `.gantry/`.
+pub const PIPELINE_FILES: usize = 64;
+/// Jobs of one plan.
+pub const JOBS: usize = 256;
+/// Steps of one plan.
+pub const STEPS: usize = 500;
+/// One step's script: it is written to a file of its own, so only memory bounds it.
+pub const SCRIPT_BYTES: usize = 128 * 1024;
+/// Length of a name of a job, step or pipeline, in characters: names stand in labels and in URLs.
+pub const NAME_CHARS: usize = 100;
+/// Attempts at one step: `retry` up to nine.
+pub const ATTEMPTS: u32 = 10;
+
+/// One log line; a longer one goes on in the next line, nothing is cut.
+pub const LOG_LINE_BYTES: usize = 64 * 1024;
+/// The log of one attempt; past it the output is read and dropped, and the log says so.
+pub const LOG_BYTES: u64 = 256 * 1024 * 1024;
+/// Lines in one answer of the log API.
+pub const LOG_PAGE_LINES: usize = 10_000;
+
+/// A webhook's body: a forge's largest are below 25 MiB, plain git's are tiny.
+pub const HOOK_BYTES: usize = 1024 * 1024;
+/// A request body of the API.
+pub const REQUEST_BYTES: usize = 64 * 1024;
+/// Rows in one page of a list.
+pub const PAGE_ROWS: u32 = 200;
+
+/// A job without `timeout`.
+pub const JOB_TIMEOUT_MS: u64 = 60 * 60 * 1000;
+/// The longest `timeout` that can be asked for.
+pub const TIMEOUT_MAX_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// From asking a step to end (SIGTERM) until it is made to (SIGKILL).
+pub const GRACE_MS: u64 = 10_000;
+/// Wait before the first retry when the pipeline does not say; doubles with each.
+pub const RETRY_BACKOFF_MS: u64 = 1_000;
+
+/// Between two polls of a repository, when `--poll` does not say.
+pub const POLL_DEFAULT_MS: u64 = 30_000;
+/// The shortest interval that `--poll` takes.
+pub const POLL_MIN_MS: u64 = 1_000;
+/// Fetches at the same time: each holds a thread and a connection.
+pub const FETCHES: usize = 4;
+/// New runs out of one poll: a mirror of a large project's first tags must not start a thousand runs.
+pub const RUNS_PER_POLL: usize = 100;

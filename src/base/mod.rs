@@ -1,0 +1,16 @@
+//! What every room stands on: ids, keys, time, randomness, limits and tracked tasks.
+//!
+//! **Invariant:** this is the only room that reads the clock, makes randomness or spawns tasks; `clippy.toml` forbids it elsewhere.
+
+mod clock;
+mod id;
+mod key;
+pub mod limits;
+mod random;
+mod tasks;
+
+pub use clock::{Clock, Timestamp};
+pub use id::{DeliveryId, InstanceId, RepoId, RunId};
+pub use key::{AttemptKey, JobIx, JobKey, StepIx};
+pub use random::{random_hex, random_u64};
+pub use tasks::Tasks;

@@ -1,0 +1,139 @@
+//! The port through which steps run, and its adapters. **Invariants of every adapter:**
+//!
+//! * Every call is idempotent by its key: after a crash it may come twice. A [`Executor::start`] of an attempt that already has a container
+//!   attaches to that one; it never makes a second.
+//! * Nothing is removed by itself: an ended attempt stays, with its exit and output, until [`Executor::remove`], which comes only after the exit
+//!   is stored.
+//! * Output reaches the [`Sink`] complete and once, also after a crash of the server: the sink says how much it already has.
+//! * What is not of this instance is never touched.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::{AttemptKey, JobKey, Timestamp};
+use crate::pipeline::Action;
+use crate::run::{Exit, Stream};
+
+/// Where steps run.
+#[async_trait]
+pub trait Executor: Send + Sync + 'static {
+    /// `docker`, `host` or `fake`.
+    fn name(&self) -> &'static str;
+
+    /// Whether steps need an `image`.
+    fn needs_image(&self) -> bool;
+
+    /// Asks the engine for a sign of life. Cheap: called about once a second while there is work.
+    async fn health(&self) -> Result<(), Failure>;
+
+    /// Makes what the steps of a job share, but for the workspace's content: network and the like.
+    async fn prepare(&self, job: &JobSpec) -> Result<(), Failure>;
+
+    /// Starts one attempt: pull, create, attach, start. Returns once it runs. `stop` may be cancelled before, during and after: then the attempt
+    /// ends by SIGTERM and, after the grace, SIGKILL; before its start, by [`Failure::Stopped`] with nothing left behind.
+    async fn start(&self, step: &StepSpec, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure>;
+
+    /// Takes up an attempt again that [`Self::survivors`] told of, running or exited: goes on with its output where the sink's
+    /// [`Sink::received`] says it was left.
+    async fn attach(&self, key: &AttemptKey, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure>;
+
+    /// Removes an ended attempt's container; kills it if it still runs. No error when there is none.
+    async fn remove(&self, key: &AttemptKey) -> Result<(), Failure>;
+
+    /// Every attempt of this instance that the engine knows of, running or exited.
+    async fn survivors(&self) -> Result<Vec<Survivor>, Failure>;
+
+    /// Removes what [`Self::prepare`] made, its directory included. No error when there is none.
+    async fn release(&self, job: &JobKey) -> Result<(), Failure>;
+}
+
+/// A started attempt. Its end comes through `exit`, output complete by then.
+pub struct Live {
+    /// When it started, by the engine's word where it has one.
+    pub started_at: Timestamp,
+    pub exit: Pin<Box<dyn Future<Output = Result<Exit, Failure>> + Send>>,
+}
+
+/// What the steps of a job share.
+#[derive(Debug, Clone)]
+pub struct JobSpec {
+    pub key: JobKey,
+    /// `run number / job name`, for labels that people read.
+    pub title: String,
+    pub dirs: JobDirs,
+}
+
+/// Directories of a job on this machine. The server makes them before [`Executor::prepare`] and fills `workspace` with the commit.
+#[derive(Debug, Clone)]
+pub struct JobDirs {
+    /// Everything of this job; goes away with [`Executor::release`].
+    pub root: PathBuf,
+    /// The work tree, inside `root`. Steps see it as `/workspace` in a container, under its own path on the host.
+    pub workspace: PathBuf,
+    /// Directories that steps may read under the same path (the mirror's objects, which the workspace's `.git` borrows).
+    pub shared: Vec<PathBuf>,
+}
+
+/// All that one attempt needs.
+#[derive(Debug, Clone)]
+pub struct StepSpec {
+    pub key: AttemptKey,
+    /// For labels and messages: `job / step`.
+    pub title: String,
+    pub dirs: JobDirs,
+    pub image: Option<String>,
+    pub action: Action,
+    /// Complete but for `CI_WORKSPACE`, which the executor knows.
+    pub env: BTreeMap<String, String>,
+    /// From SIGTERM to SIGKILL.
+    pub grace_ms: u64,
+}
+
+/// An attempt that the engine knows of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survivor {
+    pub key: AttemptKey,
+    pub running: bool,
+}
+
+/// Where output goes. Calls are short and do not wait for readers: a slow reader never blocks a container.
+pub trait Sink: Send {
+    /// Takes bytes as they came, in any cut. `at_ns` is the time of the bytes in nanoseconds since 1970.
+    fn write(&mut self, at_ns: i64, stream: Stream, bytes: &[u8]) -> std::io::Result<()>;
+
+    /// Bytes of this stream that are stored for good: where to go on after a crash. Only whole lines count, each with its newline; what came
+    /// after the last newline was lost with the server and is to be sent again.
+    fn received(&self, stream: Stream) -> u64;
+
+    /// The output is complete: a last line without newline becomes a line.
+    fn finish(&mut self) -> std::io::Result<()>;
+}
+
+/// Why the engine did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The engine does not answer. The work waits until it does.
+    #[error("{0}")]
+    Unreachable(String),
+    /// This attempt cannot go on for a reason that is not its script's: the image cannot be pulled, no disk. Counts as `infrastructure`.
+    #[error("{0}")]
+    Infrastructure(String),
+    /// It was told to stop before it ran.
+    #[error("it was stopped before it started")]
+    Stopped,
+    /// The engine knows of no such attempt.
+    #[error("its container is gone")]
+    Gone,
+}
+
+impl Failure {
+    /// Whether the same call makes sense again once the engine answers.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Failure::Unreachable(_))
+    }
+}

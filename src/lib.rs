@@ -1,0 +1,13 @@
+//! Gantry: CI/CD that needs nothing but Git and Docker.
+//!
+//! The house is described in `ARCHITECTURE.md`. Rooms may import only rooms that stand left of them; `tests/architecture.rs` keeps that true:
+//!
+//! ```text
+//! base ← pipeline ← run ← schedule ← { git, executor, secrets, store, forge, notify } ← server ← web ← cli ← main
+//! ```
+
+pub mod base;
+pub mod executor;
+pub mod pipeline;
+pub mod run;
+pub mod schedule;

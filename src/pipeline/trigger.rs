@@ -1,0 +1,44 @@
+//! What asked for a run.
+
+use serde::{Deserialize, Serialize};
+
+/// The kind of trigger, as `on`, `if` and `CI_EVENT` name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Push,
+    Tag,
+    /// A person asked for it, by page, command line or API.
+    Manual,
+}
+
+impl Event {
+    /// The word in pipelines, JSON and `CI_EVENT`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Event::Push => "push",
+            Event::Tag => "tag",
+            Event::Manual => "manual",
+        }
+    }
+}
+
+/// What asks for a run: facts about the commit, read from Git itself, never from a payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    pub event: Event,
+    /// Short name; empty for a tag.
+    pub branch: String,
+    /// Short name, for a tag.
+    pub tag: Option<String>,
+    /// Full hexadecimal object id.
+    pub commit: String,
+    /// The commit's whole message.
+    pub message: String,
+    /// `Name <email>` as the commit claims. For showing only, never for deciding.
+    pub author: String,
+    pub default_branch: String,
+    /// Why this trigger came, as a sentence: `main moved from 1a2b3c4 to 5d6e7f8`.
+    pub because: String,
+}

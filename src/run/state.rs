@@ -1,0 +1,212 @@
+//! The state of a run, its jobs and steps. These values are what the store keeps, as JSON: a field may be added with a default, never renamed.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, StopReason, Wait};
+use crate::base::{RepoId, RunId, Timestamp};
+use crate::pipeline::{Plan, Problem, Trigger};
+
+/// One execution of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub id: RunId,
+    pub repo: RepoId,
+    /// Name of the repository when the run was made.
+    pub repo_name: String,
+    /// Counts from 1 in each repository.
+    pub number: u64,
+    pub trigger: Trigger,
+    pub queued_at: Timestamp,
+    pub plan: Arc<Plan>,
+    /// What the reader found. With an error among them the run ended as `error` when it was made, and its plan has no jobs.
+    pub problems: Vec<Problem>,
+    pub life: Life,
+    /// Set once the run is told to stop; only ever replaced by a stronger one.
+    pub stop: Option<StopReason>,
+    /// As many as the plan has.
+    pub jobs: Vec<Job>,
+}
+
+/// The life of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Life {
+    /// No job has started yet.
+    Queued,
+    Running {
+        since: Timestamp,
+    },
+    Ended {
+        outcome: Outcome,
+        /// One sentence.
+        reason: String,
+        /// `None` when no job ever started.
+        started_at: Option<Timestamp>,
+        at: Timestamp,
+    },
+}
+
+/// One job of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub state: JobState,
+    /// As many as the plan has.
+    pub steps: Vec<Step>,
+}
+
+/// The life of a job. It holds a slot while preparing and running.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum JobState {
+    Waiting {
+        why: Wait,
+    },
+    /// Workspace and network are being made.
+    Preparing {
+        since: Timestamp,
+    },
+    Running {
+        /// When it began to prepare: the job's timeout counts from here.
+        since: Timestamp,
+    },
+    Ended {
+        outcome: Outcome,
+        reason: String,
+        started_at: Option<Timestamp>,
+        at: Timestamp,
+    },
+}
+
+/// One step of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub state: StepState,
+}
+
+/// The life of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum StepState {
+    Waiting,
+    /// The executor was told to start it: it pulls, creates, starts.
+    Starting {
+        attempt: u32,
+        since: Timestamp,
+    },
+    Running {
+        attempt: u32,
+        since: Timestamp,
+    },
+    /// It was told to end.
+    Stopping {
+        attempt: u32,
+        /// `None` when it was not seen running.
+        started_at: Option<Timestamp>,
+        why: StopReason,
+        since: Timestamp,
+    },
+    /// The attempt did not pass and the next one waits.
+    Backoff {
+        /// The attempt that will be made.
+        attempt: u32,
+        until: Timestamp,
+        /// How the last one ended.
+        reason: String,
+    },
+    Ended(StepEnd),
+}
+
+/// The end of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepEnd {
+    pub outcome: Outcome,
+    pub reason: String,
+    /// Of the last attempt; `None` when there was no exit.
+    pub exit_code: Option<i32>,
+    /// The last attempt; 0 when none was made.
+    pub attempt: u32,
+    pub started_at: Option<Timestamp>,
+    pub at: Timestamp,
+}
+
+impl Run {
+    /// A run in which nothing has happened yet.
+    #[must_use]
+    pub fn new(
+        id: RunId,
+        repo: RepoId,
+        repo_name: String,
+        number: u64,
+        trigger: Trigger,
+        plan: Arc<Plan>,
+        queued_at: Timestamp,
+    ) -> Self {
+        let job = |job: &crate::pipeline::JobPlan| Job {
+            state: JobState::Waiting {
+                why: Wait::Needs { jobs: Vec::new() },
+            },
+            steps: job
+                .steps
+                .iter()
+                .map(|_| Step {
+                    state: StepState::Waiting,
+                })
+                .collect(),
+        };
+        let jobs = plan.jobs.iter().map(job).collect();
+        Self {
+            id,
+            repo,
+            repo_name,
+            number,
+            trigger,
+            queued_at,
+            plan,
+            problems: Vec::new(),
+            life: Life::Queued,
+            stop: None,
+            jobs,
+        }
+    }
+
+    /// Whether nothing more will happen in it.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(self.life, Life::Ended { .. })
+    }
+}
+
+impl JobState {
+    /// Whether it holds a slot.
+    #[must_use]
+    pub fn holds_slot(&self) -> bool {
+        matches!(self, JobState::Preparing { .. } | JobState::Running { .. })
+    }
+
+    /// Whether nothing more will happen in it.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(self, JobState::Ended { .. })
+    }
+}
+
+impl StepState {
+    /// The attempt that is in the executor's hands.
+    #[must_use]
+    pub fn live_attempt(&self) -> Option<u32> {
+        match self {
+            StepState::Starting { attempt, .. } | StepState::Running { attempt, .. } | StepState::Stopping { attempt, .. } => {
+                Some(*attempt)
+            }
+            StepState::Waiting | StepState::Backoff { .. } | StepState::Ended(_) => None,
+        }
+    }
+
+    /// Whether nothing more will happen in it.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(self, StepState::Ended(_))
+    }
+}

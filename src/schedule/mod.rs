@@ -1,0 +1,1 @@
+//! Many runs: queue and slots.
