@@ -1,1 +1,5 @@
 //! Many runs: queue and slots.
+
+mod change;
+
+pub use change::{Change, diff};
