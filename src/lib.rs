@@ -11,3 +11,4 @@ pub mod executor;
 pub mod pipeline;
 pub mod run;
 pub mod schedule;
+pub mod store;

@@ -1,0 +1,33 @@
+//! What must not be lost: rows in SQLite or Postgres (one SQL text for both), and log files.
+//!
+//! **Invariants:** state rows are the truth and events their record, written in the same transaction; sequence numbers of events grow in the order
+//! of commits, so a reader that has seen N misses nothing by asking for what comes after N; log bytes never enter the database.
+//!
+//! | File | What |
+//! |---|---|
+//! | `repo`, `intake`, `delivery`, `listing`, `event` | the values that go in and come out |
+//! | `open` | connections, migrations, what to say about a database that cannot be used |
+//! | `repos`, `take_in`, `deliveries`, `commit`, `runs`, `record` | the methods of [`Store`], by subject |
+//! | `sql`, `row`, `write` | every statement; reading rows; the one writing transaction |
+//! | `logs` | log files: writer, pages, search, nudges |
+//! | `data_dir` | the data directory and its lock |
+
+mod data_dir;
+mod delivery;
+mod error;
+mod event;
+mod intake;
+mod listing;
+mod logs;
+mod repo;
+mod store;
+
+pub use data_dir::DataDir;
+pub use delivery::Delivery;
+pub use error::Error;
+pub use event::{EventKind, StoredEvent};
+pub use intake::{Intake, NewNote, NewRun, Note, RefMove};
+pub use listing::{Page, RunFilter, RunSummary};
+pub use logs::{LogLine, LogPage, LogWriter, Logs};
+pub use repo::{Repo, RepoStatus};
+pub use store::{Database, Store, StoreConfig};
