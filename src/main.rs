@@ -1,1 +1,3 @@
+//! The `gantry` program: hands the command line to its room.
+
 fn main() {}
