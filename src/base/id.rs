@@ -79,12 +79,7 @@ mod tests {
     fn ids_read_back_and_refuse_path_tricks() {
         let id = RunId::new(&Clock::System);
         assert_eq!(id.as_str().parse::<RunId>().unwrap(), id);
-        for bad in [
-            "",
-            "../../../../../../etc/passwd",
-            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
-            "01arz3ndektsv4rrffq69g5fa/",
-        ] {
+        for bad in ["", "../../../../../../etc/passwd", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "01arz3ndektsv4rrffq69g5fa/"] {
             assert!(bad.parse::<RunId>().is_err(), "{bad}");
         }
     }

@@ -33,10 +33,7 @@ impl AttemptKey {
     /// The job this attempt belongs to.
     #[must_use]
     pub fn job_key(&self) -> JobKey {
-        JobKey {
-            run: self.run.clone(),
-            job: self.job,
-        }
+        JobKey { run: self.run.clone(), job: self.job }
     }
 }
 

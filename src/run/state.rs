@@ -144,31 +144,11 @@ impl Run {
         queued_at: Timestamp,
     ) -> Self {
         let job = |job: &crate::pipeline::JobPlan| Job {
-            state: JobState::Waiting {
-                why: Wait::Needs { jobs: Vec::new() },
-            },
-            steps: job
-                .steps
-                .iter()
-                .map(|_| Step {
-                    state: StepState::Waiting,
-                })
-                .collect(),
+            state: JobState::Waiting { why: Wait::Needs { jobs: Vec::new() } },
+            steps: job.steps.iter().map(|_| Step { state: StepState::Waiting }).collect(),
         };
         let jobs = plan.jobs.iter().map(job).collect();
-        Self {
-            id,
-            repo,
-            repo_name,
-            number,
-            trigger,
-            queued_at,
-            plan,
-            problems: Vec::new(),
-            life: Life::Queued,
-            stop: None,
-            jobs,
-        }
+        Self { id, repo, repo_name, number, trigger, queued_at, plan, problems: Vec::new(), life: Life::Queued, stop: None, jobs }
     }
 
     /// Whether nothing more will happen in it.

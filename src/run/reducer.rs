@@ -1,0 +1,231 @@
+//! `apply`: one event, one new state. The moves that follow from a state by themselves (starts, skips, deadlines, ends) are in `settle`.
+//!
+//! **Invariants:** total; an exit moves only its own attempt; a stronger stop reason is never replaced; every attempt that is told to start is
+//! followed by exactly one `RemoveStep`.
+
+use crate::base::{AttemptKey, JobIx, JobKey, StepIx, Timestamp};
+
+use super::settle::settle;
+use super::verdict::Verdict;
+use super::{Applied, Command, Event, Exit, JobState, Outcome, Run, StepEnd, StepState, StopReason};
+
+/// Applies one event. `may_start`: whether the engine answers, so that something could start now.
+pub fn apply(run: &mut Run, event: &Event, now: Timestamp, may_start: bool) -> Applied {
+    if run.is_ended() {
+        return Applied::Ignored("the run has ended");
+    }
+    let mut commands = Vec::new();
+    let done = match event {
+        Event::JobAdmitted { job } => admit(run, *job, now, &mut commands),
+        Event::JobPrepared { job } => prepared(run, *job),
+        Event::JobNotPrepared { job, message, again } => not_prepared(run, *job, message, *again, now, &mut commands),
+        Event::StepStarted { job, step, attempt, at } => started(run, (*job, *step, *attempt), *at),
+        Event::StepNotStarted { job, step, attempt } => not_started(run, (*job, *step, *attempt), now),
+        Event::StepExited { job, step, attempt, exit } => exited(run, (*job, *step, *attempt), exit, now, &mut commands),
+        Event::CancelRequested { by } => cancel(run, by),
+        Event::Compared { known, asked_at } => {
+            compared(run, known, *asked_at, now, &mut commands);
+            Ok(())
+        }
+        Event::Woken => Ok(()),
+    };
+    match done {
+        Ok(()) => {
+            settle(run, now, may_start, &mut commands);
+            Applied::Applied { commands }
+        }
+        Err(why) => Applied::Ignored(why),
+    }
+}
+
+type Done = Result<(), &'static str>;
+/// Job, step, attempt.
+type Place = (JobIx, StepIx, u32);
+
+fn admit(run: &mut Run, job: JobIx, now: Timestamp, commands: &mut Vec<Command>) -> Done {
+    let key = JobKey { run: run.id.clone(), job };
+    let state = &mut run.jobs.get_mut(job as usize).ok_or("no such job")?.state;
+    match state {
+        JobState::Waiting { .. } => {
+            *state = JobState::Preparing { since: now };
+            commands.push(Command::PrepareJob(key));
+            Ok(())
+        }
+        JobState::Preparing { .. } | JobState::Running { .. } => Err("the job has its slot already"),
+        JobState::Ended { .. } => Err("the job has ended"),
+    }
+}
+
+fn prepared(run: &mut Run, job: JobIx) -> Done {
+    let state = &mut run.jobs.get_mut(job as usize).ok_or("no such job")?.state;
+    match state {
+        JobState::Preparing { since } => {
+            *state = JobState::Running { since: *since };
+            Ok(())
+        }
+        JobState::Waiting { .. } => Err("the job gave its slot back meanwhile"),
+        JobState::Running { .. } => Err("the job runs already"),
+        JobState::Ended { .. } => Err("the job has ended"),
+    }
+}
+
+fn not_prepared(run: &mut Run, job: JobIx, message: &str, again: bool, now: Timestamp, commands: &mut Vec<Command>) -> Done {
+    let key = JobKey { run: run.id.clone(), job };
+    let job = run.jobs.get_mut(job as usize).ok_or("no such job")?;
+    match job.state {
+        JobState::Preparing { .. } if again => {
+            job.state = JobState::Waiting { why: super::Wait::Engine { message: message.to_owned() } };
+            Ok(())
+        }
+        JobState::Preparing { since } => {
+            for step in &mut job.steps {
+                let reason = "not started: the job could not be prepared".to_owned();
+                step.state = StepState::Ended(StepEnd {
+                    outcome: Outcome::Skipped,
+                    reason,
+                    exit_code: None,
+                    attempt: 0,
+                    started_at: None,
+                    at: now,
+                });
+            }
+            job.state = JobState::Ended { outcome: Outcome::Error, reason: message.to_owned(), started_at: Some(since), at: now };
+            commands.push(Command::ReleaseJob(key));
+            Ok(())
+        }
+        JobState::Waiting { .. } => Err("the job gave its slot back meanwhile"),
+        JobState::Running { .. } => Err("the job runs already"),
+        JobState::Ended { .. } => Err("the job has ended"),
+    }
+}
+
+/// The step at `place`, if that very attempt is in the executor's hands.
+fn live_step(run: &mut Run, (job, step, attempt): Place) -> Result<&mut StepState, &'static str> {
+    let job = run.jobs.get_mut(job as usize).ok_or("no such job")?;
+    let state = &mut job.steps.get_mut(step as usize).ok_or("no such step")?.state;
+    match state.live_attempt() {
+        Some(live) if live == attempt => Ok(state),
+        Some(_) => Err("it speaks of another attempt"),
+        None => Err("no attempt of this step is live"),
+    }
+}
+
+fn started(run: &mut Run, place: Place, at: Timestamp) -> Done {
+    let state = live_step(run, place)?;
+    match state {
+        StepState::Starting { attempt, .. } => {
+            *state = StepState::Running { attempt: *attempt, since: at };
+            Ok(())
+        }
+        StepState::Stopping { started_at: seen @ None, .. } => {
+            *seen = Some(at);
+            Ok(())
+        }
+        StepState::Running { .. } | StepState::Stopping { .. } => Err("it is known to run"),
+        StepState::Waiting | StepState::Backoff { .. } | StepState::Ended(_) => Err("no attempt of this step is live"),
+    }
+}
+
+fn not_started(run: &mut Run, place: Place, now: Timestamp) -> Done {
+    let state = live_step(run, place)?;
+    match state {
+        StepState::Starting { attempt: 1, .. } => {
+            *state = StepState::Waiting;
+            Ok(())
+        }
+        StepState::Starting { attempt, .. } => {
+            *state = StepState::Backoff { attempt: *attempt, until: now, reason: "the engine did not answer".to_owned() };
+            Ok(())
+        }
+        // Whether a container was made is not known: the comparison, once the engine answers, will tell.
+        StepState::Stopping { .. } => Err("it is being stopped; the comparison with the engine decides"),
+        StepState::Running { .. } => Err("it is known to run"),
+        StepState::Waiting | StepState::Backoff { .. } | StepState::Ended(_) => Err("no attempt of this step is live"),
+    }
+}
+
+fn exited(run: &mut Run, place: Place, exit: &Exit, now: Timestamp, commands: &mut Vec<Command>) -> Done {
+    let (job, step, attempt) = place;
+    let stopping = run.stop.is_some();
+    let state = live_step(run, place)?.clone();
+    let (started_at, why) = match state {
+        StepState::Stopping { started_at, why, .. } => (started_at, Some(why)),
+        StepState::Running { since, .. } => (Some(since), None),
+        StepState::Starting { .. } | StepState::Waiting | StepState::Backoff { .. } | StepState::Ended(_) => (None, None),
+    };
+    let plan = std::sync::Arc::clone(&run.plan);
+    let step_plan = &plan.jobs[job as usize].steps[step as usize];
+    let verdict = Verdict::of(exit, why.as_ref());
+    let job_over = why.as_ref().is_some_and(|why| why.strength() > 0);
+    let again = if stopping || job_over { None } else { verdict.retry_after_ms(step_plan, attempt) };
+    let next = match again {
+        Some(wait) => StepState::Backoff { attempt: attempt + 1, until: now.plus_ms(wait), reason: verdict.reason },
+        None => {
+            let Verdict { outcome, reason, exit_code, .. } = verdict.allowed(step_plan);
+            StepState::Ended(StepEnd { outcome, reason, exit_code, attempt, started_at, at: now })
+        }
+    };
+    run.jobs[job as usize].steps[step as usize].state = next;
+    commands.push(Command::RemoveStep(AttemptKey { run: run.id.clone(), job, step, attempt }));
+    Ok(())
+}
+
+fn cancel(run: &mut Run, by: &str) -> Done {
+    run.stop = Some(match &run.stop {
+        None => StopReason::Cancelled { by: by.to_owned() },
+        Some(StopReason::Killed { .. }) => return Err("it is being cancelled at once already"),
+        Some(_) => StopReason::Killed { by: by.to_owned() },
+    });
+    Ok(())
+}
+
+/// Compares each live attempt with what the executor has. What is younger than the question is left alone: the answer could not know it.
+fn compared(run: &mut Run, known: &[AttemptKey], asked_at: Timestamp, now: Timestamp, commands: &mut Vec<Command>) {
+    let mut vanished = Vec::new();
+    for (job, job_state) in (0..).zip(&mut run.jobs) {
+        let job_key = JobKey { run: run.id.clone(), job };
+        match job_state.state {
+            JobState::Preparing { .. } => commands.push(Command::PrepareJob(job_key)),
+            JobState::Waiting { .. } | JobState::Running { .. } | JobState::Ended { .. } => {}
+        }
+        for (step, step_state) in (0..).zip(&mut job_state.steps) {
+            let key = |attempt| AttemptKey { run: run.id.clone(), job, step, attempt };
+            match &step_state.state {
+                StepState::Starting { attempt, .. } => commands.push(Command::StartStep(key(*attempt))),
+                StepState::Running { attempt, .. } if known.contains(&key(*attempt)) => {
+                    commands.push(Command::AttachStep(key(*attempt)));
+                }
+                StepState::Running { attempt, since } if *since < asked_at => {
+                    vanished.push(((job, step, *attempt), Exit::Lost("its container vanished while it ran".to_owned())));
+                }
+                StepState::Stopping { attempt, why, .. } if known.contains(&key(*attempt)) => {
+                    commands.push(Command::AttachStep(key(*attempt)));
+                    let at_once = matches!(why, StopReason::Killed { .. });
+                    commands.push(Command::StopStep { key: key(*attempt), at_once });
+                }
+                StepState::Stopping { attempt, since, .. } if *since < asked_at => {
+                    vanished.push(((job, step, *attempt), Exit::NeverRan));
+                }
+                // A start whose answer was lost with the engine: what it made is taken up, not made twice.
+                StepState::Waiting if run.stop.is_none() && known.contains(&key(1)) => {
+                    step_state.state = StepState::Starting { attempt: 1, since: now };
+                    commands.push(Command::StartStep(key(1)));
+                }
+                StepState::Backoff { attempt, .. } if run.stop.is_none() && known.contains(&key(*attempt)) => {
+                    let attempt = *attempt;
+                    step_state.state = StepState::Starting { attempt, since: now };
+                    commands.push(Command::StartStep(key(attempt)));
+                }
+                StepState::Running { .. }
+                | StepState::Stopping { .. }
+                | StepState::Waiting
+                | StepState::Backoff { .. }
+                | StepState::Ended(_) => {}
+            }
+        }
+    }
+    for (place, exit) in vanished {
+        // Lawful by construction: the attempt was live a moment ago.
+        let _ = exited(run, place, &exit, now, commands);
+    }
+}

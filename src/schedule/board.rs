@@ -1,0 +1,221 @@
+//! All unfinished runs, the slots, and the engine's state: one input, one turn.
+//!
+//! **Invariants:** no more jobs hold a slot than there are slots; nothing is given out while the engine does not answer; runs get their slots in
+//! the order in which they were queued; a turn's commands may be performed only after its changes are stored.
+
+use std::collections::BTreeMap;
+
+use crate::base::{AttemptKey, JobIx, JobKey, RunId, Timestamp};
+use crate::run::{self, Applied, Command, Event, JobState, Run, StepState, Wait};
+
+use super::{Change, diff};
+
+/// What the board is told.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A run that is stored and has not begun, or is taken up after a restart.
+    Queued(Box<Run>),
+    /// Something happened in a run.
+    Run(RunId, Event),
+    /// The engine answers, or does not and why.
+    Engine(Result<(), String>),
+    /// What the executor has, asked at `asked_at`.
+    Survivors { known: Vec<AttemptKey>, asked_at: Timestamp },
+    /// [`Turn::wake_at`] has come.
+    Woken,
+}
+
+/// What an input leads to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// To be stored, in one transaction.
+    pub changes: Vec<Change>,
+    /// To be performed, after that, in this order.
+    pub commands: Vec<Command>,
+    /// Runs that ended in this turn; the board has forgotten them.
+    pub ended: Vec<RunId>,
+    /// Why the input changed nothing, for the log.
+    pub ignored: Option<&'static str>,
+}
+
+/// The engine, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Engine {
+    Up,
+    Down { message: String },
+}
+
+/// All unfinished runs.
+#[derive(Debug, Clone)]
+pub struct Board {
+    runs: BTreeMap<RunId, Run>,
+    slots: u32,
+    engine: Engine,
+}
+
+impl Board {
+    /// An empty board with so many slots for jobs. The engine counts as silent until [`Input::Engine`] says otherwise.
+    #[must_use]
+    pub fn new(slots: u32) -> Self {
+        Self { runs: BTreeMap::new(), slots, engine: Engine::Down { message: "Gantry has just started and asks it".to_owned() } }
+    }
+
+    /// The unfinished runs.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values()
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, input: Input, now: Timestamp) -> Turn {
+        let mut turn = Turn::default();
+        let mut before = BTreeMap::new();
+        match input {
+            Input::Queued(run) => {
+                if !self.runs.contains_key(&run.id) {
+                    let id = run.id.clone();
+                    // The rows are stored as they are, so the comparison starts from here.
+                    before.insert(id.clone(), (*run).clone());
+                    self.runs.insert(id.clone(), *run);
+                    self.apply(&id, &Event::Woken, now, &mut before, &mut turn);
+                }
+            }
+            Input::Run(id, event) => self.apply(&id, &event, now, &mut before, &mut turn),
+            Input::Engine(state) => {
+                self.engine = match state {
+                    Ok(()) => Engine::Up,
+                    Err(message) => Engine::Down { message },
+                };
+                self.apply_all(&Event::Woken, now, &mut before, &mut turn);
+            }
+            Input::Survivors { known, asked_at } => self.compare(&known, asked_at, now, &mut before, &mut turn),
+            Input::Woken => self.apply_all(&Event::Woken, now, &mut before, &mut turn),
+        }
+        self.admit(now, &mut before, &mut turn);
+        for (id, old) in before {
+            if let Some(run) = self.runs.get(&id) {
+                turn.changes.extend(diff(&old, run));
+                if run.is_ended() {
+                    self.runs.remove(&id);
+                    turn.ended.push(id);
+                }
+            }
+        }
+        turn
+    }
+
+    /// When the board wants to be woken: the next deadline or retry. `None` when time changes nothing.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        let up = self.engine == Engine::Up;
+        self.runs.values().flat_map(|run| deadlines(run, up)).min()
+    }
+
+    fn apply(&mut self, id: &RunId, event: &Event, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
+        let Some(run) = self.runs.get_mut(id) else {
+            turn.ignored = Some("the run has ended or is not known");
+            return;
+        };
+        before.entry(id.clone()).or_insert_with(|| run.clone());
+        match run::apply(run, event, now, self.engine == Engine::Up) {
+            Applied::Applied { commands } => turn.commands.extend(commands),
+            Applied::Ignored(why) => turn.ignored = Some(why),
+        }
+    }
+
+    fn apply_all(&mut self, event: &Event, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
+        let ids: Vec<RunId> = self.runs.keys().cloned().collect();
+        for id in ids {
+            self.apply(&id, event, now, before, turn);
+        }
+    }
+
+    /// Compares every run with what the executor has; what belongs to none of them, or to an attempt that has ended, is removed.
+    fn compare(
+        &mut self,
+        known: &[AttemptKey],
+        asked_at: Timestamp,
+        now: Timestamp,
+        before: &mut BTreeMap<RunId, Run>,
+        turn: &mut Turn,
+    ) {
+        let ids: Vec<RunId> = self.runs.keys().cloned().collect();
+        for id in ids {
+            let known = known.iter().filter(|key| key.run == id).cloned().collect();
+            self.apply(&id, &Event::Compared { known, asked_at }, now, before, turn);
+        }
+        for key in known {
+            if !self.expects(key) && !turn.commands.contains(&Command::RemoveStep(key.clone())) {
+                turn.commands.push(Command::RemoveStep(key.clone()));
+            }
+        }
+    }
+
+    /// Whether this attempt is one that a run has in the executor's hands.
+    fn expects(&self, key: &AttemptKey) -> bool {
+        let step = self
+            .runs
+            .get(&key.run)
+            .and_then(|run| run.jobs.get(key.job as usize))
+            .and_then(|job| job.steps.get(key.step as usize));
+        step.is_some_and(|step| step.state.live_attempt() == Some(key.attempt))
+    }
+
+    /// Gives free slots to the jobs that are ready, oldest run first, and tells the others what they wait for.
+    fn admit(&mut self, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
+        let taken = self.runs.values().flat_map(|run| &run.jobs).filter(|job| job.state.holds_slot()).count();
+        let mut free = (self.slots as usize).saturating_sub(taken);
+        let ready: Vec<JobKey> = self.runs.values().flat_map(ready_jobs).collect();
+        for key in ready {
+            let why = match &self.engine {
+                Engine::Down { message } => Wait::Engine { message: message.clone() },
+                Engine::Up if free == 0 => Wait::Slot { slots: self.slots },
+                Engine::Up => {
+                    free -= 1;
+                    self.apply(&key.run, &Event::JobAdmitted { job: key.job }, now, before, turn);
+                    continue;
+                }
+            };
+            let Some(run) = self.runs.get_mut(&key.run) else { continue };
+            before.entry(key.run.clone()).or_insert_with(|| run.clone());
+            run.jobs[key.job as usize].state = JobState::Waiting { why };
+        }
+    }
+}
+
+/// Jobs whose needs have ended and that wait for the board alone.
+fn ready_jobs(run: &Run) -> Vec<JobKey> {
+    let ready = |(job, state): (JobIx, &crate::run::Job)| match &state.state {
+        JobState::Waiting { why: Wait::Needs { jobs } } if !jobs.is_empty() => None,
+        JobState::Waiting { .. } => Some(JobKey { run: run.id.clone(), job }),
+        JobState::Preparing { .. } | JobState::Running { .. } | JobState::Ended { .. } => None,
+    };
+    (0..).zip(&run.jobs).filter_map(ready).collect()
+}
+
+/// Every moment at which time alone would move this run. A retry that is due while the engine is silent is woken by the engine, not by time.
+fn deadlines(run: &Run, engine_up: bool) -> Vec<Timestamp> {
+    let mut at = Vec::new();
+    for (job_plan, job) in run.plan.jobs.iter().zip(&run.jobs) {
+        let JobState::Running { since } = job.state else { continue };
+        let mut live = false;
+        for (step_plan, step) in job_plan.steps.iter().zip(&job.steps) {
+            match &step.state {
+                StepState::Running { since, .. } => {
+                    live = true;
+                    at.extend(step_plan.timeout_ms.map(|ms| since.plus_ms(ms)));
+                }
+                StepState::Starting { .. } | StepState::Waiting => live = true,
+                StepState::Backoff { until, .. } => {
+                    live = true;
+                    at.extend(engine_up.then_some(*until));
+                }
+                // Nothing more to wait for by the clock: the exit comes from the executor.
+                StepState::Stopping { .. } | StepState::Ended(_) => {}
+            }
+        }
+        if live {
+            at.push(since.plus_ms(job_plan.timeout_ms));
+        }
+    }
+    at
+}
