@@ -405,7 +405,7 @@ impl World {
             let exit = self.dice.pick(&[Exit::Code(0), Exit::Code(0), Exit::Code(0), Exit::Code(1), Exit::Code(2)]);
             let stubborn = self.dice.chance(20);
             self.containers.insert(key.clone(), Container { running: true, exit: exit.clone(), stubborn });
-            let lasts = self.dice.pick(&[0, 50, 2_000, 15_000, 40_000]);
+            let lasts = self.dice.pick(&[0, 50, 2_000, 15_000, 40_000, 400_000]);
             let lasts = lasts + self.dice.below(1_000);
             self.after(lasts, Due::ContainerEnds { key: key.clone(), exit });
             if self.dice.chance(3) {
@@ -530,7 +530,7 @@ impl World {
         self.live.retain(|_, live| live.finishing);
         self.tell_engine(Err("silent".to_owned()));
         // Now and then the engine's end is the containers' end.
-        if self.dice.chance(30) {
+        if self.dice.chance(50) {
             for container in self.containers.values_mut().filter(|container| container.running) {
                 container.running = false;
                 container.exit = Exit::Lost("Docker was stopped".to_owned());
