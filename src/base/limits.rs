@@ -14,6 +14,16 @@ pub const JOBS: usize = 256;
 pub const STEPS: usize = 500;
 /// One step's script: it is written to a file of its own, so only memory bounds it.
 pub const SCRIPT_BYTES: usize = 128 * 1024;
+/// Scripts and environments of one plan together, aliases and inherited variables written out: a plan is kept in memory and in one row.
+pub const PLAN_BYTES: usize = 8 * 1024 * 1024;
+/// An expression in `if` or `${{ }}`, in characters. A longer one is a program and belongs into a script.
+pub const EXPRESSION_CHARS: usize = 1024;
+/// Nesting of an expression: its evaluation is recursive, on a thread's stack of two megabytes.
+pub const EXPRESSION_DEPTH: usize = 32;
+/// A branch or tag pattern, in characters.
+pub const PATTERN_CHARS: usize = 256;
+/// Problems told of one file; the rest are counted.
+pub const PROBLEMS: usize = 100;
 /// Length of a name of a job, step or pipeline, in characters: names stand in labels and in URLs.
 pub const NAME_CHARS: usize = 100;
 /// Attempts at one step: `retry` up to nine.

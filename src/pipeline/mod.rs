@@ -1,12 +1,28 @@
 //! Text → spanned YAML tree → checked pipeline → [`Plan`].
 //!
+//! Files: `yaml` reads the tree, `check` makes a checked pipeline of it, `expr` are the expressions, `pattern` the globs, `want` decides whether a
+//! trigger is wanted, `planning` makes the plan, `read` is the way through all of them; `report` collects problems and `render` shows them.
+//!
 //! **Invariant:** pure and total. A pipeline file is untrusted: whatever it holds, the answer is a plan, a reason why it is not wanted, or problems
 //! with places, never a panic.
 
+mod check;
+mod expr;
+mod pattern;
 mod plan;
+mod planning;
 mod problem;
+mod read;
+mod render;
+mod report;
+#[cfg(test)]
+mod tests;
 mod trigger;
+mod want;
+mod yaml;
 
 pub use plan::{Action, AllowFailure, Cause, JobPlan, Need, Plan, Retry, StepPlan, When};
 pub use problem::{Problem, Severity};
+pub use read::{ReadOptions, Reading, check, has_errors, read};
+pub use render::{render, summary};
 pub use trigger::{Event, Trigger};

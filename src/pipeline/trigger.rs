@@ -39,6 +39,9 @@ pub struct Trigger {
     /// `Name <email>` as the commit claims. For showing only, never for deciding.
     pub author: String,
     pub default_branch: String,
+    /// The repository's name in Gantry; the directory's name for `gantry run`.
+    #[serde(default)]
+    pub repo: String,
     /// Why this trigger came, as a sentence: `main moved from 1a2b3c4 to 5d6e7f8`.
     pub because: String,
 }

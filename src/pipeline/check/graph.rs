@@ -1,0 +1,167 @@
+//! Order: `needs` as positions, without a cycle.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::Reader;
+use super::fields::Field;
+use crate::pipeline::report::{nearest, shown};
+use crate::pipeline::yaml::{Kind, Span};
+
+/// A job or step as far as its order goes.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub name: String,
+    pub span: Span,
+    /// `None`: everything listed before it.
+    pub needs: Option<Vec<(String, Span)>>,
+}
+
+impl Reader<'_, '_> {
+    /// `needs: [a, b]`, or one name.
+    pub(super) fn needs(&mut self, field: &Field) -> Option<Vec<(String, Span)>> {
+        if field.value.is_null() && matches!(field.value.kind, Kind::Scalar { .. }) {
+            self.report.error_hint("type", field.place(), "`needs` has no value", "write `needs: []` for nothing");
+            return None;
+        }
+        Some(self.texts(field)?.into_iter().map(|(text, span)| (text.to_owned(), span)).collect())
+    }
+}
+
+/// Each draft's needs as positions, in order, each once. Wrong names, doubles and cycles are told.
+pub(super) fn resolve(drafts: &[Draft], noun: &str, reader: &mut Reader) -> Vec<Vec<u32>> {
+    let mut positions: HashMap<&str, usize> = HashMap::new();
+    for (at, draft) in drafts.iter().enumerate() {
+        if let Some(first) = positions.get(draft.name.as_str()).and_then(|first| drafts.get(*first)) {
+            let message = format!("two {noun}s are named `{}`", shown(&draft.name));
+            let automatic = draft.name.strip_prefix("step").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
+            let hint = match automatic {
+                true => "a step without a name is named by its position".to_owned(),
+                false => format!("the other one is on line {}", first.span.line),
+            };
+            reader.report.error_hint("duplicate-name", draft.span, message, hint);
+        } else {
+            positions.insert(&draft.name, at);
+        }
+    }
+    let mut edges: Vec<Vec<usize>> = Vec::with_capacity(drafts.len());
+    for (at, draft) in drafts.iter().enumerate() {
+        let Some(needs) = &draft.needs else {
+            edges.push((0..at).collect());
+            continue;
+        };
+        let mut found = Vec::new();
+        for (name, span) in needs {
+            match positions.get(name.as_str()) {
+                Some(need) if *need == at => {
+                    reader.report.error_hint("needs-itself", *span, format!("`{}` needs itself", shown(name)), "remove it from `needs`");
+                }
+                Some(need) if !found.contains(need) => found.push(*need),
+                Some(_) => {}
+                None => {
+                    let others = drafts.iter().filter(|other| other.name != draft.name).map(|other| other.name.as_str());
+                    let hint = match nearest(name, others.clone()) {
+                        Some(near) => format!("did you mean `{}`?", shown(near)),
+                        None => listed(noun, others),
+                    };
+                    reader.report.error_hint("unknown-need", *span, format!("there is no {noun} `{}`", shown(name)), hint);
+                }
+            }
+        }
+        found.sort_unstable();
+        edges.push(found);
+    }
+    cycles(drafts, &edges, noun, reader);
+    edges.into_iter().map(|needs| needs.into_iter().filter_map(|need| u32::try_from(need).ok()).collect()).collect()
+}
+
+fn listed<'d>(noun: &str, names: impl Iterator<Item = &'d str>) -> String {
+    let names: Vec<String> = names.take(8).map(|name| format!("`{}`", shown(name))).collect();
+    if names.is_empty() { format!("there is no other {noun}") } else { format!("{noun}s are {}", names.join(", ")) }
+}
+
+/// Tells each cycle once, at a written need in it.
+fn cycles(drafts: &[Draft], edges: &[Vec<usize>], noun: &str, reader: &mut Reader) {
+    let mut told = vec![false; drafts.len()];
+    let tangled = tangled(edges);
+    for (at, draft) in drafts.iter().enumerate() {
+        if !tangled.get(at).copied().unwrap_or(false) {
+            continue;
+        }
+        for (name, span) in draft.needs.iter().flatten() {
+            let Some(need) = edges.get(at).into_iter().flatten().copied().find(|need| drafts.get(*need).is_some_and(|other| other.name == *name)) else {
+                continue;
+            };
+            let Some(path) = shortest(need, at, edges) else { continue };
+            if path.iter().any(|on| told.get(*on).copied().unwrap_or(false)) {
+                continue;
+            }
+            for on in &path {
+                if let Some(told) = told.get_mut(*on) {
+                    *told = true;
+                }
+            }
+            let name_of = |at: usize| drafts.get(at).map_or_else(String::new, |draft| shown(&draft.name));
+            let names: Vec<String> = std::iter::once(at).chain(path.iter().copied()).map(name_of).collect();
+            let by_position = path.iter().find(|on| drafts.get(**on).is_some_and(|draft| draft.needs.is_none()));
+            let hint = match by_position {
+                Some(on) => format!("`{0}` has no `needs`, so it waits for every {noun} listed before it: give it its own", name_of(*on)),
+                None => "remove one of these needs".to_owned(),
+            };
+            reader.report.error_hint("cycle", *span, format!("these {noun}s wait for each other: {}", names.join(" → ")), hint);
+        }
+    }
+}
+
+/// What is left when everything that can end has ended: cycles, and what waits for them.
+fn tangled(edges: &[Vec<usize>]) -> Vec<bool> {
+    let mut waiting: Vec<usize> = edges.iter().map(Vec::len).collect();
+    let mut waited_for: Vec<Vec<usize>> = vec![Vec::new(); edges.len()];
+    for (at, needs) in edges.iter().enumerate() {
+        for need in needs {
+            if let Some(waiters) = waited_for.get_mut(*need) {
+                waiters.push(at);
+            }
+        }
+    }
+    let mut left = vec![true; edges.len()];
+    let mut ready: Vec<usize> = (0..edges.len()).filter(|at| waiting.get(*at) == Some(&0)).collect();
+    while let Some(at) = ready.pop() {
+        if let Some(left) = left.get_mut(at) {
+            *left = false;
+        }
+        for waiter in waited_for.get(at).into_iter().flatten() {
+            if let Some(count) = waiting.get_mut(*waiter) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.push(*waiter);
+                }
+            }
+        }
+    }
+    left
+}
+
+/// The shortest way from one to another along needs, both ends included.
+fn shortest(from: usize, to: usize, edges: &[Vec<usize>]) -> Option<Vec<usize>> {
+    let mut came: HashMap<usize, usize> = HashMap::from([(from, from)]);
+    let mut queue = VecDeque::from([from]);
+    while let Some(at) = queue.pop_front() {
+        if at == to {
+            let mut path = vec![at];
+            let mut step = at;
+            while step != from {
+                step = *came.get(&step)?;
+                path.push(step);
+            }
+            path.reverse();
+            return Some(path);
+        }
+        for need in edges.get(at).into_iter().flatten() {
+            if !came.contains_key(need) {
+                came.insert(*need, at);
+                queue.push_back(*need);
+            }
+        }
+    }
+    None
+}

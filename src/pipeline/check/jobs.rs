@@ -1,0 +1,82 @@
+//! Jobs: several under `jobs`, or the file itself as one.
+
+use std::rc::Rc;
+
+use super::fields::{Field, Fields};
+use super::graph::{self, Draft};
+use super::spec::{Defaults, Env, Job};
+use super::{Reader, keys, steps};
+use crate::base::limits;
+use crate::pipeline::plan::When;
+use crate::pipeline::yaml::{Kind, Span};
+
+/// `jobs: { name: { … } }`.
+pub(super) fn jobs(field: &Field, env: &Env, defaults: &Defaults, reader: &mut Reader) -> Vec<Job> {
+    let Kind::Map(entries) = &field.value.kind else {
+        let message = format!("`jobs` must be a map, found {}", field.value.describe());
+        reader.report.error_hint("type", field.place(), message, "write the job's name as a key: `jobs: { test: { steps: […] } }`");
+        return Vec::new();
+    };
+    if entries.is_empty() {
+        reader.report.error_hint("no-jobs", field.place(), "`jobs` has no job", "a job has a name and `steps`");
+    }
+    if let Some(entry) = entries.get(limits::JOBS) {
+        let message = format!("the pipeline has more than {} jobs", limits::JOBS);
+        reader.report.error_hint("too-many-jobs", entry.key_span, message, "split it: each file in `.gantry/` is a pipeline of its own");
+    }
+    let mut jobs = Vec::new();
+    let mut drafts = Vec::new();
+    for entry in entries.iter().take(limits::JOBS) {
+        reader.check_name(&entry.key, entry.key_span, "a job");
+        let fields = if entry.value.is_null() {
+            reader.report.error_hint("no-steps", entry.key_span, "the job has no `steps`", "a job has a list of `steps`");
+            None
+        } else {
+            Fields::read(&entry.value, entry.key_span, &keys::JOB, reader)
+        };
+        let needs = fields.as_ref().and_then(|fields| fields.get("needs")).and_then(|field| reader.needs(field));
+        drafts.push(Draft { name: entry.key.clone(), span: entry.key_span, needs: Some(needs.unwrap_or_default()) });
+        if let Some(fields) = fields {
+            jobs.push(job(entry.key.clone(), entry.key_span, &fields, env, defaults, reader));
+        }
+    }
+    let needs = graph::resolve(&drafts, "job", reader);
+    for (job, needs) in jobs.iter_mut().zip(needs) {
+        job.needs = needs;
+    }
+    jobs
+}
+
+/// The file as one job: what is its `env` is the pipeline's.
+pub(super) fn only(name: String, fields: &Fields, env: &Env, defaults: &Defaults, reader: &mut Reader) -> Job {
+    body(name, Span::FILE, fields, env.clone(), defaults, reader)
+}
+
+fn job(name: String, span: Span, fields: &Fields, env: &Env, defaults: &Defaults, reader: &mut Reader) -> Job {
+    let mut env = env.clone();
+    if let Some(field) = fields.get("env") {
+        env.extend(reader.env(field));
+    }
+    let when = fields.get("when").map_or(When::default(), |field| reader.when(field));
+    Job { when, ..body(name, span, fields, env, defaults, reader) }
+}
+
+/// What a job of its own and the file as a job have in common.
+fn body(name: String, span: Span, fields: &Fields, env: Env, defaults: &Defaults, reader: &mut Reader) -> Job {
+    let condition = fields.get("if").and_then(|field| reader.condition(field));
+    let timeout_ms = fields.get("timeout").and_then(|field| reader.timeout(field));
+    let allow_failure = fields.get("allow_failure").and_then(|field| reader.bool(field)).unwrap_or(false);
+    let image = fields.get("image").and_then(|field| reader.image(field)).map(Rc::new);
+    let retry = fields.get("retry").and_then(|field| reader.retry(field));
+    let Defaults { image: default_image, timeout_ms: step_timeout_ms, retry: default_retry } = defaults.clone();
+    let defaults = Defaults { image: image.or(default_image), timeout_ms: step_timeout_ms, retry: retry.or(default_retry) };
+    let steps = match fields.get("steps") {
+        Some(field) => steps::steps(field, &env, &defaults, reader),
+        None if fields.refused => Vec::new(),
+        None => {
+            reader.report.error_hint("no-steps", span, "the job has no `steps`", "a job has a list of `steps`");
+            Vec::new()
+        }
+    };
+    Job { name, needs: Vec::new(), when: When::default(), condition, timeout_ms, allow_failure, steps }
+}

@@ -1,0 +1,131 @@
+//! Tree → checked pipeline.
+//!
+//! Files: `spec` is the checked pipeline, `keys` says which keys exist where, `fields` reads a map by them, `values` reads single values, `duration`
+//! and `retry` their own notations, `on`, `steps`, `jobs` the parts, `graph` the order. This file reads the whole.
+//!
+//! **Invariants:** reading goes on after a problem, so that all are told at once; what is left out because it was wrong has been reported; no key is
+//! ignored silently.
+
+mod duration;
+mod fields;
+mod graph;
+mod jobs;
+mod keys;
+mod on;
+mod retry;
+pub(super) mod spec;
+mod steps;
+mod values;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::report::Report;
+use super::yaml::{Kind, Node, Span};
+use crate::base::limits;
+use fields::{Field, Fields};
+use spec::{Defaults, Env, Pipeline};
+pub(super) use values::image_fault;
+
+/// What reading hands down: the report, and how many steps there were.
+pub(super) struct Reader<'r, 's> {
+    pub report: &'r mut Report<'s>,
+    steps: usize,
+}
+
+/// Reads the whole file; `None` when a part was wrong beyond use. Only a pipeline without reported errors may be planned.
+pub(super) fn pipeline(file: &str, root: &Node, report: &mut Report) -> Option<Pipeline> {
+    let mut reader = Reader { report, steps: 0 };
+    let several = matches!(&root.kind, Kind::Map(entries) if entries.iter().any(|entry| entry.key == "jobs"));
+    let level = if several { &keys::PIPELINE } else { &keys::ONE_JOB };
+    let fields = Fields::read(root, root.span, level, &mut reader)?;
+    let name = match fields.get("name") {
+        Some(field) => reader.name(field.value, field.key_span, "the pipeline"),
+        None => reader.file_name(file),
+    };
+    let on = on::on(fields.get("on"), &mut reader);
+    let env = fields.get("env").map(|field| reader.env(field)).unwrap_or_default();
+    let defaults = fields.get("defaults").map(|field| reader.defaults(field)).unwrap_or_default();
+    let jobs = match (fields.get("jobs"), fields.get("steps")) {
+        (Some(jobs), steps) => {
+            if let Some(steps) = steps {
+                let hint = "put the steps into a job, or leave `jobs` out";
+                reader.report.error_hint("conflict", steps.key_span, "a pipeline has `jobs` or `steps`, not both", hint);
+            }
+            jobs::jobs(jobs, &env, &defaults, &mut reader)
+        }
+        (None, Some(_)) => {
+            let job_name = name.clone().unwrap_or_else(|| "default".to_owned());
+            vec![jobs::only(job_name, &fields, &env, &defaults, &mut reader)]
+        }
+        (None, None) if fields.refused => Vec::new(),
+        (None, None) => {
+            let hint = "begin with `steps:` and a list of commands";
+            reader.report.error_hint("no-steps", root.span, "the pipeline has neither `steps` nor `jobs`", hint);
+            Vec::new()
+        }
+    };
+    Some(Pipeline { name: name?, on, jobs })
+}
+
+impl Reader<'_, '_> {
+    /// The name that a file gives to its pipeline: its stem, without a leading dot.
+    fn file_name(&mut self, file: &str) -> Option<String> {
+        let last = file.rsplit('/').next().unwrap_or(file);
+        let stem = last.strip_suffix(".yml").or_else(|| last.strip_suffix(".yaml")).unwrap_or(last);
+        let stem = stem.strip_prefix('.').unwrap_or(stem);
+        match values::name_fault(stem) {
+            None => Some(stem.to_owned()),
+            Some(fault) => {
+                self.report.error_hint("name", Span::FILE, format!("the file's name is no name for a pipeline: {fault}"), "give the pipeline a `name`");
+                None
+            }
+        }
+    }
+
+    /// `defaults`.
+    fn defaults(&mut self, field: &Field) -> Defaults {
+        let Some(fields) = Fields::read(field.value, field.key_span, &keys::DEFAULTS, self) else { return Defaults::default() };
+        Defaults {
+            image: fields.get("image").and_then(|field| self.image(field)).map(Rc::new),
+            timeout_ms: fields.get("timeout").and_then(|field| self.timeout(field)),
+            retry: fields.get("retry").and_then(|field| self.retry(field)),
+        }
+    }
+
+    /// `env`: variables with their templates.
+    fn env(&mut self, field: &Field) -> Env {
+        let Kind::Map(entries) = &field.value.kind else {
+            let message = format!("`env` must be a map, found {}", field.value.describe());
+            self.report.error_hint("type", field.place(), message, "write `env: { NAME: value }`");
+            return Env::default();
+        };
+        let mut env = BTreeMap::new();
+        for entry in entries {
+            if !values::is_variable(&entry.key) {
+                let message = format!("`{}` is no name of a variable", super::report::shown(&entry.key));
+                self.report.error_hint("env-name", entry.key_span, message, "letters, digits and `_`, not beginning with a digit");
+            } else if keys::OWN_VARIABLES.contains(&entry.key.as_str()) {
+                let message = format!("`{}` is set by Gantry itself, and Gantry's value wins", entry.key);
+                self.report.warning("own-variable", entry.key_span, message, "remove it, or choose another name");
+            }
+            let value = Field { key: &entry.key, key_span: entry.key_span, value: &entry.value };
+            let missing = entry.value.is_null() && matches!(&entry.value.kind, Kind::Scalar { text, .. } if text.is_empty());
+            let template = if missing { super::expr::Template::new("", &self.place(&value), self.report) } else { self.template(&value) };
+            if let Some(template) = template {
+                env.insert(entry.key.clone(), Rc::new(template));
+            }
+        }
+        env
+    }
+
+    /// Counts one more step; false, and told once, when there are too many.
+    fn one_more_step(&mut self, span: Span) -> bool {
+        self.steps += 1;
+        if self.steps == limits::STEPS + 1 {
+            let message = format!("the pipeline has more than {} steps", limits::STEPS);
+            self.report.error_hint("too-many-steps", span, message, "split it: each file in `.gantry/` is a pipeline of its own");
+        }
+        self.steps <= limits::STEPS
+    }
+}

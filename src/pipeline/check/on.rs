@@ -1,0 +1,121 @@
+//! `on`: which events, of which branches and tags.
+
+use super::fields::{Field, Fields};
+use super::spec::{Filter, On};
+use super::{Reader, keys};
+use crate::pipeline::pattern::Pattern;
+use crate::pipeline::report::{nearest, shown};
+use crate::pipeline::yaml::{Kind, Span};
+
+/// Reads `on`; without it, pushes and pull requests are wanted.
+pub(super) fn on(field: Option<&Field>, reader: &mut Reader) -> On {
+    let Some(field) = field else {
+        return On { push: Some(Filter::default()), tag: None, pull_request: Some(Filter::default()) };
+    };
+    match &field.value.kind {
+        Kind::Map(entries) if !entries.is_empty() => {
+            let Some(fields) = Fields::read(field.value, field.key_span, &keys::ON, reader) else { return On::default() };
+            if let Some(manual) = fields.get("manual").filter(|manual| !manual.value.is_null()) {
+                Fields::read(manual.value, manual.key_span, &keys::MANUAL, reader);
+            }
+            On {
+                push: fields.get("push").map(|field| event(field, &keys::PUSH, reader)),
+                tag: fields.get("tag").map(|field| reader.filter(field)),
+                pull_request: fields.get("pull_request").map(|field| event(field, &keys::PULL_REQUEST, reader)),
+            }
+        }
+        Kind::List(items) if items.is_empty() => nothing(field, reader),
+        Kind::Map(_) => nothing(field, reader),
+        Kind::List(_) | Kind::Scalar { .. } => {
+            let mut on = On::default();
+            for (word, span) in reader.texts(field).unwrap_or_default() {
+                named(word, span, &mut on, reader);
+            }
+            on
+        }
+    }
+}
+
+fn nothing(field: &Field, reader: &mut Reader) -> On {
+    let hint = "for what a person starts alone, write `on: manual`";
+    reader.report.error_hint("value", field.place(), "`on` names no event", hint);
+    On::default()
+}
+
+/// `push: { branches: … }`, or `push:` alone.
+fn event(field: &Field, level: &'static keys::Level, reader: &mut Reader) -> Filter {
+    if field.value.is_null() {
+        return Filter::default();
+    }
+    if let Kind::List(_) = field.value.kind {
+        let hint = format!("write `{}: {{ branches: […] }}`", shown(field.key));
+        reader.report.error_hint("type", field.place(), format!("{} must be a map, found a list", level.noun), hint);
+        return Filter::default();
+    }
+    let fields = Fields::read(field.value, field.key_span, level, reader);
+    fields.as_ref().and_then(|fields| fields.get("branches")).map(|field| reader.filter(field)).unwrap_or_default()
+}
+
+/// An event in `on: push` and `on: [push, tag]`.
+fn named(word: &str, span: Span, on: &mut On, reader: &mut Reader) {
+    let plain = word.replace('-', "_");
+    let synonym = keys::ON.synonyms.iter().find(|(synonym, _)| *synonym == plain);
+    let event = synonym.map_or(plain.as_str(), |(_, key)| key);
+    if event != word && keys::ON.keys.contains(&event) {
+        reader.report.warning("synonym", span, format!("`{}` is understood as `{event}`", shown(word)), format!("write `{event}`"));
+    }
+    match event {
+        "push" => on.push = Some(Filter::default()),
+        "tag" => on.tag = Some(Filter::default()),
+        "pull_request" => on.pull_request = Some(Filter::default()),
+        "manual" => {}
+        later if keys::ON.later.contains(&later) => {
+            let hint = "it is refused rather than ignored, since the pipeline would not run when the file says";
+            reader.report.error_hint("unsupported-key", span, format!("this version of Gantry does not have `{later}` yet"), hint);
+        }
+        _ => {
+            let hint = match nearest(word, keys::ON.keys.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("events are {}", keys::ON.keys.join(", ")),
+            };
+            reader.report.error_hint("unknown-event", span, format!("`{}` is not an event", shown(word)), hint);
+        }
+    }
+}
+
+impl Reader<'_, '_> {
+    /// A list of patterns, or `include` and `exclude`; nothing stands for all names.
+    pub(super) fn filter(&mut self, field: &Field) -> Filter {
+        if field.value.is_null() {
+            return Filter::default();
+        }
+        if !matches!(field.value.kind, Kind::Map(_)) {
+            return Filter { include: Some(self.patterns(field)), exclude: Vec::new() };
+        }
+        let Some(fields) = Fields::read(field.value, field.key_span, &keys::FILTER, self) else { return Filter::default() };
+        Filter {
+            include: fields.get("include").map(|field| self.patterns(field)),
+            exclude: fields.get("exclude").map(|field| self.patterns(field)).unwrap_or_default(),
+        }
+    }
+
+    fn patterns(&mut self, field: &Field) -> Vec<Pattern> {
+        let mut patterns = Vec::new();
+        let texts = self.texts(field).unwrap_or_default();
+        if texts.is_empty() && matches!(&field.value.kind, Kind::List(items) if items.is_empty()) {
+            self.report.error_hint("value", field.place(), format!("`{}` has no pattern", shown(field.key)), "leave the key out for all names");
+        }
+        for (text, span) in texts {
+            if let Some(rest) = text.strip_prefix('!') {
+                let hint = format!("write `exclude: [\"{}\"]`", shown(rest));
+                self.report.error_hint("pattern", span, "a pattern cannot be negated with `!`", hint);
+                continue;
+            }
+            match Pattern::new(text) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(message) => self.report.error_hint("pattern", span, message, "`*` stays within a `/`, `**` goes across"),
+            }
+        }
+        patterns
+    }
+}

@@ -1,0 +1,79 @@
+//! Globs over branch and tag names: `*` and `?` stay within a `/`, `**` goes across.
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::base::limits;
+
+/// One glob, with the text it was written as.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    pub text: String,
+    matcher: GlobMatcher,
+}
+
+impl Pattern {
+    /// The glob of `text`, or why it is none.
+    pub fn new(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("the pattern is empty".to_owned());
+        }
+        if text.chars().count() > limits::PATTERN_CHARS {
+            return Err(format!("the pattern is longer than {} characters", limits::PATTERN_CHARS));
+        }
+        let glob = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
+        let glob = glob.map_err(|error| format!("`{}` is no pattern: {}", super::report::shown(text), error.kind()))?;
+        Ok(Self { text: text.to_owned(), matcher: glob.compile_matcher() })
+    }
+
+    pub fn matches(&self, name: &str) -> bool {
+        self.matcher.is_match(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        Pattern::new(pattern).unwrap().matches(name)
+    }
+
+    #[test]
+    fn globs_work_as_people_expect() {
+        for (pattern, name, expected) in [
+            ("main", "main", true),
+            ("main", "mainline", false),
+            ("main", "Main", false),
+            ("release/**", "release/1.0", true),
+            ("release/**", "release/1.0/hotfix", true),
+            ("release/**", "release", false),
+            ("release/**", "prerelease/1", false),
+            ("release/*", "release/1.0", true),
+            ("release/*", "release/1.0/hotfix", false),
+            ("v*", "v1.2.3", true),
+            ("v*", "v1/2", false),
+            ("v?.*", "v1.2", true),
+            ("*", "feature/x", false),
+            ("**", "feature/x", true),
+            ("**", "main", true),
+            ("**/fix", "a/b/fix", true),
+            ("{main,dev}", "dev", true),
+            ("v[0-9]*", "v1", true),
+            ("v[0-9]*", "vx", false),
+            ("a\\*", "a*", true),
+            ("a\\*", "ab", false),
+            ("*-müll", "alt-müll", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_glob_is_told() {
+        for bad in ["", "[", "{a", "a}", "[z-a]"] {
+            assert!(Pattern::new(bad).is_err(), "{bad}");
+        }
+        assert!(Pattern::new(&"a".repeat(limits::PATTERN_CHARS)).is_ok());
+        assert!(Pattern::new(&"a".repeat(limits::PATTERN_CHARS + 1)).is_err());
+    }
+}

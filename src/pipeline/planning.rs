@@ -1,0 +1,106 @@
+//! Checked pipeline + trigger → plan: expressions get their values, and every step its image.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::check::image_fault;
+use super::check::spec::{Env, Job, Pipeline, Step};
+use super::expr::{Expression, Facts, Template};
+use super::plan::{Action, JobPlan, Plan, StepPlan};
+use super::read::ReadOptions;
+use super::report::{Report, shown};
+use super::trigger::Trigger;
+use crate::base::limits;
+
+/// The plan; only to be used when nothing was reported on the way.
+pub(super) fn plan(file: &str, pipeline: Pipeline, trigger: &Trigger, options: &ReadOptions, report: &mut Report) -> Plan {
+    let Pipeline { name, on: _, jobs } = pipeline;
+    let mut planning = Planning { facts: Facts::new(trigger), options, report, bytes: 0 };
+    let jobs = jobs.into_iter().map(|job| planning.job(job)).collect();
+    Plan { name, file: file.to_owned(), jobs }
+}
+
+struct Planning<'a, 'r, 's> {
+    facts: Facts,
+    options: &'a ReadOptions,
+    report: &'r mut Report<'s>,
+    /// Scripts and variables so far.
+    bytes: usize,
+}
+
+impl Planning<'_, '_, '_> {
+    fn job(&mut self, job: Job) -> JobPlan {
+        let Job { name, needs, when, condition, timeout_ms, allow_failure, steps } = job;
+        let skip = self.skip(condition.as_ref());
+        let steps = steps.into_iter().map(|step| self.step(step)).collect();
+        JobPlan { name, needs, when, skip, timeout_ms: timeout_ms.unwrap_or(limits::JOB_TIMEOUT_MS), allow_failure, steps }
+    }
+
+    fn step(&mut self, step: Step) -> StepPlan {
+        let Step { name, span, needs, need, when, condition, image, action, env, timeout_ms, retry, allow_failure } = step;
+        let image = match (image, &self.options.default_image) {
+            (Some(image), _) => self.image(&image),
+            (None, Some(default)) => Some(default.clone()),
+            (None, None) if self.options.image_needed => {
+                let hint = "say `image` here, in the job or in `defaults`";
+                self.report.error_hint("no-image", span, format!("the step `{}` has no image", shown(&name)), hint);
+                None
+            }
+            (None, None) => None,
+        };
+        let skip = self.skip(condition.as_ref());
+        let env = self.env(&env);
+        let script = if let Action::Script { shell: _, text } = &action { text.len() } else { 0 };
+        let before = self.bytes;
+        self.bytes += script + env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        if before <= limits::PLAN_BYTES && self.bytes > limits::PLAN_BYTES {
+            let message = format!("scripts and variables of all steps together are larger than {} MiB", limits::PLAN_BYTES / (1024 * 1024));
+            self.report.error_hint("plan-too-large", span, message, "each step counts with the variables that it inherits");
+        }
+        // Past the limit nothing is kept: the plan is refused anyway.
+        let env = if self.bytes > limits::PLAN_BYTES { BTreeMap::new() } else { env };
+        StepPlan { name, needs, need, when, skip, image, action, env, timeout_ms, retry, allow_failure }
+    }
+
+    fn skip(&mut self, condition: Option<&Expression>) -> Option<String> {
+        let condition = condition?;
+        match condition.holds(&self.facts) {
+            Ok(true) => None,
+            Ok(false) => Some(format!("its `if` is false: {}", condition.because(&self.facts))),
+            Err(message) => {
+                self.report.error("expression", condition.span, message);
+                None
+            }
+        }
+    }
+
+    fn image(&mut self, template: &Rc<Template>) -> Option<String> {
+        let image = self.fill(template)?;
+        if let Some(fault) = image_fault(&image) {
+            self.report.error("image", template.span, format!("`image` is not usable for this trigger: {fault}"));
+        }
+        Some(image)
+    }
+
+    fn env(&mut self, env: &Env) -> BTreeMap<String, String> {
+        env.iter().filter_map(|(name, template)| Some((name.clone(), self.fill(template)?))).collect()
+    }
+
+    fn fill(&mut self, template: &Template) -> Option<String> {
+        match template.fill(&self.facts) {
+            Ok(text) if text.contains('\0') => {
+                self.report.error("nul", template.span, "the value has a NUL character");
+                None
+            }
+            Ok(text) if text.len() > limits::SCRIPT_BYTES => {
+                self.report.error("value-too-large", template.span, format!("the value is larger than {} KiB", limits::SCRIPT_BYTES / 1024));
+                None
+            }
+            Ok(text) => Some(text),
+            Err((span, message)) => {
+                self.report.error("expression", span, message);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The way from bytes to a plan.
+//!
+//! **Invariant:** an invalid file is always told, even when its own `on` would not want the trigger: a broken pipeline must not stay unseen until the
+//! day it is needed.
+
+use super::check::{
+    self as checking,
+    spec::{Pipeline, Step},
+};
+use super::plan::Plan;
+use super::planning;
+use super::problem::{Problem, Severity};
+use super::report::{Report, shown};
+use super::trigger::Trigger;
+use super::want;
+use super::yaml::{self, Source, Tolerance};
+
+/// What the one who asks can offer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// The executor runs images: a step without one is a problem.
+    pub image_needed: bool,
+    /// For steps of pipelines that name none.
+    pub default_image: Option<String>,
+}
+
+/// What came of reading a file for a trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// `warnings` are sorted by place.
+    Planned { plan: Plan, warnings: Vec<Problem> },
+    /// One sentence without a full stop: why this trigger makes no run.
+    NotWanted(String),
+    /// At least one error, sorted by place; warnings are among them.
+    Invalid(Vec<Problem>),
+}
+
+/// Reads a pipeline file for a trigger. `file` is its path in the repository; pure and total.
+#[must_use]
+pub fn read(file: &str, text: &[u8], trigger: &Trigger, options: &ReadOptions) -> Reading {
+    let source = Source::new(text);
+    let mut report = Report::new(file, &source);
+    let pipeline = checked(file, &source, &mut report);
+    let Some(pipeline) = pipeline.filter(|_| report.errors() == 0) else { return Reading::Invalid(report.finish()) };
+    if let Err(why) = want::wanted(&pipeline.on, trigger) {
+        return Reading::NotWanted(why);
+    }
+    let plan = planning::plan(file, pipeline, trigger, options, &mut report);
+    let failed = report.errors() > 0;
+    let problems = report.finish();
+    if failed { Reading::Invalid(problems) } else { Reading::Planned { plan, warnings: problems } }
+}
+
+/// All problems that can be known without a trigger, sorted by place. Steps without an image are one warning: the executor decides
+/// whether it needs one.
+#[must_use]
+pub fn check(file: &str, text: &[u8]) -> Vec<Problem> {
+    let source = Source::new(text);
+    let mut report = Report::new(file, &source);
+    let pipeline = checked(file, &source, &mut report);
+    let sound = pipeline.filter(|_| report.errors() == 0);
+    let steps: Vec<&Step> = sound.iter().flat_map(|pipeline| &pipeline.jobs).flat_map(|job| &job.steps).collect();
+    let bare: Vec<&&Step> = steps.iter().filter(|step| step.image.is_none()).collect();
+    if let Some(first) = bare.first() {
+        let message = match bare.len() {
+            1 => format!("the step `{}` has no image", shown(&first.name)),
+            many => format!("{many} steps have no image, this one is the first"),
+        };
+        report.warning("no-image", first.span, message, "only an executor with a default image, or one that needs none, can run this");
+    }
+    report.finish()
+}
+
+/// Whether there is an error among the problems.
+#[must_use]
+pub fn has_errors(problems: &[Problem]) -> bool {
+    problems.iter().any(|problem| problem.severity == Severity::Error)
+}
+
+fn checked(file: &str, source: &Source, report: &mut Report) -> Option<Pipeline> {
+    let document = yaml::read(source, Tolerance::default());
+    for fault in document.faults {
+        report.fault(fault);
+    }
+    checking::pipeline(file, &*document.root?, report)
+}
