@@ -54,7 +54,8 @@ impl Planning<'_, '_, '_> {
         let before = self.bytes;
         self.bytes += script + env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         if before <= limits::PLAN_BYTES && self.bytes > limits::PLAN_BYTES {
-            let message = format!("scripts and variables of all steps together are larger than {} MiB", limits::PLAN_BYTES / (1024 * 1024));
+            let message =
+                format!("scripts and variables of all steps together are larger than {} MiB", limits::PLAN_BYTES / (1024 * 1024));
             self.report.error_hint("plan-too-large", span, message, "each step counts with the variables that it inherits");
         }
         // Past the limit nothing is kept: the plan is refused anyway.
@@ -93,7 +94,11 @@ impl Planning<'_, '_, '_> {
                 None
             }
             Ok(text) if text.len() > limits::SCRIPT_BYTES => {
-                self.report.error("value-too-large", template.span, format!("the value is larger than {} KiB", limits::SCRIPT_BYTES / 1024));
+                self.report.error(
+                    "value-too-large",
+                    template.span,
+                    format!("the value is larger than {} KiB", limits::SCRIPT_BYTES / 1024),
+                );
                 None
             }
             Ok(text) => Some(text),

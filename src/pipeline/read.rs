@@ -66,7 +66,12 @@ pub fn check(file: &str, text: &[u8]) -> Vec<Problem> {
             1 => format!("the step `{}` has no image", shown(&first.name)),
             many => format!("{many} steps have no image, this one is the first"),
         };
-        report.warning("no-image", first.span, message, "only an executor with a default image, or one that needs none, can run this");
+        report.warning(
+            "no-image",
+            first.span,
+            message,
+            "only an executor with a default image, or one that needs none, can run this",
+        );
     }
     report.finish()
 }

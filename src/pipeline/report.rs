@@ -55,7 +55,8 @@ impl<'a> Report<'a> {
         let Span { line, column, length } = self.source.clamp(span);
         let text = self.source.line(line);
         let source = if text.chars().nth(SOURCE_CHARS).is_some() { String::new() } else { text.to_owned() };
-        let problem = Problem { severity, code: code.to_owned(), message, file: self.file.to_owned(), line, column, length, source, hint };
+        let problem =
+            Problem { severity, code: code.to_owned(), message, file: self.file.to_owned(), line, column, length, source, hint };
         self.problems.push((Span { line, column, length }, problem));
     }
 
@@ -73,7 +74,8 @@ impl<'a> Report<'a> {
             problems.sort_by_key(|(span, problem)| (span.line, span.column, problem.severity));
         }
         let more = all - problems.len();
-        let severity = if problems.iter().any(|(_, p)| p.severity == Severity::Error) { Severity::Error } else { Severity::Warning };
+        let severity =
+            if problems.iter().any(|(_, p)| p.severity == Severity::Error) { Severity::Error } else { Severity::Warning };
         let mut problems: Vec<Problem> = problems.into_iter().map(|(_, problem)| problem).collect();
         if more > 0 {
             problems.push(Problem {
@@ -105,7 +107,9 @@ pub(super) fn shown(text: &str) -> String {
 pub(super) fn visible(c: char) -> char {
     match c {
         '\t' => ' ',
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}' => '\u{fffd}',
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}' => {
+            '\u{fffd}'
+        }
         _ if c.is_control() => '\u{fffd}',
         _ => c,
     }

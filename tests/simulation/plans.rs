@@ -91,6 +91,7 @@ pub fn trigger() -> Trigger {
         message: "m".to_owned(),
         author: "a".to_owned(),
         default_branch: "main".to_owned(),
+        repo: "r".to_owned(),
         because: "the dice fell so".to_owned(),
     }
 }

@@ -53,7 +53,12 @@ pub(super) fn resolve(drafts: &[Draft], noun: &str, reader: &mut Reader) -> Vec<
         for (name, span) in needs {
             match positions.get(name.as_str()) {
                 Some(need) if *need == at => {
-                    reader.report.error_hint("needs-itself", *span, format!("`{}` needs itself", shown(name)), "remove it from `needs`");
+                    reader.report.error_hint(
+                        "needs-itself",
+                        *span,
+                        format!("`{}` needs itself", shown(name)),
+                        "remove it from `needs`",
+                    );
                 }
                 Some(need) if !found.contains(need) => found.push(*need),
                 Some(_) => {}
@@ -88,7 +93,13 @@ fn cycles(drafts: &[Draft], edges: &[Vec<usize>], noun: &str, reader: &mut Reade
             continue;
         }
         for (name, span) in draft.needs.iter().flatten() {
-            let Some(need) = edges.get(at).into_iter().flatten().copied().find(|need| drafts.get(*need).is_some_and(|other| other.name == *name)) else {
+            let Some(need) = edges
+                .get(at)
+                .into_iter()
+                .flatten()
+                .copied()
+                .find(|need| drafts.get(*need).is_some_and(|other| other.name == *name))
+            else {
                 continue;
             };
             let Some(path) = shortest(need, at, edges) else { continue };
@@ -104,7 +115,9 @@ fn cycles(drafts: &[Draft], edges: &[Vec<usize>], noun: &str, reader: &mut Reade
             let names: Vec<String> = std::iter::once(at).chain(path.iter().copied()).map(name_of).collect();
             let by_position = path.iter().find(|on| drafts.get(**on).is_some_and(|draft| draft.needs.is_none()));
             let hint = match by_position {
-                Some(on) => format!("`{0}` has no `needs`, so it waits for every {noun} listed before it: give it its own", name_of(*on)),
+                Some(on) => {
+                    format!("`{0}` has no `needs`, so it waits for every {noun} listed before it: give it its own", name_of(*on))
+                }
                 None => "remove one of these needs".to_owned(),
             };
             reader.report.error_hint("cycle", *span, format!("these {noun}s wait for each other: {}", names.join(" → ")), hint);

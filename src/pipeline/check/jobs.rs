@@ -14,7 +14,12 @@ use crate::pipeline::yaml::{Kind, Span};
 pub(super) fn jobs(field: &Field, env: &Env, defaults: &Defaults, reader: &mut Reader) -> Vec<Job> {
     let Kind::Map(entries) = &field.value.kind else {
         let message = format!("`jobs` must be a map, found {}", field.value.describe());
-        reader.report.error_hint("type", field.place(), message, "write the job's name as a key: `jobs: { test: { steps: […] } }`");
+        reader.report.error_hint(
+            "type",
+            field.place(),
+            message,
+            "write the job's name as a key: `jobs: { test: { steps: […] } }`",
+        );
         return Vec::new();
     };
     if entries.is_empty() {
@@ -22,7 +27,12 @@ pub(super) fn jobs(field: &Field, env: &Env, defaults: &Defaults, reader: &mut R
     }
     if let Some(entry) = entries.get(limits::JOBS) {
         let message = format!("the pipeline has more than {} jobs", limits::JOBS);
-        reader.report.error_hint("too-many-jobs", entry.key_span, message, "split it: each file in `.gantry/` is a pipeline of its own");
+        reader.report.error_hint(
+            "too-many-jobs",
+            entry.key_span,
+            message,
+            "split it: each file in `.gantry/` is a pipeline of its own",
+        );
     }
     let mut jobs = Vec::new();
     let mut drafts = Vec::new();

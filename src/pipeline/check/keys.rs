@@ -15,8 +15,22 @@ pub(super) struct Level {
 
 /// Keys of pipelines, jobs and steps that this version has not: refused, since a run without them would do something else.
 const LATER: &[&str] = &[
-    "matrix", "services", "cache", "artifacts", "reports", "secrets", "with", "outputs", "approval", "environment", "concurrency", "resources", "network",
-    "runs_on", "inputs", "cron",
+    "matrix",
+    "services",
+    "cache",
+    "artifacts",
+    "reports",
+    "secrets",
+    "with",
+    "outputs",
+    "approval",
+    "environment",
+    "concurrency",
+    "resources",
+    "network",
+    "runs_on",
+    "inputs",
+    "cron",
 ];
 
 const FAILURE: (&str, &str) = ("continue-on-error", "allow_failure");
@@ -81,7 +95,15 @@ pub(super) static JOB: Level = Level {
 pub(super) static STEP: Level = Level {
     noun: "a step",
     keys: &["name", "run", "image", "env", "needs", "when", "if", "timeout", "allow_failure", "retry", "shell"],
-    synonyms: &[("commands", "run"), ("script", "run"), ("depends_on", "needs"), ("environment", "env"), ("variables", "env"), FAILURE, MINUTES],
+    synonyms: &[
+        ("commands", "run"),
+        ("script", "run"),
+        ("depends_on", "needs"),
+        ("environment", "env"),
+        ("variables", "env"),
+        FAILURE,
+        MINUTES,
+    ],
     hints: &[
         ("steps", "steps do not nest"),
         ("uses", "there are no actions: a step runs a command in an `image`"),
@@ -124,8 +146,13 @@ pub(super) static MANUAL: Level = Level { noun: "`on.manual`", keys: &[], synony
 pub(super) static FILTER: Level =
     Level { noun: "a list of patterns", keys: &["include", "exclude"], synonyms: &[], hints: &[], later: &[] };
 
-pub(super) static RETRY: Level =
-    Level { noun: "`retry`", keys: &["max", "when", "exit_codes", "backoff"], synonyms: &[], hints: &[("attempts", "`max` counts the further attempts")], later: &[] };
+pub(super) static RETRY: Level = Level {
+    noun: "`retry`",
+    keys: &["max", "when", "exit_codes", "backoff"],
+    synonyms: &[],
+    hints: &[("attempts", "`max` counts the further attempts")],
+    later: &[],
+};
 
 /// Variables that Gantry sets for every step.
 pub(super) const OWN_VARIABLES: [&str; 21] = [

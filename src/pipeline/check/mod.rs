@@ -77,7 +77,12 @@ impl Reader<'_, '_> {
         match values::name_fault(stem) {
             None => Some(stem.to_owned()),
             Some(fault) => {
-                self.report.error_hint("name", Span::FILE, format!("the file's name is no name for a pipeline: {fault}"), "give the pipeline a `name`");
+                self.report.error_hint(
+                    "name",
+                    Span::FILE,
+                    format!("the file's name is no name for a pipeline: {fault}"),
+                    "give the pipeline a `name`",
+                );
                 None
             }
         }
@@ -104,14 +109,20 @@ impl Reader<'_, '_> {
         for entry in entries {
             if !values::is_variable(&entry.key) {
                 let message = format!("`{}` is no name of a variable", super::report::shown(&entry.key));
-                self.report.error_hint("env-name", entry.key_span, message, "letters, digits and `_`, not beginning with a digit");
+                self.report.error_hint(
+                    "env-name",
+                    entry.key_span,
+                    message,
+                    "letters, digits and `_`, not beginning with a digit",
+                );
             } else if keys::OWN_VARIABLES.contains(&entry.key.as_str()) {
                 let message = format!("`{}` is set by Gantry itself, and Gantry's value wins", entry.key);
                 self.report.warning("own-variable", entry.key_span, message, "remove it, or choose another name");
             }
             let value = Field { key: &entry.key, key_span: entry.key_span, value: &entry.value };
             let missing = entry.value.is_null() && matches!(&entry.value.kind, Kind::Scalar { text, .. } if text.is_empty());
-            let template = if missing { super::expr::Template::new("", &self.place(&value), self.report) } else { self.template(&value) };
+            let template =
+                if missing { super::expr::Template::new("", &self.place(&value), self.report) } else { self.template(&value) };
             if let Some(template) = template {
                 env.insert(entry.key.clone(), Rc::new(template));
             }

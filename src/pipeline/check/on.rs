@@ -62,7 +62,12 @@ fn named(word: &str, span: Span, on: &mut On, reader: &mut Reader) {
     let synonym = keys::ON.synonyms.iter().find(|(synonym, _)| *synonym == plain);
     let event = synonym.map_or(plain.as_str(), |(_, key)| key);
     if event != word && keys::ON.keys.contains(&event) {
-        reader.report.warning("synonym", span, format!("`{}` is understood as `{event}`", shown(word)), format!("write `{event}`"));
+        reader.report.warning(
+            "synonym",
+            span,
+            format!("`{}` is understood as `{event}`", shown(word)),
+            format!("write `{event}`"),
+        );
     }
     match event {
         "push" => on.push = Some(Filter::default()),
@@ -71,7 +76,12 @@ fn named(word: &str, span: Span, on: &mut On, reader: &mut Reader) {
         "manual" => {}
         later if keys::ON.later.contains(&later) => {
             let hint = "it is refused rather than ignored, since the pipeline would not run when the file says";
-            reader.report.error_hint("unsupported-key", span, format!("this version of Gantry does not have `{later}` yet"), hint);
+            reader.report.error_hint(
+                "unsupported-key",
+                span,
+                format!("this version of Gantry does not have `{later}` yet"),
+                hint,
+            );
         }
         _ => {
             let hint = match nearest(word, keys::ON.keys.iter().copied()) {
@@ -103,7 +113,12 @@ impl Reader<'_, '_> {
         let mut patterns = Vec::new();
         let texts = self.texts(field).unwrap_or_default();
         if texts.is_empty() && matches!(&field.value.kind, Kind::List(items) if items.is_empty()) {
-            self.report.error_hint("value", field.place(), format!("`{}` has no pattern", shown(field.key)), "leave the key out for all names");
+            self.report.error_hint(
+                "value",
+                field.place(),
+                format!("`{}` has no pattern", shown(field.key)),
+                "leave the key out for all names",
+            );
         }
         for (text, span) in texts {
             if let Some(rest) = text.strip_prefix('!') {

@@ -7,7 +7,8 @@ use crate::pipeline::plan::{Cause, Retry};
 use crate::pipeline::report::{nearest, shown};
 use crate::pipeline::yaml::{Kind, Node, Span};
 
-const CAUSES: [(&str, Cause); 3] = [("infrastructure", Cause::Infrastructure), ("failure", Cause::Failure), ("timeout", Cause::Timeout)];
+const CAUSES: [(&str, Cause); 3] =
+    [("infrastructure", Cause::Infrastructure), ("failure", Cause::Failure), ("timeout", Cause::Timeout)];
 
 impl Reader<'_, '_> {
     pub(super) fn retry(&mut self, field: &Field) -> Option<Retry> {
@@ -20,7 +21,12 @@ impl Reader<'_, '_> {
         let max = match fields.get("max") {
             Some(max) => self.attempts(max.value, max.place(), "`max`"),
             None => {
-                self.report.error_hint("missing-key", field.key_span, "`retry` needs `max`", "how many further attempts there are: `retry: { max: 2 }`");
+                self.report.error_hint(
+                    "missing-key",
+                    field.key_span,
+                    "`retry` needs `max`",
+                    "how many further attempts there are: `retry: { max: 2 }`",
+                );
                 None
             }
         };

@@ -52,7 +52,12 @@ fn step(position: usize, item: &Node, env: &Env, defaults: &Defaults, reader: &m
             return (draft.clone(), action.map(|action| plain(&draft, item.span, action, env, defaults)));
         }
         Kind::List(_) => {
-            reader.report.error_hint("type", item.span, "a step must be a command or a map, found a list", "several commands are written as `- run: […]`");
+            reader.report.error_hint(
+                "type",
+                item.span,
+                "a step must be a command or a map, found a list",
+                "several commands are written as `- run: […]`",
+            );
             return (draft, None);
         }
         Kind::Map(_) => Fields::read(item, item.span, &keys::STEP, reader),
@@ -107,7 +112,12 @@ fn mapped(draft: &Draft, span: Span, fields: &Fields, env: &Env, defaults: &Defa
                 return None;
             }
             if let Some(shell) = shell {
-                reader.report.error_hint("conflict", shell.key_span, "`shell` needs a `run`", "without `run` the image's own entry point is run");
+                reader.report.error_hint(
+                    "conflict",
+                    shell.key_span,
+                    "`shell` needs a `run`",
+                    "without `run` the image's own entry point is run",
+                );
             }
             Action::EntryPoint
         }
@@ -128,7 +138,9 @@ impl Reader<'_, '_> {
     fn allowed(&mut self, field: &Field) -> AllowFailure {
         match &field.value.kind {
             Kind::List(items) if !items.is_empty() => AllowFailure::Codes(self.exit_codes(field).unwrap_or_default()),
-            Kind::Scalar { .. } if field.value.as_int().is_some() => AllowFailure::Codes(self.exit_codes(field).unwrap_or_default()),
+            Kind::Scalar { .. } if field.value.as_int().is_some() => {
+                AllowFailure::Codes(self.exit_codes(field).unwrap_or_default())
+            }
             Kind::Scalar { .. } if field.value.as_bool() == Some(true) => AllowFailure::Any,
             Kind::Scalar { .. } if field.value.as_bool() == Some(false) => AllowFailure::No,
             Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => {
@@ -212,7 +224,12 @@ impl Reader<'_, '_> {
             "bash" => Some((argv(&["bash", "-eo", "pipefail"]), true)),
             other => {
                 let hint = format!("write another program as a list: `shell: [{}]`", shown(other));
-                self.report.error_hint("value", field.place(), format!("`shell` must be sh, bash or a list, found `{}`", shown(other)), hint);
+                self.report.error_hint(
+                    "value",
+                    field.place(),
+                    format!("`shell` must be sh, bash or a list, found `{}`", shown(other)),
+                    hint,
+                );
                 None
             }
         }

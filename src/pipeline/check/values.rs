@@ -29,7 +29,8 @@ impl Reader<'_, '_> {
                 Some(text)
             }
             Kind::Scalar { text, .. } => {
-                let hint = if text.is_empty() { "write a value, or leave the key out" } else { "put it in quotes if the text is meant" };
+                let hint =
+                    if text.is_empty() { "write a value, or leave the key out" } else { "put it in quotes if the text is meant" };
                 self.report.error_hint("type", span, format!("{what} has no value"), hint);
                 None
             }
@@ -69,7 +70,12 @@ impl Reader<'_, '_> {
             return false;
         }
         if braces(text).is_some() {
-            self.report.error_hint("expression-not-allowed", span, format!("the name of {of} cannot hold `${{{{ }}}}`"), "write the name out");
+            self.report.error_hint(
+                "expression-not-allowed",
+                span,
+                format!("the name of {of} cannot hold `${{{{ }}}}`"),
+                "write the name out",
+            );
             return false;
         }
         true
@@ -138,13 +144,22 @@ impl Reader<'_, '_> {
             return Some(ms);
         }
         let days = limits::TIMEOUT_MAX_MS / 86_400_000;
-        self.report.error("out-of-range", field.place(), format!("`timeout` must be longer than nothing and at most {days} days"));
+        self.report.error(
+            "out-of-range",
+            field.place(),
+            format!("`timeout` must be longer than nothing and at most {days} days"),
+        );
         None
     }
 
     pub(super) fn when(&mut self, field: &Field) -> When {
         if let Kind::Map(_) = field.value.kind {
-            self.report.error_hint("type", field.place(), "`when` must be success, failure or always, found a map", "a condition on the event or branch is an `if`");
+            self.report.error_hint(
+                "type",
+                field.place(),
+                "`when` must be success, failure or always, found a map",
+                "a condition on the event or branch is an `if`",
+            );
             return When::default();
         }
         let Some(text) = self.text(field) else { return When::default() };
@@ -154,7 +169,12 @@ impl Reader<'_, '_> {
             "always" => When::Always,
             "on_success" | "on_failure" => {
                 let word = text.trim_start_matches("on_");
-                self.report.warning("synonym", field.place(), format!("`{text}` is understood as `{word}`"), format!("write `{word}`"));
+                self.report.warning(
+                    "synonym",
+                    field.place(),
+                    format!("`{text}` is understood as `{word}`"),
+                    format!("write `{word}`"),
+                );
                 if word == "success" { When::Success } else { When::Failure }
             }
             other => {
@@ -162,7 +182,12 @@ impl Reader<'_, '_> {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "a condition is an `if`".to_owned(),
                 };
-                self.report.error_hint("value", field.place(), format!("`when` must be success, failure or always, found `{}`", shown(other)), hint);
+                self.report.error_hint(
+                    "value",
+                    field.place(),
+                    format!("`when` must be success, failure or always, found `{}`", shown(other)),
+                    hint,
+                );
                 When::default()
             }
         }
@@ -180,7 +205,12 @@ impl Reader<'_, '_> {
             return Expression::new(inner, &place, lead + 3, Want::Condition, self.report);
         }
         if let Some(at) = braces(text) {
-            self.report.error_hint("expression", place.part(at, 3), "`if` is an expression by itself and has no `${{ }}` in it", "write the names alone: `branch == \"main\"`");
+            self.report.error_hint(
+                "expression",
+                place.part(at, 3),
+                "`if` is an expression by itself and has no `${{ }}` in it",
+                "write the names alone: `branch == \"main\"`",
+            );
             return None;
         }
         Expression::new(text, &place, 0, Want::Condition, self.report)

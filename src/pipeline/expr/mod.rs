@@ -71,7 +71,12 @@ impl Expression {
             Err(errors) => {
                 let (at, message) = words::first_error(text, &errors);
                 let hint = words.hint.unwrap_or("expressions are CEL: `event == \"push\" && branch.startsWith(\"release/\")`");
-                report.error_hint("expression", place.part(offset + at, 1), format!("the expression cannot be read: {}", shown(&message)), hint);
+                report.error_hint(
+                    "expression",
+                    place.part(offset + at, 1),
+                    format!("the expression cannot be read: {}", shown(&message)),
+                    hint,
+                );
                 return None;
             }
         };
@@ -98,7 +103,11 @@ impl Expression {
         if errors == report.errors() && !fits {
             let wanted = if want == Want::Condition { "true or false" } else { "text" };
             let message = format!("the expression must be {wanted}, but it is {}", found.result.describe());
-            let hint = if want == Want::Condition { "compare it: `branch == \"main\"`" } else { "join it into text with `+` and `string(…)`" };
+            let hint = if want == Want::Condition {
+                "compare it: `branch == \"main\"`"
+            } else {
+                "join it into text with `+` and `string(…)`"
+            };
             report.error_hint("expression-type", span, message, hint);
         }
         (errors == report.errors()).then(|| Self { text: text.to_owned(), span, tree, names: found.names })
@@ -132,11 +141,17 @@ impl Expression {
     }
 
     fn value(&self, facts: &Facts) -> Result<Value, String> {
-        Value::resolve(&self.tree, facts.context()).map_err(|error| format!("the expression cannot be evaluated: {}", shown(&error.to_string())))
+        Value::resolve(&self.tree, facts.context())
+            .map_err(|error| format!("the expression cannot be evaluated: {}", shown(&error.to_string())))
     }
 }
 
 fn too_deep(span: Span, report: &mut Report) {
     let message = format!("the expression is nested deeper than {} levels", limits::EXPRESSION_DEPTH);
-    report.error_hint("expression-too-deep", span, message, "use `in [\"a\", \"b\"]` for many alternatives, or put the decision into a script");
+    report.error_hint(
+        "expression-too-deep",
+        span,
+        message,
+        "use `in [\"a\", \"b\"]` for many alternatives, or put the decision into a script",
+    );
 }

@@ -102,10 +102,32 @@ fn an_expression_at_the_limit_is_taken_and_one_past_it_refused() {
 #[test]
 fn no_expression_overflows_a_small_stack() {
     let hostile = |unit: &str, end: &str| format!("{}{end}", unit.repeat((limits::EXPRESSION_CHARS - end.len()) / unit.len()));
-    let texts: Vec<String> = ["!", "-", "(", "[", "{1:", "true?", "true?true:", "a.", "a[", "f(", "1+", "true&&", "true||", "1==", "!(", "[[", "'", "\\", "-(-", "x.all(x,", "true ? (true) : "]
-        .iter()
-        .flat_map(|unit| ["true", ""].map(|end| hostile(unit, end)))
-        .collect();
+    let texts: Vec<String> = [
+        "!",
+        "-",
+        "(",
+        "[",
+        "{1:",
+        "true?",
+        "true?true:",
+        "a.",
+        "a[",
+        "f(",
+        "1+",
+        "true&&",
+        "true||",
+        "1==",
+        "!(",
+        "[[",
+        "'",
+        "\\",
+        "-(-",
+        "x.all(x,",
+        "true ? (true) : ",
+    ]
+    .iter()
+    .flat_map(|unit| ["true", ""].map(|end| hostile(unit, end)))
+    .collect();
     let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(move || {
         for text in texts {
             let _ = compiled(&text, Want::Condition).map(|expression| expression.holds(&Facts::new(&trigger())));
@@ -123,7 +145,9 @@ fn braces_are_filled_and_their_faults_have_places() {
         let place = Place::of(&document.root.unwrap(), &source);
         let template = Template::new(text, &place, &mut report);
         let filled = template.map(|template| template.fill(&Facts::new(&trigger())).unwrap());
-        filled.ok_or_else(|| report.finish().into_iter().map(|problem| (problem.column, problem.length, problem.message)).collect::<Vec<_>>())
+        filled.ok_or_else(|| {
+            report.finish().into_iter().map(|problem| (problem.column, problem.length, problem.message)).collect::<Vec<_>>()
+        })
     };
     assert_eq!(fill("plain").unwrap(), "plain");
     assert_eq!(fill("a-${{ branch }}-${{repo + \"}}\"}}").unwrap(), "a-release/1.0-shop}}");
@@ -136,13 +160,24 @@ fn braces_are_filled_and_their_faults_have_places() {
 #[test]
 fn a_false_condition_says_what_it_saw() {
     let expression = compiled("branch == 'main' ||\n  tag != ''", Want::Condition).unwrap();
-    assert_eq!(expression.because(&Facts::new(&trigger())), "branch == 'main' || tag != '' (branch is \"release/1.0\", tag is \"\")");
+    assert_eq!(
+        expression.because(&Facts::new(&trigger())),
+        "branch == 'main' || tag != '' (branch is \"release/1.0\", tag is \"\")"
+    );
 }
 
 #[test]
 fn a_failing_evaluation_is_a_sentence() {
     let facts = Facts::new(&trigger());
-    for text in ["1 / 0 == 1", "int(branch) == 1", "glob(branch, branch + '[')", "[1][7] == 1", "{'a': 1}.b == 1", "branch.matches(branch + '(')", "{'a': 1}['a']"] {
+    for text in [
+        "1 / 0 == 1",
+        "int(branch) == 1",
+        "glob(branch, branch + '[')",
+        "[1][7] == 1",
+        "{'a': 1}.b == 1",
+        "branch.matches(branch + '(')",
+        "{'a': 1}['a']",
+    ] {
         assert!(compiled(text, Want::Condition).unwrap().holds(&facts).is_err(), "{text}");
     }
 }

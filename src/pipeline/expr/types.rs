@@ -2,9 +2,9 @@
 //!
 //! Types are found as far as they are certain; `Any` fits everywhere, and evaluation tells the rest.
 
+use cel::IdedExpr;
 use cel::Value;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, LiteralValue, operators as op};
-use cel::IdedExpr;
 
 use super::facts::{LATER, NAMES, regex_fault};
 use crate::base::limits;
@@ -89,7 +89,11 @@ const METHODS: [&str; 3] = ["contains", "startsWith", "endsWith"];
 
 /// Looks through the whole expression.
 pub(super) fn check(tree: &IdedExpr) -> Found {
-    let mut check = Check { found: Found { result: Type::Any, names: Vec::new(), complaints: Vec::new(), too_deep: false }, scope: Vec::new(), loops: 0 };
+    let mut check = Check {
+        found: Found { result: Type::Any, names: Vec::new(), complaints: Vec::new(), too_deep: false },
+        scope: Vec::new(),
+        loops: 0,
+    };
     let result = check.of(tree, 0);
     Found { result, ..check.found }
 }
@@ -188,9 +192,15 @@ impl Check {
     }
 
     fn comprehension(&mut self, comprehension: &ComprehensionExpr, depth: usize) -> Type {
-        let ComprehensionExpr { iter_range, iter_var, iter_var2, accu_var, accu_init, loop_cond, loop_step, result } = comprehension;
+        let ComprehensionExpr { iter_range, iter_var, iter_var2, accu_var, accu_init, loop_cond, loop_step, result } =
+            comprehension;
         if self.loops > 0 {
-            self.complain("expression", "", "a loop inside a loop is not allowed".to_owned(), Some("put the decision into a script".to_owned()));
+            self.complain(
+                "expression",
+                "",
+                "a loop inside a loop is not allowed".to_owned(),
+                Some("put the decision into a script".to_owned()),
+            );
             return Type::Any;
         }
         self.of(iter_range, depth + 1);
@@ -236,7 +246,12 @@ impl Check {
             op::IN => {
                 if !matches!(right, Type::List | Type::Map | Type::Any) {
                     let message = format!("`in` takes a list, found {}", right.describe());
-                    self.complain("expression-type", "in", message, Some("`branch in [\"main\", \"dev\"]`; for a part of text use `contains`".to_owned()));
+                    self.complain(
+                        "expression-type",
+                        "in",
+                        message,
+                        Some("`branch in [\"main\", \"dev\"]`; for a part of text use `contains`".to_owned()),
+                    );
                 }
                 Type::Bool
             }
@@ -275,7 +290,11 @@ impl Check {
             return Type::Any;
         };
         if types.len() != wanted.len() || (!method && METHODS.contains(&name)) {
-            let form = if METHODS.contains(&name) { format!("`branch.{name}(\"…\")`") } else { format!("`{name}` takes {}", wanted.len()) };
+            let form = if METHODS.contains(&name) {
+                format!("`branch.{name}(\"…\")`")
+            } else {
+                format!("`{name}` takes {}", wanted.len())
+            };
             self.complain("expression", name, format!("`{name}` is not called like this"), Some(form));
             return *result;
         }

@@ -39,7 +39,10 @@ impl Fault {
         if has("tab") {
             say("a tab cannot indent in YAML", "use spaces")
         } else if has("unknown anchor") {
-            say("this alias names no anchor that was written before it", "write `&name` at the first place, `*name` at the others")
+            say(
+                "this alias names no anchor that was written before it",
+                "write `&name` at the first place, `*name` at the others",
+            )
         } else if has("quoted scalar") && has("end of stream") {
             say("the quoted text never ends", "close the quotes")
         } else if has("mapping values are not allowed") {

@@ -74,7 +74,8 @@ impl Scan {
                 }
                 Event::Alias(anchor) => {
                     let Some(node) = self.anchors.get(&anchor).cloned() else {
-                        let fault = Fault::new("alias-cycle", span, "this alias stands inside the value that it names".to_owned());
+                        let fault =
+                            Fault::new("alias-cycle", span, "this alias stands inside the value that it names".to_owned());
                         return Err(fault.hint("a value cannot contain itself"));
                     };
                     self.count(node.nodes, node.height, span)?;
@@ -151,7 +152,9 @@ impl Scan {
                 }
             }
             Items::Map(_, key) => match &node.kind {
-                Kind::Scalar { text, plain } => *key = Some(Key { text: text.clone(), span: node.span, merge: *plain && text == "<<" }),
+                Kind::Scalar { text, plain } => {
+                    *key = Some(Key { text: text.clone(), span: node.span, merge: *plain && text == "<<" })
+                }
                 Kind::List(_) | Kind::Map(_) => {
                     let fault = Fault::new("key-type", used, format!("a key must be text, found {}", node.describe()));
                     return Err(fault.hint("put text that begins with a bracket, such as `${{ … }}`, in quotes"));
@@ -173,7 +176,8 @@ impl Scan {
     fn count(&mut self, nodes: usize, height: usize, span: Span) -> Result<(), Fault> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > limits::YAML_NODES {
-            let fault = Fault::new("too-many-nodes", span, format!("the file has more than {} values and keys", limits::YAML_NODES));
+            let fault =
+                Fault::new("too-many-nodes", span, format!("the file has more than {} values and keys", limits::YAML_NODES));
             return Err(fault.hint("each alias counts as everything that it stands for"));
         }
         if self.open.len() + height > limits::YAML_DEPTH {
@@ -195,7 +199,8 @@ impl Scan {
         }
         if !self.tolerance.foreign_tags {
             let span = Span { length: written.chars().count(), ..span };
-            let fault = Fault::new("tag", span, format!("the tag `{}` has no meaning here", crate::pipeline::report::shown(&written)));
+            let fault =
+                Fault::new("tag", span, format!("the tag `{}` has no meaning here", crate::pipeline::report::shown(&written)));
             self.faults.push(fault.hint("put text that begins with `!` in quotes"));
         }
         (Some(written), false)

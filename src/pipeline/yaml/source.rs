@@ -17,8 +17,12 @@ impl Source {
     /// Total: takes anything.
     pub fn new(bytes: &[u8]) -> Self {
         if bytes.len() > limits::PIPELINE_FILE_BYTES {
-            let fault = Fault::new("file-too-large", Span::FILE, format!("the file is larger than {} KiB", limits::PIPELINE_FILE_BYTES / 1024))
-                .hint("split it: each file in `.gantry/` is a pipeline of its own");
+            let fault = Fault::new(
+                "file-too-large",
+                Span::FILE,
+                format!("the file is larger than {} KiB", limits::PIPELINE_FILE_BYTES / 1024),
+            )
+            .hint("split it: each file in `.gantry/` is a pipeline of its own");
             return Self { text: String::new(), lines: vec![(0, 0)], fault: Some(fault) };
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -29,7 +33,11 @@ impl Source {
         let lines = lines(&text);
         let mut source = Self { text, lines, fault: None };
         if let Some(at) = fault_at {
-            let fault = Fault::new("not-utf8", source.span_at(at), format!("byte {:#04x} is no UTF-8 text", bytes.get(at).copied().unwrap_or_default()));
+            let fault = Fault::new(
+                "not-utf8",
+                source.span_at(at),
+                format!("byte {:#04x} is no UTF-8 text", bytes.get(at).copied().unwrap_or_default()),
+            );
             source.fault = Some(fault.hint("save the file as UTF-8"));
         } else if let Some(at) = source.text.find('\0') {
             let fault = Fault::new("nul", source.span_at(at), "the file has a NUL character".to_owned());

@@ -42,7 +42,10 @@ pub(in crate::pipeline) struct Node {
 #[derive(Debug)]
 pub(in crate::pipeline) enum Kind {
     /// Text as meant (escapes and folding done), and whether it was written without quotes: only then can it be a null, a boolean or a number.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Rc<Node>>),
     Map(Vec<Entry>),
 }
