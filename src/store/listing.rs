@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::base::{RunId, Timestamp};
-use crate::pipeline::Event;
-use crate::run::Outcome;
+use crate::pipeline::{Event, Trigger};
+use crate::run::{Life, Outcome, Run, StopReason};
 
 /// Which runs a list holds. All conditions together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,4 +55,126 @@ pub struct RunSummary {
     pub queued_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+}
+
+/// What a summary is made of, whether from a run or from its row.
+pub(super) struct Facts {
+    pub(super) id: RunId,
+    pub(super) number: u64,
+    pub(super) repo: String,
+    pub(super) pipeline: String,
+    pub(super) trigger: Trigger,
+    pub(super) life: Life,
+    pub(super) stop: Option<StopReason>,
+    pub(super) queued_at: Timestamp,
+}
+
+impl RunSummary {
+    /// The summary of this run.
+    #[must_use]
+    pub fn of(run: &Run) -> Self {
+        Self::from(Facts {
+            id: run.id.clone(),
+            number: run.number,
+            repo: run.repo_name.clone(),
+            pipeline: run.plan.name.clone(),
+            trigger: run.trigger.clone(),
+            life: run.life.clone(),
+            stop: run.stop.clone(),
+            queued_at: run.queued_at,
+        })
+    }
+}
+
+impl From<Facts> for RunSummary {
+    fn from(facts: Facts) -> Self {
+        let Facts {
+            id,
+            number,
+            repo,
+            pipeline,
+            trigger,
+            life,
+            stop,
+            queued_at,
+        } = facts;
+        let Trigger {
+            event,
+            branch,
+            tag,
+            commit,
+            message,
+            author,
+            default_branch: _,
+            because,
+        } = trigger;
+        let Listed {
+            state,
+            outcome,
+            started_at,
+            ended_at,
+        } = Listed::of(&life);
+        let reason = match (life, stop) {
+            (Life::Ended { reason, .. }, _) => reason,
+            (Life::Queued | Life::Running { .. }, Some(stop)) => stop.to_string(),
+            (Life::Queued | Life::Running { .. }, None) => because,
+        };
+        let state = state.to_owned();
+        Self {
+            id,
+            number,
+            repo,
+            pipeline,
+            event,
+            branch,
+            tag,
+            commit,
+            message,
+            author,
+            state,
+            outcome,
+            reason,
+            queued_at,
+            started_at,
+            ended_at,
+        }
+    }
+}
+
+/// A run's life as the columns of lists have it.
+pub(super) struct Listed {
+    pub(super) state: &'static str,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) ended_at: Option<Timestamp>,
+}
+
+impl Listed {
+    pub(super) fn of(life: &Life) -> Self {
+        match life {
+            Life::Queued => Self {
+                state: "queued",
+                outcome: None,
+                started_at: None,
+                ended_at: None,
+            },
+            Life::Running { since } => Self {
+                state: "running",
+                outcome: None,
+                started_at: Some(*since),
+                ended_at: None,
+            },
+            Life::Ended {
+                outcome,
+                reason: _,
+                started_at,
+                at,
+            } => Self {
+                state: "ended",
+                outcome: Some(*outcome),
+                started_at: *started_at,
+                ended_at: Some(*at),
+            },
+        }
+    }
 }

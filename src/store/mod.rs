@@ -6,21 +6,33 @@
 //! | File | What |
 //! |---|---|
 //! | `repo`, `intake`, `delivery`, `listing`, `event` | the values that go in and come out |
-//! | `open` | connections, migrations, what to say about a database that cannot be used |
+//! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
 //! | `repos`, `take_in`, `deliveries`, `commit`, `runs`, `record` | the methods of [`Store`], by subject |
-//! | `sql`, `row`, `write` | every statement; reading rows; the one writing transaction |
+//! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `logs` | log files: writer, pages, search, nudges |
 //! | `data_dir` | the data directory and its lock |
 
+mod body;
+mod commit;
 mod data_dir;
+mod deliveries;
 mod delivery;
 mod error;
 mod event;
 mod intake;
 mod listing;
 mod logs;
+mod open;
+mod record;
 mod repo;
+mod repos;
+mod row;
+mod runs;
+pub mod sql;
+#[expect(clippy::module_inception, reason = "the room's one main thing")]
 mod store;
+mod take_in;
+mod write;
 
 pub use data_dir::DataDir;
 pub use delivery::Delivery;
@@ -29,5 +41,6 @@ pub use event::{EventKind, StoredEvent};
 pub use intake::{Intake, NewNote, NewRun, Note, RefMove};
 pub use listing::{Page, RunFilter, RunSummary};
 pub use logs::{LogLine, LogPage, LogWriter, Logs};
+pub use open::{Database, StoreConfig};
 pub use repo::{Repo, RepoStatus};
-pub use store::{Database, Store, StoreConfig};
+pub use store::Store;

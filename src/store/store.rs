@@ -1,138 +1,113 @@
-//! The store's door (bodies are being filled in).
+//! The store itself: its connections, and how their errors are told.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{Delivery, Error, Intake, Logs, Note, Page, Repo, RepoStatus, RunFilter, RunSummary, StoredEvent};
-use crate::base::{InstanceId, RepoId, RunId, Timestamp};
-use crate::run::Run;
-use crate::schedule::Change;
+use sqlx::AnyPool;
 
-/// Where rows and logs are.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    pub database: Database,
-    /// Directory of the log files; made when there is none.
-    pub logs: PathBuf,
-}
-
-/// Which database.
-#[derive(Clone)]
-pub enum Database {
-    /// SQLite, in this file; made (readable by its owner only) when there is none.
-    File(PathBuf),
-    /// SQLite in memory: gone with the store.
-    Memory,
-    /// `postgres://user:password@host/database`.
-    Url(String),
-}
-
-impl std::fmt::Debug for Database {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Database::File(path) => f.debug_tuple("File").field(path).finish(),
-            Database::Memory => f.write_str("Memory"),
-            Database::Url(_) => f.write_str("Url(hidden)"),
-        }
-    }
-}
+use super::row::Fields;
+use super::write::Write;
+use super::{Error, Logs, sql};
+use crate::base::{Clock, InstanceId};
 
 /// Rows and logs. Cheap to clone; all clones are the same store.
 #[derive(Debug, Clone)]
 pub struct Store {
-    logs: Logs,
+    pub(super) inner: Arc<Inner>,
 }
 
-#[expect(
-    clippy::unused_async,
-    clippy::todo,
-    unused_variables,
-    reason = "signatures first, bodies follow"
-)]
-impl Store {
-    /// Opens the database, making it or bringing its schema up to date.
-    pub async fn open(config: &StoreConfig) -> Result<Store, Error> {
-        todo!()
+#[derive(Debug)]
+pub(super) struct Inner {
+    /// One connection: writers come one after another.
+    pub(super) write: AnyPool,
+    /// Several connections; for a database in memory the same one.
+    pub(super) read: AnyPool,
+    pub(super) engine: Engine,
+    /// How people call the database: its path, or its address without the password.
+    pub(super) name: String,
+    pub(super) logs: Logs,
+}
+
+/// The few things that differ between databases and are no statements on rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// Begins a transaction whose reads all see the same moment.
+    pub(super) fn begin_reading(self) -> &'static str {
+        match self {
+            Engine::Sqlite => "BEGIN",
+            Engine::Postgres => "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
     }
+}
+
+impl Store {
     /// Closes the connections once nobody uses them any more. Not needed for safety: what was committed stays.
     pub async fn close(&self) {
-        todo!()
+        self.inner.read.close().await;
+        self.inner.write.close().await;
     }
+
     /// The log files.
     #[must_use]
     pub fn logs(&self) -> &Logs {
-        &self.logs
+        &self.inner.logs
     }
+
     /// The id of this database: made once, then always the same.
     pub async fn instance(&self) -> Result<InstanceId, Error> {
-        todo!()
+        let clock = Clock::System;
+        let mut write = Write::begin(self, clock.now()).await?;
+        let new = InstanceId::new(&clock);
+        let add = sqlx::query(sql::SETTING_ADD).bind("instance").bind(new.as_str());
+        write.execute("the instance's id cannot be kept", add).await?;
+        let row = sqlx::query(sql::SETTING).bind("instance").fetch_one(write.connection()).await;
+        let row = row.map_err(|error| self.error("the instance's id cannot be read", error))?;
+        let instance = Fields::new(&row, "the setting `instance`:", "value").parse("value")?;
+        write.commit().await?;
+        Ok(instance)
     }
-    /// Adds a repository; [`Error::NameTaken`].
-    pub async fn add_repo(&self, repo: &Repo) -> Result<(), Error> {
-        todo!()
+
+    /// Tells an error of the database: `what` is what did not work, as the beginning of a sentence.
+    pub(super) fn error(&self, what: &str, error: sqlx::Error) -> Error {
+        tell(self.inner.engine, &self.inner.name, what, error)
     }
-    /// All repositories, by name.
-    pub async fn repos(&self) -> Result<Vec<Repo>, Error> {
-        todo!()
+}
+
+/// Tells an error of the database called `name`.
+pub(super) fn tell(engine: Engine, name: &str, what: &str, error: sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned());
+    // https://www.sqlite.org/rescode.html: the low byte is the primary code, 11 is SQLITE_CORRUPT, 26 SQLITE_NOTADB, 5 SQLITE_BUSY.
+    let primary = match engine {
+        Engine::Sqlite => code
+            .as_deref()
+            .and_then(|code| code.parse::<i32>().ok())
+            .map(|code| code & 0xff),
+        Engine::Postgres => None,
+    };
+    if matches!(primary, Some(11 | 26)) {
+        return Error::Damaged {
+            database: name.to_owned(),
+            detail: error.as_database_error().map_or_else(String::new, |e| e.message().to_owned()),
+        };
     }
-    /// The repository of that name.
-    pub async fn repo(&self, name: &str) -> Result<Option<Repo>, Error> {
-        todo!()
-    }
-    /// The repository with that id.
-    pub async fn repo_by_id(&self, id: &RepoId) -> Result<Option<Repo>, Error> {
-        todo!()
-    }
-    /// Removes a repository with its runs, refs, notes and deliveries; tells which runs went, so that their logs can go too.
-    pub async fn remove_repo(&self, id: &RepoId, now: Timestamp) -> Result<Vec<RunId>, Error> {
-        todo!()
-    }
-    /// Keeps how watching goes. Tells whether that is news; when it is not, the time of the older status stays.
-    pub async fn set_repo_status(&self, id: &RepoId, status: &RepoStatus, default_branch: Option<&str>) -> Result<bool, Error> {
-        todo!()
-    }
-    /// What was last taken in: full ref name to commit.
-    pub async fn refs(&self, repo: &RepoId) -> Result<BTreeMap<String, String>, Error> {
-        todo!()
-    }
-    /// Takes in what a poll or delivery brought, in one transaction; answers the runs it made.
-    pub async fn take_in(&self, intake: Intake) -> Result<Vec<Run>, Error> {
-        todo!()
-    }
-    /// The newest notes first.
-    pub async fn notes(&self, repo: &RepoId, limit: u32) -> Result<Vec<Note>, Error> {
-        todo!()
-    }
-    /// Keeps a webhook. After this it is not lost. No error when it is already kept.
-    pub async fn keep_delivery(&self, delivery: &Delivery) -> Result<(), Error> {
-        todo!()
-    }
-    /// Kept webhooks that no intake has answered yet, oldest first.
-    pub async fn open_deliveries(&self) -> Result<Vec<Delivery>, Error> {
-        todo!()
-    }
-    /// Writes changed states and their events in one transaction; answers the highest sequence number.
-    pub async fn commit(&self, changes: &[Change], now: Timestamp) -> Result<i64, Error> {
-        todo!()
-    }
-    /// Runs that have not ended, oldest first, exactly as they were committed.
-    pub async fn unfinished(&self) -> Result<Vec<Run>, Error> {
-        todo!()
-    }
-    /// The run with that id.
-    pub async fn run(&self, id: &RunId) -> Result<Option<Run>, Error> {
-        todo!()
-    }
-    /// A page of runs, newest first.
-    pub async fn runs(&self, filter: &RunFilter) -> Result<Page<RunSummary>, Error> {
-        todo!()
-    }
-    /// Events after `seq` in order, of all or of one run.
-    pub async fn events_after(&self, seq: i64, run: Option<&RunId>, limit: u32) -> Result<Vec<StoredEvent>, Error> {
-        todo!()
-    }
-    /// The highest sequence number given so far; 0 at first.
-    pub async fn last_event(&self) -> Result<i64, Error> {
-        todo!()
+    // https://www.postgresql.org/docs/current/errcodes-appendix.html: class 08 connection, 40 rollback, 53 resources, 57 operator intervention.
+    let class = code
+        .as_deref()
+        .filter(|_| engine == Engine::Postgres)
+        .and_then(|code| code.get(..2));
+    let transient = primary == Some(5)
+        || matches!(class, Some("08" | "40" | "53" | "57"))
+        || matches!(
+            error,
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed
+        );
+    Error::Database {
+        what: what.to_owned(),
+        transient,
+        source: Box::new(error),
     }
 }

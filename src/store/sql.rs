@@ -1,0 +1,109 @@
+//! Every statement there is, in one text for SQLite and Postgres; a test prepares each of them on both.
+//!
+//! **Invariants:** one statement per string; parameters are `$1`, `$2`, …, which both understand; a parameter that stands alone (`IS NULL`) is cast,
+//! since Postgres could not tell its type; no text is ever put together from values.
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        $($(#[$doc])* pub(super) const $name: &str = $sql;)*
+        /// All statements.
+        pub const ALL: &[&str] = &[$($sql),*];
+    };
+}
+
+macro_rules! repo_select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, url, poll_ms, hook_secret, added_at, default_branch, status_ok, status_sentence, status_at FROM repos ",
+            $rest
+        )
+    };
+}
+
+macro_rules! summary_columns {
+    () => {
+        "id, number, repo_id, repo_name, pipeline, trigger_json, stop_json, life_json, queued_at"
+    };
+}
+
+macro_rules! run_page {
+    ($repo:literal) => {
+        concat!(
+            "SELECT ",
+            summary_columns!(),
+            " FROM runs WHERE made < $1 AND (CAST($2 AS TEXT) IS NULL OR branch = CAST($2 AS TEXT)) \
+             AND (CAST($3 AS TEXT) IS NULL OR outcome = CAST($3 AS TEXT)) ",
+            $repo,
+            " ORDER BY made DESC LIMIT $4"
+        )
+    };
+}
+
+macro_rules! run_select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, repo_id, repo_name, number, queued_at, trigger_json, plan_json, problems_json, life_json, stop_json FROM runs ",
+            $rest
+        )
+    };
+}
+
+statements! {
+    /// Takes the counter's row, and with it the right to write, until the transaction ends.
+    COUNTER_TAKE = "UPDATE counters SET value = value WHERE name = 'events' RETURNING value";
+    COUNTER_SET = "UPDATE counters SET value = $1 WHERE name = 'events'";
+    COUNTER = "SELECT value FROM counters WHERE name = 'events'";
+
+    SETTING_ADD = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    SETTING = "SELECT value FROM settings WHERE name = $1";
+
+    EVENT_ADD = "INSERT INTO events (seq, at, kind, repo_id, run_id, job, step, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    EVENTS_AFTER = "SELECT seq, at, kind, repo_id, run_id, job, step, body FROM events WHERE seq > $1 ORDER BY seq LIMIT $2";
+    EVENTS_AFTER_OF_RUN =
+        "SELECT seq, at, kind, repo_id, run_id, job, step, body FROM events WHERE run_id = $3 AND seq > $1 ORDER BY seq LIMIT $2";
+
+    REPO_ADD = "INSERT INTO repos (id, name, url, poll_ms, hook_secret, added_at, default_branch, status_ok, status_sentence, status_at, last_number) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)";
+    REPOS = repo_select!("");
+    REPO_BY_NAME = repo_select!("WHERE name = $1");
+    REPO_BY_ID = repo_select!("WHERE id = $1");
+    REPO_STATUS = "UPDATE repos SET status_ok = $1, status_sentence = $2, status_at = $3, default_branch = $4 WHERE id = $5";
+    REPO_REMOVE = "DELETE FROM repos WHERE id = $1";
+    REPO_NUMBER = "UPDATE repos SET last_number = last_number + 1 WHERE id = $1 RETURNING last_number";
+    RUNS_OF_REPO = "SELECT id FROM runs WHERE repo_id = $1 ORDER BY made";
+
+    REFS = "SELECT name, target FROM refs WHERE repo_id = $1";
+    REF_SET = "INSERT INTO refs (repo_id, name, target) VALUES ($1, $2, $3) ON CONFLICT (repo_id, name) DO UPDATE SET target = excluded.target";
+    REF_REMOVE = "DELETE FROM refs WHERE repo_id = $1 AND name = $2";
+
+    NOTE_ADD = "INSERT INTO notes (seq, repo_id, at, kind, sentence, reference, commit_id) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    NOTES = "SELECT seq, at, kind, sentence, reference, commit_id FROM notes WHERE repo_id = $1 ORDER BY seq DESC LIMIT $2";
+
+    DELIVERY_ADD = "INSERT INTO deliveries (id, repo_id, forge, headers, body_hex, received_at) VALUES ($1, $2, $3, $4, $5, $6) \
+                    ON CONFLICT (id) DO NOTHING";
+    DELIVERIES_OPEN = "SELECT id, repo_id, forge, headers, body_hex, received_at FROM deliveries WHERE done_at IS NULL ORDER BY received_at, id";
+    DELIVERY_DONE = "UPDATE deliveries SET done_at = $1 WHERE id = $2 AND repo_id = $3";
+
+    RUN_ADD = "INSERT INTO runs (id, made, repo_id, repo_name, number, pipeline, branch, queued_at, trigger_json, plan_json, problems_json, rerun_of, \
+               life_json, stop_json, state, outcome, started_at, ended_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    RUN_SET = concat!(
+        "UPDATE runs SET life_json = $2, stop_json = $3, state = $4, outcome = $5, started_at = $6, ended_at = $7 WHERE id = $1 RETURNING ",
+        summary_columns!()
+    );
+    JOB_SET = "INSERT INTO jobs (run_id, job, state_json) VALUES ($1, $2, $3) \
+               ON CONFLICT (run_id, job) DO UPDATE SET state_json = excluded.state_json";
+    STEP_SET = "INSERT INTO steps (run_id, job, step, state_json) VALUES ($1, $2, $3, $4) \
+                ON CONFLICT (run_id, job, step) DO UPDATE SET state_json = excluded.state_json";
+
+    RUN = run_select!("WHERE id = $1");
+    RUN_JOBS = "SELECT run_id, job, state_json FROM jobs WHERE run_id = $1";
+    RUN_STEPS = "SELECT run_id, job, step, state_json FROM steps WHERE run_id = $1";
+    OPEN = run_select!("WHERE state <> 'ended' ORDER BY made");
+    OPEN_JOBS = "SELECT run_id, job, state_json FROM jobs WHERE run_id IN (SELECT id FROM runs WHERE state <> 'ended')";
+    OPEN_STEPS = "SELECT run_id, job, step, state_json FROM steps WHERE run_id IN (SELECT id FROM runs WHERE state <> 'ended')";
+
+    RUN_MADE = "SELECT made FROM runs WHERE id = $1";
+    RUN_PAGE = run_page!("");
+    RUN_PAGE_OF_REPO = run_page!("AND repo_name = $5");
+}
