@@ -1,93 +1,141 @@
-//! Log files (bodies are being filled in).
+//! Log files: one pair of files for each attempt. Plain blocking files, no database: call from a thread that may block.
+//!
+//! `DIR/RUN/JOB-STEP-ATTEMPT.log` holds the bytes as they came, line after line, the streams interleaved; `….idx` one fixed-size record for each line
+//! ([`index`]). **Invariants:** data is written before its index records, so that whatever is in the index can be read; both files are only ever
+//! appended to, and after a crash cut back to the last whole line, so `received` and the lines always agree; memory does not grow with the log.
 
+mod index;
+mod line;
+mod nudge;
+mod page;
+mod resume;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use tokio::sync::watch;
 
+use self::nudge::Nudges;
+pub use self::page::{LogLine, LogPage};
+pub use self::writer::LogWriter;
+use crate::base::limits::LOG_BYTES;
 use crate::base::{AttemptKey, RunId};
-use crate::run::Stream;
 
-/// The logs of all attempts.
+/// The logs of all attempts. Cheap to clone; all clones are the same logs.
 #[derive(Debug, Clone)]
 pub struct Logs {
     dir: PathBuf,
+    /// Bytes of one log, data and index together.
+    limit: u64,
+    nudges: Nudges,
 }
 
-/// Writes one attempt's log.
-#[derive(Debug)]
-pub struct LogWriter {}
-
-/// Some lines of a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LogPage {
-    pub lines: Vec<LogLine>,
-    /// The line to ask for next (`from`).
-    pub next: u64,
-    /// The log is complete and nothing comes after these lines.
-    pub end: bool,
+/// The two files of one attempt's log.
+#[derive(Debug, Clone)]
+struct Paths {
+    data: PathBuf,
+    index: PathBuf,
 }
 
-/// One line of a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LogLine {
-    /// From 1.
-    pub n: u64,
-    /// Unix milliseconds.
-    pub at: i64,
-    pub stream: Stream,
-    /// Without its newline; what is no UTF-8 is replaced.
-    pub text: String,
-}
-
-#[expect(clippy::todo, unused_variables, reason = "signatures first, bodies follow")]
 impl Logs {
-    /// Logs under `dir`, each at most [`LOG_BYTES`](crate::base::limits::LOG_BYTES).
+    /// Logs under `dir`, each at most [`LOG_BYTES`].
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir }
+        Self {
+            dir,
+            limit: LOG_BYTES,
+            nudges: Nudges::default(),
+        }
     }
-    /// Begins a log, or takes one up again after a crash.
+
+    /// The same with another bound: bytes of one log, its index included (24 for each line), so that empty lines do not come for free.
+    #[must_use]
+    pub fn limited_to(self, bytes: u64) -> Self {
+        Self { limit: bytes, ..self }
+    }
+
+    /// Begins a log, or takes one up again after a crash, also a finished one. There is one writer at a time: a second one is refused
+    /// (`ResourceBusy`).
     pub fn writer(&self, key: &AttemptKey) -> io::Result<LogWriter> {
-        todo!()
+        let paths = self.paths(key)?;
+        let nudge = self.nudges.begin(key)?;
+        let dir = paths.data.parent().unwrap_or(&self.dir);
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let open = |path: &Path| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(path)
+        };
+        LogWriter::resume(open(&paths.data)?, open(&paths.index)?, self.limit, nudge)
     }
-    /// Lines from number `from` (from 1).
+
+    /// Lines from number `from` (from 1), at most `limit` of them or [`LOG_PAGE_LINES`](crate::base::limits::LOG_PAGE_LINES) or 4 MiB, but at least
+    /// one if there is one. Of a log that was never begun: none.
     pub fn read(&self, key: &AttemptKey, from: u64, limit: usize) -> io::Result<LogPage> {
-        todo!()
+        page::read(&self.paths(key)?, from, limit)
     }
-    /// Lines from number `from` that contain `q`.
+
+    /// Lines from number `from` that contain `q`, letter by letter; at most `limit` of them. Looks through at most 64 MiB: when `end` is not set,
+    /// go on at `next`, also after an empty page.
     pub fn search(&self, key: &AttemptKey, q: &str, from: u64, limit: usize) -> io::Result<LogPage> {
-        todo!()
+        page::search(&self.paths(key)?, q, from, limit)
     }
-    /// A nudge with the number of lines so far; closed once the log is complete.
+
+    /// A nudge: the number of lines so far. Closed once the log is complete; kept over a crash of the writer.
     #[must_use]
     pub fn watch(&self, key: &AttemptKey) -> watch::Receiver<u64> {
-        todo!("{}", self.dir.display())
+        self.nudges
+            .watch(key, || match self.paths(key).and_then(|paths| page::extent(&paths)) {
+                Ok(extent) => (extent.lines, extent.finished),
+                // Whoever reads the log will be told.
+                Err(_) => (0, false),
+            })
     }
-    /// Removes the logs of a run.
+
+    /// Removes the logs of a run. No error when there are none.
     pub fn remove_run(&self, run: &RunId) -> io::Result<()> {
-        todo!()
+        let dir = self.run_dir(run)?;
+        self.nudges.forget(run);
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn paths(&self, key: &AttemptKey) -> io::Result<Paths> {
+        let AttemptKey { run, job, step, attempt } = key;
+        let dir = self.run_dir(run)?;
+        Ok(Paths {
+            data: dir.join(format!("{job}-{step}-{attempt}.log")),
+            index: dir.join(format!("{job}-{step}-{attempt}.idx")),
+        })
+    }
+
+    /// **Invariant:** nothing but a true id becomes part of a path.
+    fn run_dir(&self, run: &RunId) -> io::Result<PathBuf> {
+        let id: RunId = run
+            .as_str()
+            .parse()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(self.dir.join(id.as_str()))
     }
 }
 
-#[expect(clippy::todo, unused_variables, reason = "signatures first, bodies follow")]
-impl LogWriter {
-    /// Takes bytes as they came, in any cut.
-    pub fn write(&mut self, at_ns: i64, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        todo!()
-    }
-    /// Brings what is buffered to the file.
-    pub fn flush(&mut self) -> io::Result<()> {
-        todo!()
-    }
-    /// Bytes of this stream that are stored for good.
-    #[must_use]
-    pub fn received(&self, stream: Stream) -> u64 {
-        todo!()
-    }
-    /// The output is complete.
-    pub fn finish(&mut self) -> io::Result<()> {
-        todo!()
+/// Opens a file for reading; `None` when there is none.
+fn open_if_there(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
