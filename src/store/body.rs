@@ -1,4 +1,4 @@
-//! What an event says: the new state in the words of the API.
+//! What an event says: the new state in the words of the run's own JSON (`run::view`), as far as one row knows them.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub(super) struct StepBody {
     outcome: Option<Outcome>,
     reason: Option<String>,
     exit_code: Option<i32>,
-    /// 0 when none was made.
+    /// The latest; 0 before the first.
     attempt: u32,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
@@ -30,26 +30,16 @@ pub(super) struct StepBody {
 
 impl JobBody {
     pub(super) fn of(state: &JobState) -> Self {
-        let body = |state, reason, started_at| Self {
-            state,
-            outcome: None,
-            reason,
-            started_at,
-            ended_at: None,
-        };
+        let body =
+            |state, reason: String, started_at| Self { state, outcome: None, reason: Some(reason), started_at, ended_at: None };
         match state {
-            JobState::Waiting {
-                why: Wait::Needs { jobs },
-            } if jobs.is_empty() => body("waiting", None, None),
-            JobState::Waiting { why } => body("waiting", Some(why.to_string()), None),
-            JobState::Preparing { since } => body("preparing", None, Some(*since)),
-            JobState::Running { since } => body("running", None, Some(*since)),
-            JobState::Ended {
-                outcome,
-                reason,
-                started_at,
-                at,
-            } => Self {
+            JobState::Waiting { why: Wait::Needs { jobs } } if jobs.is_empty() => {
+                body("waiting", "waits to be admitted".to_owned(), None)
+            }
+            JobState::Waiting { why } => body("waiting", why.to_string(), None),
+            JobState::Preparing { since } => body("preparing", "making its workspace and network".to_owned(), Some(*since)),
+            JobState::Running { since } => body("running", "running".to_owned(), Some(*since)),
+            JobState::Ended { outcome, reason, started_at, at } => Self {
                 state: "ended",
                 outcome: Some(*outcome),
                 reason: Some(reason.clone()),
@@ -72,28 +62,23 @@ impl StepBody {
             ended_at: None,
         };
         match state {
+            // What it waits for is other rows' state.
             StepState::Waiting => body("waiting", 0, None, None),
-            StepState::Starting { attempt, since: _ } => body("starting", *attempt, None, None),
-            StepState::Running { attempt, since } => body("running", *attempt, None, Some(*since)),
-            StepState::Stopping {
-                attempt,
-                started_at,
-                why,
-                since: _,
-            } => body("stopping", *attempt, Some(why.to_string()), *started_at),
-            StepState::Backoff {
-                attempt,
-                until: _,
-                reason,
-            } => body("backoff", *attempt, Some(reason.clone()), None),
-            StepState::Ended(StepEnd {
-                outcome,
-                reason,
-                exit_code,
-                attempt,
-                started_at,
-                at,
-            }) => Self {
+            StepState::Starting { attempt, since: _ } => {
+                body("starting", *attempt, Some("its container is being made".to_owned()), None)
+            }
+            StepState::Running { attempt: 1, since } => body("running", 1, Some("running".to_owned()), Some(*since)),
+            StepState::Running { attempt, since } => {
+                body("running", *attempt, Some(format!("running, attempt {attempt}")), Some(*since))
+            }
+            StepState::Stopping { attempt, started_at, why, since: _ } => {
+                body("stopping", *attempt, Some(format!("stopping: {why}")), *started_at)
+            }
+            StepState::Backoff { attempt, until: _, reason } => {
+                let last = attempt.saturating_sub(1);
+                body("backoff", last, Some(format!("attempt {last} {reason}; waits for attempt {attempt}")), None)
+            }
+            StepState::Ended(StepEnd { outcome, reason, exit_code, attempt, started_at, at }) => Self {
                 state: "ended",
                 outcome: Some(*outcome),
                 reason: Some(reason.clone()),

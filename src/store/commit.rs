@@ -26,10 +26,7 @@ impl Store {
             match change {
                 Change::Run { run, life, stop } => self.change_run(&mut write, run, life, stop.as_ref()).await?,
                 Change::Job { run, job, state } => {
-                    let query = sqlx::query(sql::JOB_SET)
-                        .bind(run.as_str())
-                        .bind(i64::from(*job))
-                        .bind(to_json(state)?);
+                    let query = sqlx::query(sql::JOB_SET).bind(run.as_str()).bind(i64::from(*job)).bind(to_json(state)?);
                     self.change_part(&mut write, run, query).await?;
                     write.event(About::Job(run, *job), to_json(&JobBody::of(state))?).await?;
                 }
@@ -40,9 +37,7 @@ impl Store {
                         .bind(i64::from(*step))
                         .bind(to_json(state)?);
                     self.change_part(&mut write, run, query).await?;
-                    write
-                        .event(About::Step(run, *job, *step), to_json(&StepBody::of(state))?)
-                        .await?;
+                    write.event(About::Step(run, *job, *step), to_json(&StepBody::of(state))?).await?;
                 }
             }
         }
@@ -50,12 +45,7 @@ impl Store {
     }
 
     async fn change_run(&self, write: &mut Write<'_>, run: &RunId, life: &Life, stop: Option<&StopReason>) -> Result<(), Error> {
-        let Listed {
-            state,
-            outcome,
-            started_at,
-            ended_at,
-        } = Listed::of(life);
+        let Listed { state, outcome, started_at, ended_at } = Listed::of(life);
         let query = sqlx::query(sql::RUN_SET)
             .bind(run.as_str())
             .bind(to_json(life)?)
@@ -72,13 +62,10 @@ impl Store {
     }
 
     async fn change_part(&self, write: &mut Write<'_>, run: &RunId, query: Query<'_, Any, AnyArguments>) -> Result<(), Error> {
-        query
-            .execute(write.connection())
-            .await
-            .map_err(|error| match error.as_database_error() {
-                Some(e) if e.is_foreign_key_violation() => Error::Gone(format!("run {run}")),
-                _ => self.error("a state cannot be kept", error),
-            })?;
+        query.execute(write.connection()).await.map_err(|error| match error.as_database_error() {
+            Some(e) if e.is_foreign_key_violation() => Error::Gone(format!("run {run}")),
+            _ => self.error("a state cannot be kept", error),
+        })?;
         Ok(())
     }
 }

@@ -17,11 +17,7 @@ pub struct DataDir {
 impl DataDir {
     /// Takes the directory, making it (readable by its owner only) when there is none. [`Error::InUse`] when another process has it.
     pub fn lock(path: &Path) -> Result<Self, Error> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(Error::io("make the data directory", path))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::io("make the data directory", path))?;
         let path = path.canonicalize().map_err(Error::io("find the data directory", path))?;
         let file = path.join("lock");
         let lock = OpenOptions::new()

@@ -8,14 +8,7 @@ use super::{Delivery, Error, Store, sql};
 impl Store {
     /// Keeps a webhook. After this it is not lost. No error when it is already kept.
     pub async fn keep_delivery(&self, delivery: &Delivery) -> Result<(), Error> {
-        let Delivery {
-            id,
-            repo,
-            forge,
-            headers,
-            body,
-            received_at,
-        } = delivery;
+        let Delivery { id, repo, forge, headers, body, received_at } = delivery;
         let query = sqlx::query(sql::DELIVERY_ADD)
             .bind(id.as_str())
             .bind(repo.as_str())
@@ -24,13 +17,10 @@ impl Store {
             // Hexadecimal, since it may be any bytes and columns are text.
             .bind(hex::encode(body))
             .bind(received_at.0);
-        query
-            .execute(&self.inner.write)
-            .await
-            .map_err(|error| match error.as_database_error() {
-                Some(e) if e.is_foreign_key_violation() => Error::Gone(format!("repository {repo}")),
-                _ => self.error("the delivery cannot be kept", error),
-            })?;
+        query.execute(&self.inner.write).await.map_err(|error| match error.as_database_error() {
+            Some(e) if e.is_foreign_key_violation() => Error::Gone(format!("repository {repo}")),
+            _ => self.error("the delivery cannot be kept", error),
+        })?;
         Ok(())
     }
 

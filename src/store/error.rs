@@ -33,18 +33,10 @@ pub enum Error {
     Value(String),
     /// The database could not be reached or did not do it.
     #[error("{what}: {source}")]
-    Database {
-        what: String,
-        transient: bool,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    Database { what: String, transient: bool, source: Box<dyn std::error::Error + Send + Sync> },
     /// A file or directory.
     #[error("cannot {what} {}: {source}", path.display())]
-    Io {
-        what: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Io { what: &'static str, path: PathBuf, source: std::io::Error },
 }
 
 impl Error {

@@ -50,8 +50,12 @@ pub struct RunSummary {
     pub state: String,
     /// `None` until it has ended.
     pub outcome: Option<Outcome>,
-    /// The sentence that explains: why it ended so; before that, why it is being stopped or why it came.
+    /// The sentence that explains: why it ended so; before that, why it is being stopped or else why it came.
     pub reason: String,
+    /// Why it came.
+    pub because: String,
+    /// It was told to stop and has not ended yet.
+    pub stopping: bool,
     pub queued_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
@@ -88,36 +92,14 @@ impl RunSummary {
 
 impl From<Facts> for RunSummary {
     fn from(facts: Facts) -> Self {
-        let Facts {
-            id,
-            number,
-            repo,
-            pipeline,
-            trigger,
-            life,
-            stop,
-            queued_at,
-        } = facts;
-        let Trigger {
-            event,
-            branch,
-            tag,
-            commit,
-            message,
-            author,
-            default_branch: _,
-            because,
-        } = trigger;
-        let Listed {
-            state,
-            outcome,
-            started_at,
-            ended_at,
-        } = Listed::of(&life);
+        let Facts { id, number, repo, pipeline, trigger, life, stop, queued_at } = facts;
+        let Trigger { event, branch, tag, commit, message, author, default_branch: _, because } = trigger;
+        let Listed { state, outcome, started_at, ended_at } = Listed::of(&life);
+        let stopping = stop.is_some() && outcome.is_none();
         let reason = match (life, stop) {
             (Life::Ended { reason, .. }, _) => reason,
-            (Life::Queued | Life::Running { .. }, Some(stop)) => stop.to_string(),
-            (Life::Queued | Life::Running { .. }, None) => because,
+            (Life::Queued | Life::Running { .. }, Some(stop)) => format!("stopping: {stop}"),
+            (Life::Queued | Life::Running { .. }, None) => because.clone(),
         };
         let state = state.to_owned();
         Self {
@@ -134,6 +116,8 @@ impl From<Facts> for RunSummary {
             state,
             outcome,
             reason,
+            because,
+            stopping,
             queued_at,
             started_at,
             ended_at,
@@ -152,29 +136,11 @@ pub(super) struct Listed {
 impl Listed {
     pub(super) fn of(life: &Life) -> Self {
         match life {
-            Life::Queued => Self {
-                state: "queued",
-                outcome: None,
-                started_at: None,
-                ended_at: None,
-            },
-            Life::Running { since } => Self {
-                state: "running",
-                outcome: None,
-                started_at: Some(*since),
-                ended_at: None,
-            },
-            Life::Ended {
-                outcome,
-                reason: _,
-                started_at,
-                at,
-            } => Self {
-                state: "ended",
-                outcome: Some(*outcome),
-                started_at: *started_at,
-                ended_at: Some(*at),
-            },
+            Life::Queued => Self { state: "queued", outcome: None, started_at: None, ended_at: None },
+            Life::Running { since } => Self { state: "running", outcome: None, started_at: Some(*since), ended_at: None },
+            Life::Ended { outcome, reason: _, started_at, at } => {
+                Self { state: "ended", outcome: Some(*outcome), started_at: *started_at, ended_at: Some(*at) }
+            }
         }
     }
 }

@@ -86,9 +86,7 @@ impl Store {
             Database::Url(url) => {
                 let options = options(url)?;
                 if !matches!(options.database_url.scheme(), "postgres" | "postgresql") {
-                    return Err(Error::Address(
-                        "the database's address must begin with postgres://".to_owned(),
-                    ));
+                    return Err(Error::Address("the database's address must begin with postgres://".to_owned()));
                 }
                 let name = without_password(&options);
                 let write = postgres(&name, 1, &options).await?;
@@ -97,24 +95,12 @@ impl Store {
                 (write, read, Engine::Postgres, name)
             }
         };
-        Ok(Store {
-            inner: Arc::new(Inner {
-                write,
-                read,
-                engine,
-                name,
-                logs,
-            }),
-        })
+        Ok(Store { inner: Arc::new(Inner { write, read, engine, name, logs }) })
     }
 }
 
 /// What the writing connection to SQLite is told first.
-const WRITER: &[&str] = &[
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-];
+const WRITER: &[&str] = &["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
 /// What a reading connection is told first.
 const READER: &[&str] = &["PRAGMA query_only = ON"];
 
@@ -142,23 +128,13 @@ async fn sqlite(
             })
         })
         .connect_with(options.clone());
-    pool.await
-        .map_err(|error| tell(Engine::Sqlite, name, &format!("the database {name} cannot be opened"), error))
+    pool.await.map_err(|error| tell(Engine::Sqlite, name, &format!("the database {name} cannot be opened"), error))
 }
 
 async fn postgres(name: &str, connections: u32, options: &AnyConnectOptions) -> Result<AnyPool, Error> {
-    let pool = AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(10))
-        .connect_with(options.clone());
-    pool.await.map_err(|error| {
-        tell(
-            Engine::Postgres,
-            name,
-            &format!("the database {name} cannot be reached"),
-            error,
-        )
-    })
+    let pool =
+        AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10)).connect_with(options.clone());
+    pool.await.map_err(|error| tell(Engine::Postgres, name, &format!("the database {name} cannot be reached"), error))
 }
 
 /// Asks SQLite whether the file is sound.
@@ -170,39 +146,23 @@ async fn check(pool: &AnyPool, name: &str, path: &Path) -> Result<(), Error> {
     let row = row.map_err(|error| tell(Engine::Sqlite, name, &format!("the database {name} cannot be read"), error))?;
     match row.try_get::<String, _>(0) {
         Ok(word) if word == "ok" => Ok(()),
-        Ok(detail) => Err(Error::Damaged {
-            database: name.to_owned(),
-            detail,
-        }),
-        Err(error) => Err(Error::Damaged {
-            database: name.to_owned(),
-            detail: error.to_string(),
-        }),
+        Ok(detail) => Err(Error::Damaged { database: name.to_owned(), detail }),
+        Err(error) => Err(Error::Damaged { database: name.to_owned(), detail: error.to_string() }),
     }
 }
 
 async fn migrate(pool: &AnyPool, engine: Engine, name: &str) -> Result<(), Error> {
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    let damaged = |detail: String| Error::Damaged {
-        database: name.to_owned(),
-        detail,
-    };
+    let damaged = |detail: String| Error::Damaged { database: name.to_owned(), detail };
     MIGRATIONS.run(pool).await.map_err(|error| match error {
-        MigrateError::VersionMissing(found) => Error::NewerSchema {
-            database: name.to_owned(),
-            found,
-            known,
-        },
+        MigrateError::VersionMissing(found) => Error::NewerSchema { database: name.to_owned(), found, known },
         MigrateError::VersionMismatch(version) => {
             damaged(format!("step {version} of its schema is not the one that this gantry knows"))
         }
         MigrateError::Dirty(version) => damaged(format!("step {version} of its schema was left half done")),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => tell(
-            engine,
-            name,
-            &format!("the schema of the database {name} cannot be brought up to date"),
-            error,
-        ),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            tell(engine, name, &format!("the schema of the database {name} cannot be brought up to date"), error)
+        }
         other => Error::Database {
             what: format!("the schema of the database {name} cannot be brought up to date"),
             transient: false,
@@ -213,15 +173,8 @@ async fn migrate(pool: &AnyPool, engine: Engine, name: &str) -> Result<(), Error
 
 /// Makes the file when there is none, for its owner only; answers its absolute path and whether it held anything.
 fn private_file(path: &Path) -> Result<(PathBuf, bool), Error> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path);
-    let meta = file
-        .and_then(|file| file.metadata())
-        .map_err(Error::io("open the database", path))?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    let meta = file.and_then(|file| file.metadata()).map_err(Error::io("open the database", path))?;
     if meta.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(Error::io("set the permissions of", path))?;
     }
@@ -231,9 +184,7 @@ fn private_file(path: &Path) -> Result<(PathBuf, bool), Error> {
 
 /// The path as an address; every byte that might mean something there is encoded.
 fn file_url(path: &Path) -> Result<String, Error> {
-    let text = path
-        .to_str()
-        .ok_or_else(|| Error::Address(format!("the path {} is not UTF-8", path.display())))?;
+    let text = path.to_str().ok_or_else(|| Error::Address(format!("the path {} is not UTF-8", path.display())))?;
     let mut url = "sqlite://".to_owned();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {

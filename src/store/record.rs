@@ -10,13 +10,9 @@ use crate::base::RunId;
 impl Store {
     /// Events after `seq` in order, of all or of one run; at most `limit`.
     pub async fn events_after(&self, seq: i64, run: Option<&RunId>, limit: u32) -> Result<Vec<StoredEvent>, Error> {
-        let mut query = sqlx::query(if run.is_some() {
-            sql::EVENTS_AFTER_OF_RUN
-        } else {
-            sql::EVENTS_AFTER
-        })
-        .bind(seq)
-        .bind(i64::from(limit));
+        let mut query = sqlx::query(if run.is_some() { sql::EVENTS_AFTER_OF_RUN } else { sql::EVENTS_AFTER })
+            .bind(seq)
+            .bind(i64::from(limit));
         if let Some(run) = run {
             query = query.bind(run.as_str());
         }

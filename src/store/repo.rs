@@ -36,16 +36,7 @@ pub struct RepoStatus {
 
 impl fmt::Debug for Repo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            id,
-            name,
-            url,
-            poll_ms,
-            hook_secret: _,
-            added_at,
-            default_branch,
-            status,
-        } = self;
+        let Self { id, name, url, poll_ms, hook_secret: _, added_at, default_branch, status } = self;
         f.debug_struct("Repo")
             .field("id", id)
             .field("name", name)

@@ -13,16 +13,7 @@ use crate::base::{RepoId, RunId, Timestamp};
 impl Store {
     /// Adds a repository; [`Error::NameTaken`].
     pub async fn add_repo(&self, repo: &Repo) -> Result<(), Error> {
-        let Repo {
-            id,
-            name,
-            url,
-            poll_ms,
-            hook_secret,
-            added_at,
-            default_branch,
-            status,
-        } = repo;
+        let Repo { id, name, url, poll_ms, hook_secret, added_at, default_branch, status } = repo;
         let mut write = Write::begin(self, *added_at).await?;
         let query = sqlx::query(sql::REPO_ADD)
             .bind(id.as_str())
@@ -35,13 +26,10 @@ impl Store {
             .bind(i64::from(status.ok))
             .bind(plain(&status.sentence))
             .bind(status.at.0);
-        query
-            .execute(write.connection())
-            .await
-            .map_err(|error| match error.as_database_error() {
-                Some(e) if e.is_unique_violation() => Error::NameTaken(name.clone()),
-                _ => self.error("the repository cannot be kept", error),
-            })?;
+        query.execute(write.connection()).await.map_err(|error| match error.as_database_error() {
+            Some(e) if e.is_unique_violation() => Error::NameTaken(name.clone()),
+            _ => self.error("the repository cannot be kept", error),
+        })?;
         write.repo_event(id, name, "added", Value::Bool(true)).await?;
         write.commit().await?;
         Ok(())
@@ -59,47 +47,24 @@ impl Store {
 
     /// The repository of that name.
     pub async fn repo(&self, name: &str) -> Result<Option<Repo>, Error> {
-        let row = sqlx::query(sql::REPO_BY_NAME)
-            .bind(plain(name))
-            .fetch_optional(&self.inner.read)
-            .await;
-        row.map_err(|error| self.error("the repository cannot be read", error))?
-            .as_ref()
-            .map(repo_of)
-            .transpose()
+        let row = sqlx::query(sql::REPO_BY_NAME).bind(plain(name)).fetch_optional(&self.inner.read).await;
+        row.map_err(|error| self.error("the repository cannot be read", error))?.as_ref().map(repo_of).transpose()
     }
 
     /// The repository with that id.
     pub async fn repo_by_id(&self, id: &RepoId) -> Result<Option<Repo>, Error> {
-        let row = sqlx::query(sql::REPO_BY_ID)
-            .bind(id.as_str())
-            .fetch_optional(&self.inner.read)
-            .await;
-        row.map_err(|error| self.error("the repository cannot be read", error))?
-            .as_ref()
-            .map(repo_of)
-            .transpose()
+        let row = sqlx::query(sql::REPO_BY_ID).bind(id.as_str()).fetch_optional(&self.inner.read).await;
+        row.map_err(|error| self.error("the repository cannot be read", error))?.as_ref().map(repo_of).transpose()
     }
 
     /// Removes a repository with its runs, refs, notes and deliveries; tells which runs went, so that their logs can go too.
     pub async fn remove_repo(&self, id: &RepoId, now: Timestamp) -> Result<Vec<RunId>, Error> {
         let mut write = Write::begin(self, now).await?;
         let repo = self.repo_inside(&mut write, id).await?;
-        let rows = sqlx::query(sql::RUNS_OF_REPO)
-            .bind(id.as_str())
-            .fetch_all(write.connection())
-            .await;
+        let rows = sqlx::query(sql::RUNS_OF_REPO).bind(id.as_str()).fetch_all(write.connection()).await;
         let rows = rows.map_err(|error| self.error("the repository's runs cannot be read", error))?;
-        let runs = rows
-            .iter()
-            .map(|row| Fields::new(row, "run", "id").parse("id"))
-            .collect::<Result<Vec<_>, _>>()?;
-        write
-            .execute(
-                "the repository cannot be removed",
-                sqlx::query(sql::REPO_REMOVE).bind(id.as_str()),
-            )
-            .await?;
+        let runs = rows.iter().map(|row| Fields::new(row, "run", "id").parse("id")).collect::<Result<Vec<_>, _>>()?;
+        write.execute("the repository cannot be removed", sqlx::query(sql::REPO_REMOVE).bind(id.as_str())).await?;
         write.repo_event(id, &repo.name, "removed", Value::Bool(true)).await?;
         write.commit().await?;
         Ok(runs)
@@ -124,14 +89,7 @@ impl Store {
             .bind(branch)
             .bind(id.as_str());
         write.execute("the repository's status cannot be kept", query).await?;
-        write
-            .repo_event(
-                id,
-                &old.name,
-                "status",
-                json!({ "ok": status.ok, "sentence": sentence, "at": at }),
-            )
-            .await?;
+        write.repo_event(id, &old.name, "status", json!({ "ok": status.ok, "sentence": sentence, "at": at })).await?;
         write.commit().await?;
         Ok(true)
     }
@@ -149,11 +107,7 @@ impl Store {
 
     /// The newest notes first.
     pub async fn notes(&self, repo: &RepoId, limit: u32) -> Result<Vec<Note>, Error> {
-        let rows = sqlx::query(sql::NOTES)
-            .bind(repo.as_str())
-            .bind(i64::from(limit))
-            .fetch_all(&self.inner.read)
-            .await;
+        let rows = sqlx::query(sql::NOTES).bind(repo.as_str()).bind(i64::from(limit)).fetch_all(&self.inner.read).await;
         let rows = rows.map_err(|error| self.error("the notes cannot be read", error))?;
         let read = |row: &AnyRow| {
             let fields = Fields::new(row, "note", "seq");
@@ -171,10 +125,7 @@ impl Store {
 
     /// The repository as it is inside the transaction; [`Error::Gone`].
     pub(super) async fn repo_inside(&self, write: &mut Write<'_>, id: &RepoId) -> Result<Repo, Error> {
-        let row = sqlx::query(sql::REPO_BY_ID)
-            .bind(id.as_str())
-            .fetch_optional(write.connection())
-            .await;
+        let row = sqlx::query(sql::REPO_BY_ID).bind(id.as_str()).fetch_optional(write.connection()).await;
         let row = row.map_err(|error| self.error("the repository cannot be read", error))?;
         repo_of(&row.ok_or_else(|| Error::Gone(format!("repository {id}")))?)
     }

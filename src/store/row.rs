@@ -19,13 +19,8 @@ pub(super) struct Fields<'r> {
 
 impl<'r> Fields<'r> {
     pub(super) fn new(row: &'r AnyRow, kind: &str, key: &str) -> Self {
-        let id = row
-            .try_get::<String, _>(key)
-            .or_else(|_| row.try_get::<i64, _>(key).map(|n| n.to_string()));
-        Self {
-            row,
-            name: format!("{kind} {}", id.unwrap_or_else(|_| "without an id".to_owned())),
-        }
+        let id = row.try_get::<String, _>(key).or_else(|_| row.try_get::<i64, _>(key).map(|n| n.to_string()));
+        Self { row, name: format!("{kind} {}", id.unwrap_or_else(|_| "without an id".to_owned())) }
     }
 
     fn get<T: Decode<'r, Any> + Type<Any>>(&self, column: &str) -> Result<T, Error> {
@@ -61,10 +56,7 @@ impl<'r> Fields<'r> {
         T::Error: Display,
     {
         let number: Option<i64> = self.get(column)?;
-        number
-            .map(T::try_from)
-            .transpose()
-            .map_err(|error| self.unreadable(column, &error))
+        number.map(T::try_from).transpose().map_err(|error| self.unreadable(column, &error))
     }
 
     pub(super) fn parse<T: FromStr>(&self, column: &str) -> Result<T, Error>
@@ -78,10 +70,7 @@ impl<'r> Fields<'r> {
     where
         T::Err: Display,
     {
-        self.text_or_null(column)?
-            .map(|text| text.parse())
-            .transpose()
-            .map_err(|error| self.unreadable(column, &error))
+        self.text_or_null(column)?.map(|text| text.parse()).transpose().map_err(|error| self.unreadable(column, &error))
     }
 
     pub(super) fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, Error> {
@@ -90,17 +79,12 @@ impl<'r> Fields<'r> {
 
     pub(super) fn json_or_null<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, Error> {
         let text = self.text_or_null(column)?;
-        text.map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|error| self.unreadable(column, &error))
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| self.unreadable(column, &error))
     }
 
     /// The row's `column` does not hold what it should.
     pub(super) fn unreadable(&self, column: &str, error: &dyn Display) -> Error {
-        Error::Row {
-            row: self.name.clone(),
-            detail: format!("{column}: {error}"),
-        }
+        Error::Row { row: self.name.clone(), detail: format!("{column}: {error}") }
     }
 }
 

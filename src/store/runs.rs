@@ -39,54 +39,33 @@ impl Store {
 
     /// A page of runs, newest first. After a run that is gone there is nothing.
     pub async fn runs(&self, filter: &RunFilter) -> Result<Page<RunSummary>, Error> {
-        let RunFilter {
-            repo,
-            branch,
-            outcome,
-            before,
-            limit,
-        } = filter;
+        let RunFilter { repo, branch, outcome, before, limit } = filter;
         let limit = if *limit == 0 { PAGE_ROWS } else { PAGE_ROWS.min(*limit) };
         let before = match before {
             None => i64::MAX,
             Some(before) => {
-                let row = sqlx::query(sql::RUN_MADE)
-                    .bind(before.as_str())
-                    .fetch_optional(&self.inner.read)
-                    .await;
+                let row = sqlx::query(sql::RUN_MADE).bind(before.as_str()).fetch_optional(&self.inner.read).await;
                 match row.map_err(|error| self.error("the runs cannot be read", error))? {
                     Some(row) => Fields::new(&row, "the order of a run:", "made").int("made")?,
                     None => {
-                        return Ok(Page {
-                            items: Vec::new(),
-                            next: None,
-                        });
+                        return Ok(Page { items: Vec::new(), next: None });
                     }
                 }
             }
         };
-        let mut query = sqlx::query(if repo.is_some() {
-            sql::RUN_PAGE_OF_REPO
-        } else {
-            sql::RUN_PAGE
-        })
-        .bind(before)
-        .bind(branch.as_deref().map(plain))
-        .bind(outcome.map(Outcome::as_str))
-        // One more, to know whether there is another page.
-        .bind(i64::from(limit) + 1);
+        let mut query = sqlx::query(if repo.is_some() { sql::RUN_PAGE_OF_REPO } else { sql::RUN_PAGE })
+            .bind(before)
+            .bind(branch.as_deref().map(plain))
+            .bind(outcome.map(Outcome::as_str))
+            // One more, to know whether there is another page.
+            .bind(i64::from(limit) + 1);
         if let Some(repo) = repo {
             query = query.bind(plain(repo));
         }
-        let rows = query
-            .fetch_all(&self.inner.read)
-            .await
-            .map_err(|error| self.error("the runs cannot be read", error))?;
+        let rows = query.fetch_all(&self.inner.read).await.map_err(|error| self.error("the runs cannot be read", error))?;
         let shown = rows.iter().take(limit as usize);
         let items = shown.map(summary_of).collect::<Result<Vec<_>, _>>()?;
-        let next = (rows.len() > items.len())
-            .then(|| items.last().map(|run| run.id.to_string()))
-            .flatten();
+        let next = (rows.len() > items.len()).then(|| items.last().map(|run| run.id.to_string())).flatten();
         Ok(Page { items, next })
     }
 
@@ -100,10 +79,7 @@ impl Store {
         if let Some(run) = run {
             query = query.bind(run.as_str());
         }
-        query
-            .fetch_all(reading)
-            .await
-            .map_err(|error| self.error("the runs cannot be read", error))
+        query.fetch_all(reading).await.map_err(|error| self.error("the runs cannot be read", error))
     }
 }
 
@@ -152,16 +128,14 @@ fn put_states(runs: &mut [Run], jobs: &[AnyRow], steps: &[AnyRow]) -> Result<(),
         let fields = Fields::new(row, "a step of run", "run_id");
         let ix: StepIx = fields.count("step")?;
         let step = job_of(&mut places, &fields)?.steps.get_mut(ix as usize);
-        step.ok_or_else(|| fields.unreadable("step", &format!("the plan has no step {ix} there")))?
-            .state = fields.json::<StepState>("state_json")?;
+        step.ok_or_else(|| fields.unreadable("step", &format!("the plan has no step {ix} there")))?.state =
+            fields.json::<StepState>("state_json")?;
     }
     Ok(())
 }
 
 fn job_of<'a>(runs: &'a mut HashMap<String, &mut Run>, fields: &Fields<'_>) -> Result<&'a mut Job, Error> {
     let ix: JobIx = fields.count("job")?;
-    let job = runs
-        .get_mut(&fields.text("run_id")?)
-        .and_then(|run| run.jobs.get_mut(ix as usize));
+    let job = runs.get_mut(&fields.text("run_id")?).and_then(|run| run.jobs.get_mut(ix as usize));
     job.ok_or_else(|| fields.unreadable("job", &format!("the plan has no job {ix}")))
 }

@@ -82,10 +82,7 @@ pub(super) fn tell(engine: Engine, name: &str, what: &str, error: sqlx::Error) -
     let code = error.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned());
     // https://www.sqlite.org/rescode.html: the low byte is the primary code, 11 is SQLITE_CORRUPT, 26 SQLITE_NOTADB, 5 SQLITE_BUSY.
     let primary = match engine {
-        Engine::Sqlite => code
-            .as_deref()
-            .and_then(|code| code.parse::<i32>().ok())
-            .map(|code| code & 0xff),
+        Engine::Sqlite => code.as_deref().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff),
         Engine::Postgres => None,
     };
     if matches!(primary, Some(11 | 26)) {
@@ -95,19 +92,9 @@ pub(super) fn tell(engine: Engine, name: &str, what: &str, error: sqlx::Error) -
         };
     }
     // https://www.postgresql.org/docs/current/errcodes-appendix.html: class 08 connection, 40 rollback, 53 resources, 57 operator intervention.
-    let class = code
-        .as_deref()
-        .filter(|_| engine == Engine::Postgres)
-        .and_then(|code| code.get(..2));
+    let class = code.as_deref().filter(|_| engine == Engine::Postgres).and_then(|code| code.get(..2));
     let transient = primary == Some(5)
         || matches!(class, Some("08" | "40" | "53" | "57"))
-        || matches!(
-            error,
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed
-        );
-    Error::Database {
-        what: what.to_owned(),
-        transient,
-        source: Box::new(error),
-    }
+        || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed);
+    Error::Database { what: what.to_owned(), transient, source: Box::new(error) }
 }

@@ -13,14 +13,7 @@ use crate::run::{Life, Outcome, Run};
 impl Store {
     /// Takes in what a poll or delivery brought, in one transaction; answers the runs it made.
     pub async fn take_in(&self, intake: Intake) -> Result<Vec<Run>, Error> {
-        let Intake {
-            repo,
-            refs,
-            runs,
-            notes,
-            delivery,
-            now,
-        } = intake;
+        let Intake { repo, refs, runs, notes, delivery, now } = intake;
         let mut write = Write::begin(self, now).await?;
         let name = self.repo_inside(&mut write, &repo).await?.name;
         for moved in &refs {
@@ -34,10 +27,7 @@ impl Store {
             keep_note(&mut write, &repo, &name, note, now).await?;
         }
         if let Some(delivery) = delivery {
-            let done = sqlx::query(sql::DELIVERY_DONE)
-                .bind(now.0)
-                .bind(delivery.as_str())
-                .bind(repo.as_str());
+            let done = sqlx::query(sql::DELIVERY_DONE).bind(now.0).bind(delivery.as_str()).bind(repo.as_str());
             if write.execute("the delivery cannot be marked done", done).await? == 0 {
                 return Err(Error::Gone(format!("delivery {delivery}")));
             }
@@ -47,38 +37,17 @@ impl Store {
     }
 
     async fn make_run(&self, write: &mut Write<'_>, repo: &RepoId, new: NewRun, now: Timestamp) -> Result<Run, Error> {
-        let NewRun {
-            id,
-            repo_name,
-            trigger,
-            plan,
-            problems,
-            ended,
-            rerun_of,
-        } = new;
-        let row = sqlx::query(sql::REPO_NUMBER)
-            .bind(repo.as_str())
-            .fetch_optional(write.connection())
-            .await;
+        let NewRun { id, repo_name, trigger, plan, problems, ended, rerun_of } = new;
+        let row = sqlx::query(sql::REPO_NUMBER).bind(repo.as_str()).fetch_optional(write.connection()).await;
         let row = row.map_err(|error| self.error("the run cannot be numbered", error))?;
         let row = row.ok_or_else(|| Error::Gone(format!("repository {repo}")))?;
         let number = Fields::new(&row, "the number of repository", "last_number").count("last_number")?;
         let mut run = Run::new(id, repo.clone(), repo_name, number, trigger, plan, now);
         run.problems = problems;
         if let Some((outcome, reason)) = ended {
-            run.life = Life::Ended {
-                outcome,
-                reason,
-                started_at: None,
-                at: now,
-            };
+            run.life = Life::Ended { outcome, reason, started_at: None, at: now };
         }
-        let Listed {
-            state,
-            outcome,
-            started_at,
-            ended_at,
-        } = Listed::of(&run.life);
+        let Listed { state, outcome, started_at, ended_at } = Listed::of(&run.life);
         let query = sqlx::query(sql::RUN_ADD)
             .bind(run.id.as_str())
             .bind(write.next_seq())
@@ -107,10 +76,7 @@ impl Store {
 async fn move_ref(write: &mut Write<'_>, repo: &RepoId, moved: &RefMove) -> Result<(), Error> {
     let RefMove { name, to } = moved;
     let query = match to {
-        Some(commit) => sqlx::query(sql::REF_SET)
-            .bind(repo.as_str())
-            .bind(plain(name))
-            .bind(plain(commit)),
+        Some(commit) => sqlx::query(sql::REF_SET).bind(repo.as_str()).bind(plain(name)).bind(plain(commit)),
         None => sqlx::query(sql::REF_REMOVE).bind(repo.as_str()).bind(plain(name)),
     };
     write.execute("the refs cannot be kept", query).await?;
@@ -118,12 +84,7 @@ async fn move_ref(write: &mut Write<'_>, repo: &RepoId, moved: &RefMove) -> Resu
 }
 
 async fn keep_note(write: &mut Write<'_>, repo: &RepoId, name: &str, note: &NewNote, now: Timestamp) -> Result<(), Error> {
-    let NewNote {
-        kind,
-        sentence,
-        reference,
-        commit,
-    } = note;
+    let NewNote { kind, sentence, reference, commit } = note;
     let body = json!({ "kind": kind, "sentence": sentence, "reference": reference, "commit": commit });
     let seq = write.repo_event(repo, name, "note", body).await?;
     let query = sqlx::query(sql::NOTE_ADD)

@@ -29,21 +29,11 @@ pub(super) enum About<'a> {
 impl<'s> Write<'s> {
     /// Waits until it is the only writer. Its events happen at `at`.
     pub(super) async fn begin(store: &'s Store, at: Timestamp) -> Result<Self, Error> {
-        let mut transaction = store
-            .inner
-            .write
-            .begin()
-            .await
-            .map_err(|e| store.error("the database cannot be written", e))?;
+        let mut transaction = store.inner.write.begin().await.map_err(|e| store.error("the database cannot be written", e))?;
         let row = sqlx::query(sql::COUNTER_TAKE).fetch_one(&mut *transaction).await;
         let row = row.map_err(|e| store.error("the database cannot be written", e))?;
         let seq = Fields::new(&row, "counter", "value").int("value")?;
-        Ok(Self {
-            store,
-            transaction,
-            seq,
-            at,
-        })
+        Ok(Self { store, transaction, seq, at })
     }
 
     /// The connection inside the transaction.
@@ -54,8 +44,7 @@ impl<'s> Write<'s> {
     /// Executes a statement; answers how many rows it changed.
     pub(super) async fn execute(&mut self, what: &str, query: Query<'_, Any, sqlx::any::AnyArguments>) -> Result<u64, Error> {
         let done = query.execute(&mut *self.transaction).await;
-        done.map(|done| done.rows_affected())
-            .map_err(|error| self.store.error(what, error))
+        done.map(|done| done.rows_affected()).map_err(|error| self.store.error(what, error))
     }
 
     /// The sequence number that the next event will get.
@@ -95,12 +84,8 @@ impl<'s> Write<'s> {
     /// Makes it all happen; answers the highest sequence number given so far.
     pub(super) async fn commit(mut self) -> Result<i64, Error> {
         let (store, seq) = (self.store, self.seq);
-        self.execute("the database cannot be written", sqlx::query(sql::COUNTER_SET).bind(seq))
-            .await?;
-        self.transaction
-            .commit()
-            .await
-            .map_err(|e| store.error("the database cannot be written", e))?;
+        self.execute("the database cannot be written", sqlx::query(sql::COUNTER_SET).bind(seq)).await?;
+        self.transaction.commit().await.map_err(|e| store.error("the database cannot be written", e))?;
         Ok(seq)
     }
 }

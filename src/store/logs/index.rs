@@ -59,14 +59,7 @@ impl Record {
 impl Entry {
     pub(super) fn encode(self) -> [u8; RECORD] {
         let (at_ns, offset, len, stream, flags) = match self {
-            Entry::Line(Record {
-                at_ns,
-                offset,
-                len,
-                stream,
-                newline,
-                full,
-            }) => {
+            Entry::Line(Record { at_ns, offset, len, stream, newline, full }) => {
                 let flags = if newline { NEWLINE } else { 0 } | if full { FULL } else { 0 };
                 (at_ns, offset, len, code(stream), flags)
             }
@@ -86,19 +79,9 @@ impl Entry {
         let (at_ns, rest) = bytes.split_first_chunk()?;
         let (offset, rest) = rest.split_first_chunk()?;
         let (len, rest) = rest.split_first_chunk()?;
-        let (at_ns, offset, len) = (
-            i64::from_le_bytes(*at_ns),
-            u64::from_le_bytes(*offset),
-            u32::from_le_bytes(*len),
-        );
-        let line = |stream, flags: u8| Record {
-            at_ns,
-            offset,
-            len,
-            stream,
-            newline: flags & NEWLINE != 0,
-            full: flags & FULL != 0,
-        };
+        let (at_ns, offset, len) = (i64::from_le_bytes(*at_ns), u64::from_le_bytes(*offset), u32::from_le_bytes(*len));
+        let line =
+            |stream, flags: u8| Record { at_ns, offset, len, stream, newline: flags & NEWLINE != 0, full: flags & FULL != 0 };
         match *rest {
             [0, 0, 0, 0] if len == u32::MAX => Some(Entry::End { offset }),
             [1, flags @ 0..=3, 0, 0] => Some(Entry::Line(line(Stream::Stdout, flags))),

@@ -27,19 +27,11 @@ impl Open {
             let (line, after) = (&rest[..end], &rest[end + 1..]);
             if self.bytes.is_empty() {
                 let line = parts(at_ns, line, give);
-                give(Line {
-                    at_ns,
-                    bytes: line,
-                    newline: true,
-                });
+                give(Line { at_ns, bytes: line, newline: true });
             } else {
                 self.bytes.extend_from_slice(line);
                 let line = parts(self.at_ns, &self.bytes, give);
-                give(Line {
-                    at_ns: self.at_ns,
-                    bytes: line,
-                    newline: true,
-                });
+                give(Line { at_ns: self.at_ns, bytes: line, newline: true });
                 self.bytes.clear();
             }
             rest = after;
@@ -58,11 +50,7 @@ impl Open {
     /// Nothing more comes: gives out the last line if it is there without its newline.
     pub(super) fn finish(&mut self, give: &mut impl FnMut(Line<'_>)) {
         if !self.bytes.is_empty() {
-            give(Line {
-                at_ns: self.at_ns,
-                bytes: &self.bytes,
-                newline: false,
-            });
+            give(Line { at_ns: self.at_ns, bytes: &self.bytes, newline: false });
             self.bytes = Vec::new();
         }
     }
@@ -72,11 +60,7 @@ impl Open {
 fn parts<'a>(at_ns: i64, mut line: &'a [u8], give: &mut impl FnMut(Line<'_>)) -> &'a [u8] {
     while line.len() > LOG_LINE_BYTES {
         let (part, rest) = line.split_at(boundary(line));
-        give(Line {
-            at_ns,
-            bytes: part,
-            newline: false,
-        });
+        give(Line { at_ns, bytes: part, newline: false });
         line = rest;
     }
     line
@@ -85,8 +69,5 @@ fn parts<'a>(at_ns: i64, mut line: &'a [u8], give: &mut impl FnMut(Line<'_>)) ->
 /// Where to cut a line that is too long: at the limit, or up to three bytes before it so as not to split a character.
 fn boundary(line: &[u8]) -> usize {
     let is_start = |at: &usize| line[*at] & 0b1100_0000 != 0b1000_0000;
-    (LOG_LINE_BYTES - 3..=LOG_LINE_BYTES)
-        .rev()
-        .find(is_start)
-        .unwrap_or(LOG_LINE_BYTES)
+    (LOG_LINE_BYTES - 3..=LOG_LINE_BYTES).rev().find(is_start).unwrap_or(LOG_LINE_BYTES)
 }

@@ -47,11 +47,7 @@ impl Logs {
     /// Logs under `dir`, each at most [`LOG_BYTES`].
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        Self {
-            dir,
-            limit: LOG_BYTES,
-            nudges: Nudges::default(),
-        }
+        Self { dir, limit: LOG_BYTES, nudges: Nudges::default() }
     }
 
     /// The same with another bound: bytes of one log, its index included (24 for each line), so that empty lines do not come for free.
@@ -67,15 +63,7 @@ impl Logs {
         let nudge = self.nudges.begin(key)?;
         let dir = paths.data.parent().unwrap_or(&self.dir);
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        let open = |path: &Path| {
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(path)
-        };
+        let open = |path: &Path| OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         LogWriter::resume(open(&paths.data)?, open(&paths.index)?, self.limit, nudge)
     }
 
@@ -94,12 +82,11 @@ impl Logs {
     /// A nudge: the number of lines so far. Closed once the log is complete; kept over a crash of the writer.
     #[must_use]
     pub fn watch(&self, key: &AttemptKey) -> watch::Receiver<u64> {
-        self.nudges
-            .watch(key, || match self.paths(key).and_then(|paths| page::extent(&paths)) {
-                Ok(extent) => (extent.lines, extent.finished),
-                // Whoever reads the log will be told.
-                Err(_) => (0, false),
-            })
+        self.nudges.watch(key, || match self.paths(key).and_then(|paths| page::extent(&paths)) {
+            Ok(extent) => (extent.lines, extent.finished),
+            // Whoever reads the log will be told.
+            Err(_) => (0, false),
+        })
     }
 
     /// Removes the logs of a run. No error when there are none.
@@ -123,10 +110,7 @@ impl Logs {
 
     /// **Invariant:** nothing but a true id becomes part of a path.
     fn run_dir(&self, run: &RunId) -> io::Result<PathBuf> {
-        let id: RunId = run
-            .as_str()
-            .parse()
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let id: RunId = run.as_str().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         Ok(self.dir.join(id.as_str()))
     }
 }

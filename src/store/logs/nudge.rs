@@ -48,22 +48,12 @@ impl Nudges {
     /// Becomes the one writer of this log.
     pub(super) fn begin(&self, key: &AttemptKey) -> io::Result<Nudge> {
         let mut channels = self.channels();
-        let channel = channels.entry(key.clone()).or_insert_with(|| Channel {
-            sender: watch::Sender::new(0),
-            writing: false,
-        });
+        let channel = channels.entry(key.clone()).or_insert_with(|| Channel { sender: watch::Sender::new(0), writing: false });
         if channel.writing {
-            return Err(io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                format!("the log {key} is being written already"),
-            ));
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("the log {key} is being written already")));
         }
         channel.writing = true;
-        Ok(Nudge {
-            nudges: self.clone(),
-            key: key.clone(),
-            sender: Some(channel.sender.clone()),
-        })
+        Ok(Nudge { nudges: self.clone(), key: key.clone(), sender: Some(channel.sender.clone()) })
     }
 
     /// Closes the channels of a run that is removed.

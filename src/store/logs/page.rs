@@ -66,31 +66,16 @@ pub(super) fn extent(paths: &Paths) -> io::Result<Extent> {
 pub(super) fn read(paths: &Paths, from: u64, limit: usize) -> io::Result<LogPage> {
     let from = from.max(1);
     let Some(reader) = Reader::open(paths)? else {
-        return Ok(LogPage {
-            lines: Vec::new(),
-            next: from,
-            end: false,
-        });
+        return Ok(LogPage { lines: Vec::new(), next: from, end: false });
     };
     let chunk = reader.chunk(from, limit.clamp(1, LOG_PAGE_LINES))?;
     let next = from + chunk.records.len() as u64;
-    let lines = chunk
-        .lines()
-        .map(|line| line.map(Raw::into_line))
-        .collect::<io::Result<_>>()?;
-    Ok(LogPage {
-        lines,
-        next,
-        end: reader.ends_before(next),
-    })
+    let lines = chunk.lines().map(|line| line.map(Raw::into_line)).collect::<io::Result<_>>()?;
+    Ok(LogPage { lines, next, end: reader.ends_before(next) })
 }
 
 pub(super) fn search(paths: &Paths, q: &str, from: u64, limit: usize) -> io::Result<LogPage> {
-    let mut page = LogPage {
-        lines: Vec::new(),
-        next: from.max(1),
-        end: false,
-    };
+    let mut page = LogPage { lines: Vec::new(), next: from.max(1), end: false };
     let Some(reader) = Reader::open(paths)? else { return Ok(page) };
     let limit = limit.clamp(1, LOG_PAGE_LINES);
     let (mut looked, mut found) = (0, 0);
@@ -123,18 +108,12 @@ impl Reader {
             return Ok(None);
         };
         let records = index.metadata()?.len() / RECORD_BYTES;
-        let mut extent = Extent {
-            lines: records,
-            finished: false,
-        };
+        let mut extent = Extent { lines: records, finished: false };
         if let Some(last) = records.checked_sub(1) {
             let mut bytes = [0; RECORD];
             index.read_exact_at(&mut bytes, last * RECORD_BYTES)?;
             if let Some(Entry::End { .. }) = Entry::decode(&bytes) {
-                extent = Extent {
-                    lines: last,
-                    finished: true,
-                };
+                extent = Extent { lines: last, finished: true };
             }
         }
         Ok(Some(Self { data, index, extent }))
@@ -148,11 +127,7 @@ impl Reader {
     fn chunk(&self, from: u64, limit: usize) -> io::Result<Chunk> {
         let start = from - 1;
         let count = self.extent.lines.saturating_sub(start).min(limit as u64);
-        let mut chunk = Chunk {
-            first: from,
-            records: Vec::new(),
-            data: Vec::new(),
-        };
+        let mut chunk = Chunk { first: from, records: Vec::new(), data: Vec::new() };
         if count == 0 {
             return Ok(chunk);
         }
@@ -191,10 +166,7 @@ impl Chunk {
         let base = self.records.first().map_or(0, |first| first.offset);
         self.records.iter().zip(self.first..).map(move |(record, n)| {
             let begin = usize::try_from(record.offset.checked_sub(base).ok_or_else(damaged)?).map_err(io::Error::other)?;
-            let bytes = self
-                .data
-                .get(begin..begin.saturating_add(record.len as usize))
-                .ok_or_else(damaged)?;
+            let bytes = self.data.get(begin..begin.saturating_add(record.len as usize)).ok_or_else(damaged)?;
             Ok(Raw { n, record, bytes })
         })
     }
@@ -204,12 +176,7 @@ impl Raw<'_> {
     fn into_line(self) -> LogLine {
         let Raw { n, record, bytes } = self;
         let text = String::from_utf8_lossy(bytes).into_owned();
-        LogLine {
-            n,
-            at: record.at_ns.div_euclid(1_000_000),
-            stream: record.stream,
-            text,
-        }
+        LogLine { n, at: record.at_ns.div_euclid(1_000_000), stream: record.stream, text }
     }
 }
 

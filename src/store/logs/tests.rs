@@ -1,3 +1,5 @@
+//! Logs as steps write them and as crashes leave them. A failing seed fails again: the dice are the test's own.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -10,16 +12,7 @@ use crate::run::Stream::{self, Stderr, Stdout, System};
 fn logs() -> (tempfile::TempDir, Logs, AttemptKey) {
     let dir = tempfile::tempdir().unwrap();
     let logs = Logs::new(dir.path().join("logs"));
-    (
-        dir,
-        logs,
-        AttemptKey {
-            run: RunId::new(&Clock::System),
-            job: 0,
-            step: 1,
-            attempt: 1,
-        },
-    )
+    (dir, logs, AttemptKey { run: RunId::new(&Clock::System), job: 0, step: 1, attempt: 1 })
 }
 
 fn texts(page: &LogPage) -> Vec<&str> {
@@ -31,21 +24,16 @@ fn records(logs: &Logs, key: &AttemptKey) -> Vec<(Record, Vec<u8>)> {
     let paths = logs.paths(key).unwrap();
     let (index, data) = (fs::read(paths.index).unwrap(), fs::read(paths.data).unwrap());
     let line = |bytes: &[u8]| match Entry::decode(bytes).expect("a record") {
-        Entry::Line(record) => Some((
-            record,
-            data[usize::try_from(record.offset).unwrap()..usize::try_from(record.end()).unwrap()].to_vec(),
-        )),
+        Entry::Line(record) => {
+            Some((record, data[usize::try_from(record.offset).unwrap()..usize::try_from(record.end()).unwrap()].to_vec()))
+        }
         Entry::End { .. } => None,
     };
     index.chunks_exact(RECORD).filter_map(line).collect()
 }
 
 fn stream_bytes(records: &[(Record, Vec<u8>)], stream: Stream) -> Vec<u8> {
-    records
-        .iter()
-        .filter(|(record, _)| record.stream == stream)
-        .flat_map(|(_, bytes)| bytes.clone())
-        .collect()
+    records.iter().filter(|(record, _)| record.stream == stream).flat_map(|(_, bytes)| bytes.clone()).collect()
 }
 
 /// A generator of its own, so that a failing seed fails again.
@@ -86,25 +74,10 @@ fn lines_come_back_with_number_time_and_stream() {
     writer.write(6_000_000, Stderr, b"oops\n").unwrap();
     writer.write(7_999_999, Stdout, b"o\n").unwrap();
     let page = logs.read(&key, 1, 10).unwrap();
-    let line = |n, at, stream, text: &str| LogLine {
-        n,
-        at,
-        stream,
-        text: text.to_owned(),
-    };
-    assert_eq!(
-        page.lines,
-        [
-            line(1, 5, Stdout, "one"),
-            line(2, 6, Stderr, "oops"),
-            line(3, 5, Stdout, "two")
-        ]
-    );
+    let line = |n, at, stream, text: &str| LogLine { n, at, stream, text: text.to_owned() };
+    assert_eq!(page.lines, [line(1, 5, Stdout, "one"), line(2, 6, Stderr, "oops"), line(3, 5, Stdout, "two")]);
     assert_eq!((page.next, page.end), (4, false));
-    assert_eq!(
-        (writer.received(Stdout), writer.received(Stderr), writer.received(System)),
-        (8, 5, 0)
-    );
+    assert_eq!((writer.received(Stdout), writer.received(Stderr), writer.received(System)), (8, 5, 0));
 }
 
 #[test]
@@ -138,10 +111,7 @@ fn a_line_of_the_limit_stays_whole_and_one_past_it_goes_on_in_the_next() {
     writer.write(0, Stdout, &limit).unwrap();
     writer.write(0, Stdout, b"y\n").unwrap();
     let page = logs.read(&key, 1, 10).unwrap();
-    assert_eq!(
-        page.lines.iter().map(|line| line.text.len()).collect::<Vec<_>>(),
-        [LOG_LINE_BYTES, LOG_LINE_BYTES, 1]
-    );
+    assert_eq!(page.lines.iter().map(|line| line.text.len()).collect::<Vec<_>>(), [LOG_LINE_BYTES, LOG_LINE_BYTES, 1]);
     assert_eq!(writer.received(Stdout), 2 * LOG_LINE_BYTES as u64 + 3);
 }
 
@@ -154,10 +124,7 @@ fn a_long_line_is_not_cut_inside_a_character() {
         writer.write(0, Stdout, text.as_bytes()).unwrap();
         writer.finish().unwrap();
         let page = logs.read(&key, 1, 10).unwrap();
-        assert!(
-            page.lines.len() >= 2 && page.lines.iter().all(|line| !line.text.contains('\u{fffd}')),
-            "{before} before"
-        );
+        assert!(page.lines.len() >= 2 && page.lines.iter().all(|line| !line.text.contains('\u{fffd}')), "{before} before");
         assert_eq!(texts(&page).concat(), text);
     }
 }
@@ -200,17 +167,8 @@ fn a_log_cut_anywhere_by_a_crash_goes_on_without_a_missing_or_doubled_byte() {
                 for path in [paths.data, paths.index] {
                     let len = usize::try_from(fs::metadata(&path).unwrap().len()).unwrap();
                     if dice.roll(3) > 0 {
-                        let cut = if dice.roll(2) == 0 {
-                            dice.roll(len + 1)
-                        } else {
-                            len - dice.roll(len.min(60) + 1)
-                        };
-                        fs::OpenOptions::new()
-                            .write(true)
-                            .open(&path)
-                            .unwrap()
-                            .set_len(cut as u64)
-                            .unwrap();
+                        let cut = if dice.roll(2) == 0 { dice.roll(len + 1) } else { len - dice.roll(len.min(60) + 1) };
+                        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(cut as u64).unwrap();
                     }
                 }
             }
@@ -219,10 +177,7 @@ fn a_log_cut_anywhere_by_a_crash_goes_on_without_a_missing_or_doubled_byte() {
         for (stream, source) in &sources {
             assert_eq!(&stream_bytes(&kept, *stream), source, "seed {seed}");
         }
-        assert!(
-            kept.iter().all(|(record, _)| record.len as usize <= LOG_LINE_BYTES),
-            "seed {seed}"
-        );
+        assert!(kept.iter().all(|(record, _)| record.len as usize <= LOG_LINE_BYTES), "seed {seed}");
         let (mut shown, mut from) = (0, 1);
         loop {
             let page = logs.read(&key, from, 7).unwrap();
@@ -266,12 +221,7 @@ fn an_index_ahead_of_its_data_shows_only_what_is_there() {
     let mut writer = logs.writer(&key).unwrap();
     writer.write(0, Stdout, b"one\ntwo\n").unwrap();
     writer.finish().unwrap();
-    fs::OpenOptions::new()
-        .write(true)
-        .open(logs.paths(&key).unwrap().data)
-        .unwrap()
-        .set_len(5)
-        .unwrap();
+    fs::OpenOptions::new().write(true).open(logs.paths(&key).unwrap().data).unwrap().set_len(5).unwrap();
     let page = logs.read(&key, 1, 10).unwrap();
     assert_eq!((texts(&page), page.next, page.end), (vec!["one"], 2, false));
 }
@@ -302,15 +252,7 @@ fn past_its_limit_a_log_says_so_once_and_drops_the_rest_but_counts_it() {
         for _ in 0..2 {
             writer.write(0, Stdout, b"123456789\n").unwrap();
         }
-        assert_eq!(
-            logs.read(&key, 1, 10)
-                .unwrap()
-                .lines
-                .iter()
-                .filter(|line| line.stream == Stdout)
-                .count(),
-            fit
-        );
+        assert_eq!(logs.read(&key, 1, 10).unwrap().lines.iter().filter(|line| line.stream == Stdout).count(), fit);
         writer.write(0, Stderr, b"x\ny\n").unwrap();
         writer.write(0, System, b"stopped: its timeout is over\n").unwrap();
         let full = format!("gantry: the log has reached its limit of {limit} bytes; the rest of the output is left out");
@@ -342,9 +284,7 @@ fn a_page_near_the_end_of_200000_lines_is_read_from_the_index() {
     let (_dir, logs, key) = logs();
     let mut writer = logs.writer(&key).unwrap();
     for thousand in 0..200 {
-        let lines: String = (1..=1000)
-            .map(|n| format!("this is line {}\n", thousand * 1000 + n))
-            .collect();
+        let lines: String = (1..=1000).map(|n| format!("this is line {}\n", thousand * 1000 + n)).collect();
         writer.write(thousand, Stdout, lines.as_bytes()).unwrap();
     }
     writer.finish().unwrap();
@@ -356,10 +296,7 @@ fn a_page_near_the_end_of_200000_lines_is_read_from_the_index() {
     let page = logs.read(&key, 199_991, 100).unwrap();
     assert_eq!((page.lines.len(), page.next, page.end), (10, 200_001, true));
     assert_eq!(page.lines[9].text, "this is line 200000");
-    assert!(
-        logs.read(&key, 1, 1).is_err(),
-        "a damaged index is told, not shown as an empty log"
-    );
+    assert!(logs.read(&key, 1, 1).is_err(), "a damaged index is told, not shown as an empty log");
 }
 
 #[test]
@@ -381,27 +318,14 @@ fn a_page_is_bounded_in_lines_and_in_bytes() {
 fn search_finds_lines_pages_them_and_knows_the_end() {
     let (_dir, logs, key) = logs();
     let mut writer = logs.writer(&key).unwrap();
-    let lines: String = (1..=25_000)
-        .map(|n| {
-            if n % 10_000 == 5 {
-                format!("needle {n}\n")
-            } else {
-                format!("hay {n}\n")
-            }
-        })
-        .collect();
+    let lines: String =
+        (1..=25_000).map(|n| if n % 10_000 == 5 { format!("needle {n}\n") } else { format!("hay {n}\n") }).collect();
     writer.write(0, Stdout, lines.as_bytes()).unwrap();
     writer.finish().unwrap();
     let page = logs.search(&key, "needle", 1, 2).unwrap();
-    assert_eq!(
-        (texts(&page), page.next, page.end),
-        (vec!["needle 5", "needle 10005"], 10_006, false)
-    );
+    assert_eq!((texts(&page), page.next, page.end), (vec!["needle 5", "needle 10005"], 10_006, false));
     let page = logs.search(&key, "needle", page.next, 2).unwrap();
-    assert_eq!(
-        (texts(&page), page.lines[0].n, page.next, page.end),
-        (vec!["needle 20005"], 20_005, 25_001, true)
-    );
+    assert_eq!((texts(&page), page.lines[0].n, page.next, page.end), (vec!["needle 20005"], 20_005, 25_001, true));
     assert_eq!(logs.search(&key, ".", 1, 2).unwrap().lines, [], "a plain text, no pattern");
 }
 
@@ -464,10 +388,7 @@ fn a_second_writer_at_the_same_time_is_refused() {
 #[test]
 fn the_logs_of_a_removed_run_go_and_those_of_others_stay() {
     let (_dir, logs, key) = logs();
-    let other = AttemptKey {
-        run: RunId::new(&Clock::System),
-        ..key.clone()
-    };
+    let other = AttemptKey { run: RunId::new(&Clock::System), ..key.clone() };
     for key in [&key, &other] {
         logs.writer(key).unwrap().write(0, Stdout, b"x\n").unwrap();
     }
@@ -484,11 +405,7 @@ fn only_the_owner_may_read_logs_and_no_id_leads_out_of_the_directory() {
     let (_dir, logs, key) = logs();
     logs.writer(&key).unwrap().write(0, Stdout, b"x\n").unwrap();
     let paths = logs.paths(&key).unwrap();
-    for (path, mode) in [
-        (paths.data.parent().unwrap().to_owned(), 0o700),
-        (paths.data, 0o600),
-        (paths.index, 0o600),
-    ] {
+    for (path, mode) in [(paths.data.parent().unwrap().to_owned(), 0o700), (paths.data, 0o600), (paths.index, 0o600)] {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
     }
     let run: RunId = serde_json::from_str("\"../../etc\"").unwrap();

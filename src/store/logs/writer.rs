@@ -46,31 +46,10 @@ struct Lines {
 
 impl LogWriter {
     pub(super) fn resume(data: File, index: File, limit: u64, nudge: Nudge) -> io::Result<Self> {
-        let Found {
-            lines: records,
-            data_len,
-            received,
-            full,
-        } = resume(&data, &index)?;
+        let Found { lines: records, data_len, received, full } = resume(&data, &index)?;
         nudge.lines(records);
-        let lines = Lines {
-            limit,
-            full,
-            data_len,
-            records,
-            data: Vec::new(),
-            index: Vec::new(),
-            taken: received,
-        };
-        Ok(Self {
-            data,
-            index,
-            lines,
-            open: PerStream::default(),
-            stored: received,
-            finished: false,
-            nudge,
-        })
+        let lines = Lines { limit, full, data_len, records, data: Vec::new(), index: Vec::new(), taken: received };
+        Ok(Self { data, index, lines, open: PerStream::default(), stored: received, finished: false, nudge })
     }
 
     /// Takes bytes as they came, in any cut, and brings whole lines to the file. `at_ns` is their time in nanoseconds since 1970.
@@ -83,9 +62,7 @@ impl LogWriter {
         self.flush()?;
         for chunk in bytes.chunks(GATHER_BYTES) {
             let lines = &mut self.lines;
-            self.open
-                .get_mut(stream)
-                .take(at_ns, chunk, &mut |line| lines.push(stream, line));
+            self.open.get_mut(stream).take(at_ns, chunk, &mut |line| lines.push(stream, line));
             // Taken is taken: if the disk fails now, the next call tries again, and tells.
             let _ = self.flush();
         }
@@ -119,10 +96,7 @@ impl LogWriter {
         }
         self.flush()?;
         self.data.sync_data()?;
-        let end = Entry::End {
-            offset: self.lines.data_len,
-        }
-        .encode();
+        let end = Entry::End { offset: self.lines.data_len }.encode();
         self.index.write_all_at(&end, self.lines.records * RECORD_BYTES)?;
         self.index.sync_data()?;
         self.finished = true;
@@ -135,29 +109,15 @@ impl Lines {
     fn push(&mut self, stream: Stream, line: Line<'_>) {
         let bytes = line.bytes.len() as u64 + u64::from(line.newline);
         *self.taken.get_mut(stream) += bytes;
-        let limit = if stream == Stream::System {
-            self.limit.saturating_add(SYSTEM_BYTES)
-        } else {
-            self.limit
-        };
+        let limit = if stream == Stream::System { self.limit.saturating_add(SYSTEM_BYTES) } else { self.limit };
         let fits = self.size() + bytes + RECORD_BYTES <= limit;
         if fits && (!self.full || stream == Stream::System) {
             self.append(stream, line, false);
         } else if !self.full {
             self.full = true;
-            let text = format!(
-                "gantry: the log has reached its limit of {} bytes; the rest of the output is left out",
-                self.limit
-            );
-            self.append(
-                Stream::System,
-                Line {
-                    at_ns: line.at_ns,
-                    bytes: text.as_bytes(),
-                    newline: true,
-                },
-                true,
-            );
+            let text =
+                format!("gantry: the log has reached its limit of {} bytes; the rest of the output is left out", self.limit);
+            self.append(Stream::System, Line { at_ns: line.at_ns, bytes: text.as_bytes(), newline: true }, true);
         }
     }
 
@@ -166,17 +126,7 @@ impl Lines {
         let offset = self.data_len + self.data.len() as u64;
         // A line is never longer than `LOG_LINE_BYTES`.
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.index.extend_from_slice(
-            &Entry::Line(Record {
-                at_ns,
-                offset,
-                len,
-                stream,
-                newline,
-                full,
-            })
-            .encode(),
-        );
+        self.index.extend_from_slice(&Entry::Line(Record { at_ns, offset, len, stream, newline, full }).encode());
         self.data.extend_from_slice(bytes);
         if newline {
             self.data.push(b'\n');
