@@ -41,35 +41,17 @@ fn the_house_keeps_its_shape() {
             read_tree(&root.join(dir), root, &mut files);
         }
     }
-    assert!(
-        files.iter().any(|file| file.path == "src/base/mod.rs"),
-        "the sources were not found at {}",
-        root.display()
-    );
+    assert!(files.iter().any(|file| file.path == "src/base/mod.rs"), "the sources were not found at {}", root.display());
     let violations: Vec<String> = check(&files, EXCUSES).iter().map(ToString::to_string).collect();
-    assert!(
-        violations.is_empty(),
-        "{} found:\n\n{}\n",
-        violations.len(),
-        violations.join("\n")
-    );
+    assert!(violations.is_empty(), "{} found:\n\n{}\n", violations.len(), violations.join("\n"));
 }
 
 #[test]
 fn the_crates_own_description_names_the_rooms_in_the_same_order() {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("//! base ←"))
-        .expect("src/lib.rs draws the rooms");
-    let rooms_of = |part: &'_ str| -> Vec<String> {
-        part.split(',')
-            .map(|room| room.trim_matches([' ', '{', '}']).to_owned())
-            .collect()
-    };
+    let line = text.lines().find(|line| line.starts_with("//! base ←")).expect("src/lib.rs draws the rooms");
+    let rooms_of =
+        |part: &'_ str| -> Vec<String> { part.split(',').map(|room| room.trim_matches([' ', '{', '}']).to_owned()).collect() };
     let drawn: Vec<Vec<String>> = line.trim_start_matches("//!").split('←').map(rooms_of).collect();
-    assert_eq!(
-        drawn,
-        rules::ROOMS.map(|rooms| rooms.iter().map(ToString::to_string).collect::<Vec<_>>())
-    );
+    assert_eq!(drawn, rules::ROOMS.map(|rooms| rooms.iter().map(ToString::to_string).collect::<Vec<_>>()));
 }

@@ -5,31 +5,15 @@ use std::process::Command;
 /// Runs `docker` and answers its output; anything but success fails the test with the engine's own words.
 #[track_caller]
 fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker")
-        .args(arguments)
-        .output()
-        .expect("the docker client is missing: run .ci/docker-up");
+    let output = Command::new("docker").args(arguments).output().expect("the docker client is missing: run .ci/docker-up");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "docker {arguments:?} failed (is an engine running? run .ci/docker-up --all): {errors}"
-    );
+    assert!(output.status.success(), "docker {arguments:?} failed (is an engine running? run .ci/docker-up --all): {errors}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[track_caller]
 fn in_image(image: &str, user: &str, script: &str) -> Vec<String> {
-    let output = docker(&[
-        "run",
-        "--rm",
-        "--network=none",
-        "--user",
-        user,
-        image,
-        "/bin/sh",
-        "-ec",
-        script,
-    ]);
+    let output = docker(&["run", "--rm", "--network=none", "--user", user, image, "/bin/sh", "-ec", script]);
     output.lines().map(str::to_owned).collect()
 }
 

@@ -4,10 +4,7 @@ use crate::rules::{Excuse, LINES, Violation, check};
 use crate::source::{Named, SourceFile, named, scrub};
 
 fn file(path: &str, body: &str) -> SourceFile {
-    SourceFile {
-        path: path.to_owned(),
-        text: format!("//! Planted.\n{body}"),
-    }
+    SourceFile { path: path.to_owned(), text: format!("//! Planted.\n{body}") }
 }
 
 fn found(path: &str, body: &str) -> Vec<Violation> {
@@ -31,22 +28,9 @@ fn assert_clean(path: &str, body: &str) {
 
 #[test]
 fn an_import_from_the_right_is_found() {
-    assert_found(
-        "src/run/state.rs",
-        "use crate::base::Timestamp;\nuse crate::schedule::Change;\n",
-        3,
-        "stands right of it",
-    );
-    assert_found(
-        "src/store/rows.rs",
-        "fn f() {\n    crate::server::poke();\n}\n",
-        3,
-        "`server` stands right",
-    );
-    assert_clean(
-        "src/server/poll.rs",
-        "use crate::git::Mirror;\nuse crate::store::Store;\nuse crate::server::Handle;\n",
-    );
+    assert_found("src/run/state.rs", "use crate::base::Timestamp;\nuse crate::schedule::Change;\n", 3, "stands right of it");
+    assert_found("src/store/rows.rs", "fn f() {\n    crate::server::poke();\n}\n", 3, "`server` stands right");
+    assert_clean("src/server/poll.rs", "use crate::git::Mirror;\nuse crate::store::Store;\nuse crate::server::Handle;\n");
 }
 
 #[test]
@@ -61,12 +45,7 @@ fn adapters_that_see_each_other_are_found_also_inside_a_group() {
 
 #[test]
 fn a_way_round_through_super_or_the_crates_name_is_found() {
-    assert_found(
-        "src/git/mirror.rs",
-        "use super::super::store::Store;\n",
-        2,
-        "never see each other",
-    );
+    assert_found("src/git/mirror.rs", "use super::super::store::Store;\n", 2, "never see each other");
     assert_found("src/git/mod.rs", "use super::web::Page;\n", 2, "`web` stands right");
     assert_found("src/web/page.rs", "use gantry::cli::Args;\n", 2, "`cli` stands right");
     assert_clean(
@@ -90,12 +69,7 @@ fn a_room_that_nobody_planned_is_found() {
 
 #[test]
 fn a_library_outside_its_room_is_found() {
-    assert_found(
-        "src/server/perform.rs",
-        "fn f(e: &bollard::errors::Error) {}\n",
-        2,
-        "src/executor/docker/",
-    );
+    assert_found("src/server/perform.rs", "fn f(e: &bollard::errors::Error) {}\n", 2, "src/executor/docker/");
     assert_found("src/executor/host.rs", "use bollard;\n", 2, "src/executor/docker/");
     assert_found("src/web/page.rs", "fn f(e: git2::Error) {}\n", 2, "src/git/");
     assert_found("src/web/page.rs", "#[derive(sqlx::FromRow)]\nstruct Row;\n", 2, "src/store/");
@@ -108,24 +82,11 @@ fn a_library_outside_its_room_is_found() {
 #[test]
 fn a_pure_room_that_waits_or_acts_is_found() {
     assert_found("src/run/apply.rs", "use std::{collections::BTreeMap, fs};\n", 2, "std::fs");
-    assert_found(
-        "src/pipeline/read.rs",
-        "fn f() { std::net::TcpStream::connect(\"\"); }\n",
-        2,
-        "std::net",
-    );
+    assert_found("src/pipeline/read.rs", "fn f() { std::net::TcpStream::connect(\"\"); }\n", 2, "std::net");
     assert_found("src/schedule/board.rs", "fn f(x: tokio::sync::Notify) {}\n", 2, "tokio");
     assert_found("src/schedule/board.rs", "fn f() {}\nasync fn g() {}\n", 3, "`async`");
-    assert_found(
-        "src/schedule/board.rs",
-        "use crate::base::{Clock, Timestamp};\n",
-        2,
-        "crate::base::Clock",
-    );
-    assert_clean(
-        "src/run/apply.rs",
-        "use std::time::Duration;\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n",
-    );
+    assert_found("src/schedule/board.rs", "use crate::base::{Clock, Timestamp};\n", 2, "crate::base::Clock");
+    assert_clean("src/run/apply.rs", "use std::time::Duration;\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n");
     assert_clean("src/run/apply/tests.rs", "use std::fs;\n");
     assert_clean("src/server/poll.rs", "use std::fs;\nasync fn f() {}\n");
 }
@@ -133,20 +94,12 @@ fn a_pure_room_that_waits_or_acts_is_found() {
 #[test]
 fn what_follows_a_test_module_is_production_code_again() {
     assert_found("src/run/mod.rs", "#[cfg(test)]\nmod tests;\nuse std::fs;\n", 4, "std::fs");
-    assert_found(
-        "src/run/mod.rs",
-        "#[cfg(test)]\nmod tests {\n    fn f() { let a = '}'; }\n}\nuse std::fs;\n",
-        6,
-        "std::fs",
-    );
+    assert_found("src/run/mod.rs", "#[cfg(test)]\nmod tests {\n    fn f() { let a = '}'; }\n}\nuse std::fs;\n", 6, "std::fs");
 }
 
 #[test]
 fn a_file_without_a_header_is_found() {
-    let file = SourceFile {
-        path: "tests/story.rs".to_owned(),
-        text: "use std::fs;\n".to_owned(),
-    };
+    let file = SourceFile { path: "tests/story.rs".to_owned(), text: "use std::fs;\n".to_owned() };
     let found = check(&[file], &[]);
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].what.contains("does not open with `//!`"));
@@ -163,10 +116,7 @@ fn a_file_at_the_limit_passes_and_one_line_more_is_found() {
 
 #[test]
 fn an_excuse_holds_only_while_it_is_needed() {
-    let excuses = [Excuse {
-        path: "src/run/apply.rs",
-        reason: "one match",
-    }];
+    let excuses = [Excuse { path: "src/run/apply.rs", reason: "one match" }];
     assert_eq!(check(&[file("src/run/apply.rs", &"fn f() {}\n".repeat(LINES))], &excuses), []);
     let found = check(&[file("src/run/apply.rs", "")], &excuses);
     assert_eq!(found.len(), 1);
@@ -192,19 +142,11 @@ fn a_violation_says_where_what_and_what_to_do() {
 
 #[test]
 fn a_tree_of_paths_is_taken_apart() {
-    let paths: Vec<(usize, String)> = named(&scrub(
-        "use a::{b::{self, c as d}, e::*,\n f};\nlet x = Vec::<u8>::new();\nuse g;\nlet y = <T as h::I>::k();",
-    ))
-    .into_iter()
-    .map(|Named { line, path }| (line, path))
-    .collect();
-    let expected = [
-        (1, "a::b::self"),
-        (1, "a::b::c"),
-        (1, "a::e::*"),
-        (2, "a::f"),
-        (4, "g"),
-        (5, "h::I"),
-    ];
+    let paths: Vec<(usize, String)> =
+        named(&scrub("use a::{b::{self, c as d}, e::*,\n f};\nlet x = Vec::<u8>::new();\nuse g;\nlet y = <T as h::I>::k();"))
+            .into_iter()
+            .map(|Named { line, path }| (line, path))
+            .collect();
+    let expected = [(1, "a::b::self"), (1, "a::b::c"), (1, "a::e::*"), (2, "a::f"), (4, "g"), (5, "h::I")];
     assert_eq!(paths, expected.map(|(line, path)| (line, path.to_owned())));
 }

@@ -55,9 +55,7 @@ const HOMES: [(&str, &[&str]); 10] = [
 ];
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: [&str; 10] = [
-    "utils", "util", "helpers", "helper", "common", "manager", "managers", "misc", "shared", "imp",
-];
+const EMPTY_NAMES: [&str; 10] = ["utils", "util", "helpers", "helper", "common", "manager", "managers", "misc", "shared", "imp"];
 
 /// Lines of production code in one file, comments included.
 pub const LINES: usize = 400;
@@ -87,14 +85,9 @@ impl fmt::Display for Violation {
 pub fn check(files: &[SourceFile], excuses: &[Excuse]) -> Vec<Violation> {
     let mut found: Vec<Violation> = files.iter().flat_map(|file| check_file(file, excuses)).collect();
     for excuse in excuses {
-        let needed = files
-            .iter()
-            .any(|file| file.path == excuse.path && production_lines(&file.text) > LINES);
+        let needed = files.iter().any(|file| file.path == excuse.path && production_lines(&file.text) > LINES);
         if !needed || excuse.reason.is_empty() {
-            let what = format!(
-                "{} is excused from the limit of {LINES} lines and does not need it",
-                excuse.path
-            );
+            let what = format!("{} is excused from the limit of {LINES} lines and does not need it", excuse.path);
             found.push(violation("tests/architecture.rs", 1, what, "take it off the list"));
         }
     }
@@ -116,12 +109,7 @@ fn check_file(file: &SourceFile, excuses: &[Excuse]) -> Vec<Violation> {
 }
 
 fn violation(path: &str, line: usize, what: impl Into<String>, remedy: impl Into<String>) -> Violation {
-    Violation {
-        path: path.to_owned(),
-        line,
-        what: what.into(),
-        remedy: remedy.into(),
-    }
+    Violation { path: path.to_owned(), line, what: what.into(), remedy: remedy.into() }
 }
 
 /// Every file says what it is for.
@@ -143,12 +131,7 @@ fn names(file: &SourceFile, scrubbed: &str) -> Vec<Violation> {
     let mut found = Vec::new();
     for part in file.path.trim_end_matches(".rs").split('/') {
         if EMPTY_NAMES.contains(&part) {
-            found.push(violation(
-                &file.path,
-                1,
-                format!("`{part}` says nothing about what is inside"),
-                remedy,
-            ));
+            found.push(violation(&file.path, 1, format!("`{part}` says nothing about what is inside"), remedy));
         }
     }
     for pair in tokens(scrubbed).windows(2) {
@@ -177,15 +160,8 @@ fn rank(room: &str) -> Option<usize> {
 
 /// How many `super` lead from a file to the crate's root.
 fn depth(path: &str) -> usize {
-    let inside = path
-        .trim_start_matches("src/")
-        .trim_end_matches(".rs")
-        .trim_end_matches("/mod");
-    if matches!(inside, "lib" | "main") {
-        0
-    } else {
-        inside.split('/').count()
-    }
+    let inside = path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+    if matches!(inside, "lib" | "main") { 0 } else { inside.split('/').count() }
 }
 
 /// The room that a path leads to, if it leads to one.
@@ -239,28 +215,20 @@ fn imports(file: &SourceFile, all: &[Named]) -> Vec<Violation> {
 }
 
 fn leads_to(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// Types of a library stay in the room that it serves.
 fn homes(file: &SourceFile, all: &[Named]) -> Vec<Violation> {
     let mut found = Vec::new();
     for (library, homes) in HOMES {
-        let at_home = homes
-            .iter()
-            .any(|home| file.path == *home || (home.ends_with('/') && file.path.starts_with(home)));
+        let at_home = homes.iter().any(|home| file.path == *home || (home.ends_with('/') && file.path.starts_with(home)));
         if at_home {
             continue;
         }
         for Named { line, path } in all.iter().filter(|named| leads_to(&named.path, library)) {
             let what = format!("`{path}` is named outside {}", homes[0]);
-            found.push(violation(
-                &file.path,
-                *line,
-                what,
-                "let that room offer a type or an error of its own",
-            ));
+            found.push(violation(&file.path, *line, what, "let that room offer a type or an error of its own"));
         }
     }
     found
@@ -283,12 +251,7 @@ fn purity(file: &SourceFile, scrubbed: &str) -> Vec<Violation> {
     let mut found = Vec::new();
     for Named { line, path } in named(&production) {
         if let Some((_, remedy)) = IMPURE.iter().find(|(prefix, _)| leads_to(&path, prefix)) {
-            found.push(violation(
-                &file.path,
-                line,
-                format!("`{room}` is pure and names `{path}`"),
-                *remedy,
-            ));
+            found.push(violation(&file.path, line, format!("`{room}` is pure and names `{path}`"), *remedy));
         }
     }
     for (line, token) in tokens(&production) {
@@ -302,10 +265,7 @@ fn purity(file: &SourceFile, scrubbed: &str) -> Vec<Violation> {
 
 fn production_lines(text: &str) -> usize {
     let scrubbed = scrub(text);
-    let in_tests: usize = test_regions(&scrubbed)
-        .into_iter()
-        .map(|region| scrubbed[region].lines().count())
-        .sum();
+    let in_tests: usize = test_regions(&scrubbed).into_iter().map(|region| scrubbed[region].lines().count()).sum();
     text.lines().count().saturating_sub(in_tests)
 }
 
@@ -316,10 +276,5 @@ fn length(file: &SourceFile, excuses: &[Excuse]) -> Vec<Violation> {
         return Vec::new();
     }
     let what = format!("{lines} lines of production code, the limit is {LINES}");
-    vec![violation(
-        &file.path,
-        LINES + 1,
-        what,
-        "split it by concept, or list it in tests/architecture.rs with the reason",
-    )]
+    vec![violation(&file.path, LINES + 1, what, "split it by concept, or list it in tests/architecture.rs with the reason")]
 }

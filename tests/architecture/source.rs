@@ -45,9 +45,7 @@ pub fn scrub(text: &str) -> String {
 
 /// Where the needle begins, or the end of the text.
 fn find(bytes: &[u8], from: usize, needle: &[u8]) -> usize {
-    (from..bytes.len())
-        .find(|&at| bytes[at..].starts_with(needle))
-        .unwrap_or(bytes.len())
+    (from..bytes.len()).find(|&at| bytes[at..].starts_with(needle)).unwrap_or(bytes.len())
 }
 
 fn end_of_block_comment(bytes: &[u8], start: usize) -> usize {
@@ -112,13 +110,7 @@ fn end_of_char(bytes: &[u8], start: usize) -> Option<usize> {
 /// Whether the letter at `at` goes on a longer word; the `r` of `br"` does not.
 fn goes_on_a_word(bytes: &[u8], at: usize) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let word: Vec<u8> = bytes[..at]
-        .iter()
-        .rev()
-        .copied()
-        .take_while(|byte| is_word(*byte))
-        .take(2)
-        .collect();
+    let word: Vec<u8> = bytes[..at].iter().rev().copied().take_while(|byte| is_word(*byte)).take(2).collect();
     !matches!(word.as_slice(), [] | [b'b' | b'c'])
 }
 
@@ -160,10 +152,7 @@ fn end_of_item(bytes: &[u8], from: usize) -> usize {
 /// Scrubbed text without its tests, lines kept.
 pub fn blank(scrubbed: &str, regions: &[Range<usize>]) -> String {
     let inside = |at: usize| regions.iter().any(|region| region.contains(&at));
-    scrubbed
-        .char_indices()
-        .map(|(at, c)| if c != '\n' && inside(at) { ' ' } else { c })
-        .collect()
+    scrubbed.char_indices().map(|(at, c)| if c != '\n' && inside(at) { ' ' } else { c }).collect()
 }
 
 /// A word or a mark with its line. `::` is one mark.
@@ -233,11 +222,7 @@ fn walk(tokens: &[(usize, &str)], mut at: usize, prefix: &str, found: &mut Vec<N
         if next == "{" {
             at += 2;
             while at < tokens.len() && token(at) != "}" {
-                at = if is_word(token(at)) || token(at) == "*" {
-                    walk(tokens, at, &format!("{path}::"), found)
-                } else {
-                    at + 1
-                };
+                at = if is_word(token(at)) || token(at) == "*" { walk(tokens, at, &format!("{path}::"), found) } else { at + 1 };
                 while token(at) == "as" || (at < tokens.len() && !matches!(token(at), "," | "}")) {
                     at += 1;
                 }
