@@ -8,7 +8,9 @@
 
 pub mod base;
 pub mod executor;
+pub mod git;
 pub mod pipeline;
 pub mod run;
 pub mod schedule;
+pub mod server;
 pub mod store;

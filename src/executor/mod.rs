@@ -7,6 +7,10 @@
 //! * Output reaches the [`Sink`] complete and once, also after a crash of the server: the sink says how much it already has.
 //! * What is not of this instance is never touched.
 
+mod fake;
+
+pub use fake::Fake;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -46,6 +50,9 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Every attempt of this instance that the engine knows of, running or exited.
     async fn survivors(&self) -> Result<Vec<Survivor>, Failure>;
+
+    /// Jobs of this instance that the engine still holds something for: what a crash left behind.
+    async fn jobs(&self) -> Result<Vec<JobKey>, Failure>;
 
     /// Removes what [`Self::prepare`] made, its directory included. No error when there is none.
     async fn release(&self, job: &JobKey) -> Result<(), Failure>;

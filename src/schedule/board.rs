@@ -60,6 +60,17 @@ impl Board {
         Self { runs: BTreeMap::new(), slots, engine: Engine::Down { message: "Gantry has just started and asks it".to_owned() } }
     }
 
+    /// An unfinished run.
+    #[must_use]
+    pub fn run(&self, id: &RunId) -> Option<&Run> {
+        self.runs.get(id)
+    }
+
+    /// Puts a stored run on the board as it is; the next input moves it.
+    pub fn restore(&mut self, run: Run) {
+        self.runs.insert(run.id.clone(), run);
+    }
+
     /// The unfinished runs.
     pub fn runs(&self) -> impl Iterator<Item = &Run> {
         self.runs.values()

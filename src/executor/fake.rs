@@ -1,0 +1,234 @@
+//! An executor without an engine, always compiled: tests of the whole program steer it by the pipeline's own `env`.
+//!
+//! | Variable | Meaning |
+//! |---|---|
+//! | `FAKE_OUTPUT` | what it writes to stdout; default: a line with the step's name |
+//! | `FAKE_STDERR` | what it writes to stderr |
+//! | `FAKE_MS` | how long it runs, default 0; `hang`: until it is stopped |
+//! | `FAKE_EXIT` | its exit code, default 0; a list `1,1,0` is one for each attempt, the last for all further ones |
+//! | `FAKE_STUBBORN` | set: ignores SIGTERM |
+//! | `FAKE_NO_IMAGE` | set: the image cannot be pulled |
+//!
+//! **Invariant:** clones share one engine, which outlives a server: that is what lets a test kill the server and start another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Executor, Failure, JobSpec, Live, Sink, StepSpec, Survivor};
+use crate::base::{AttemptKey, Clock, JobKey, Timestamp};
+use crate::run::{Exit, Stream};
+
+/// The fake executor; clones share its engine.
+#[derive(Clone)]
+pub struct Fake {
+    engine: Arc<Mutex<Engine>>,
+    /// Changes whenever the engine comes or goes.
+    reachable: watch::Sender<bool>,
+    clock: Clock,
+}
+
+#[derive(Default)]
+struct Engine {
+    containers: BTreeMap<AttemptKey, Container>,
+    jobs: BTreeSet<JobKey>,
+    /// Every start that made a container, in order: a test sees here that nothing ran twice.
+    starts: Vec<AttemptKey>,
+}
+
+/// One container.
+#[derive(Clone)]
+struct Container {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    started_ns: i64,
+    /// `None`: runs until it is stopped.
+    ends: Option<Timestamp>,
+    exit: Exit,
+    stubborn: bool,
+    grace_ms: u64,
+}
+
+impl Fake {
+    /// A new engine without containers.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { engine: Arc::default(), reachable: watch::Sender::new(true), clock }
+    }
+
+    /// Lets the engine go silent, or answer again. Containers live on.
+    pub fn set_reachable(&self, reachable: bool) {
+        self.reachable.send_replace(reachable);
+    }
+
+    /// The engine dies with its containers, as Docker's does.
+    pub fn kill_containers(&self) {
+        let now = self.clock.now();
+        for container in self.engine().containers.values_mut().filter(|container| container.runs_at(now)) {
+            container.ends = Some(now);
+            container.exit = Exit::Lost("the engine was stopped while it ran".to_owned());
+        }
+    }
+
+    /// Every attempt that was started, in order.
+    #[must_use]
+    pub fn starts(&self) -> Vec<AttemptKey> {
+        self.engine().starts.clone()
+    }
+
+    /// Containers and jobs that are still there.
+    #[must_use]
+    pub fn leftovers(&self) -> Vec<String> {
+        let engine = self.engine();
+        engine.containers.keys().map(ToString::to_string).chain(engine.jobs.iter().map(ToString::to_string)).collect()
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        // A test that panicked elsewhere must not hide its own message behind a poisoned lock.
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self) -> Result<(), Failure> {
+        if *self.reachable.borrow() { Ok(()) } else { Err(Failure::Unreachable("the fake engine does not answer".to_owned())) }
+    }
+
+    /// Follows a container to its end; `stop` ends it by SIGTERM, grace and SIGKILL.
+    async fn follow(self, key: AttemptKey, mut sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Exit, Failure> {
+        let container = self.engine().containers.get(&key).cloned().ok_or(Failure::Gone)?;
+        for (stream, bytes) in [(Stream::Stdout, &container.stdout), (Stream::Stderr, &container.stderr)] {
+            let from = usize::try_from(sink.received(stream)).unwrap_or(usize::MAX).min(bytes.len());
+            write(&mut *sink, container.started_ns, stream, &bytes[from..])?;
+        }
+        let mut reachable = self.reachable.subscribe();
+        loop {
+            let container = self.engine().containers.get(&key).cloned().ok_or(Failure::Gone)?;
+            let now = self.clock.now();
+            if !container.runs_at(now) {
+                sink.finish().map_err(|error| Failure::Infrastructure(error.to_string()))?;
+                return Ok(container.exit);
+            }
+            let rest = container.ends.map_or(Duration::from_millis(20), |ends| ends.until(now).min(Duration::from_millis(20)));
+            tokio::select! {
+                () = stop.cancelled(), if container.ends.is_none_or(|ends| ends > now.plus_ms(container.grace_ms)) => {
+                    let (after, code) = if container.stubborn { (container.grace_ms, 137) } else { (0, 143) };
+                    if let Some(container) = self.engine().containers.get_mut(&key) {
+                        container.ends = Some(now.plus_ms(after));
+                        container.exit = Exit::Code(code);
+                    }
+                }
+                _ = reachable.wait_for(|up| !up) => {
+                    return Err(Failure::Unreachable("the fake engine went silent".to_owned()));
+                }
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+    }
+}
+
+impl Container {
+    fn of(step: &StepSpec, clock: &Clock) -> Self {
+        let env = |name: &str| step.env.get(name).map(String::as_str);
+        let codes: Vec<i32> = env("FAKE_EXIT").unwrap_or("0").split(',').filter_map(|code| code.trim().parse().ok()).collect();
+        let attempt = usize::try_from(step.key.attempt).unwrap_or(1).max(1);
+        let code = codes.get(attempt - 1).or(codes.last()).copied().unwrap_or(0);
+        let lasts = match env("FAKE_MS") {
+            Some("hang") => None,
+            ms => Some(ms.and_then(|ms| ms.parse().ok()).unwrap_or(0)),
+        };
+        Self {
+            stdout: env("FAKE_OUTPUT").map_or_else(|| format!("{}\n", step.title), ToOwned::to_owned).into_bytes(),
+            stderr: env("FAKE_STDERR").unwrap_or_default().as_bytes().to_vec(),
+            started_ns: clock.now_ns(),
+            ends: lasts.map(|ms| clock.now().plus_ms(ms)),
+            exit: Exit::Code(code),
+            stubborn: env("FAKE_STUBBORN").is_some(),
+            grace_ms: step.grace_ms,
+        }
+    }
+
+    fn runs_at(&self, now: Timestamp) -> bool {
+        self.ends.is_none_or(|ends| ends > now)
+    }
+}
+
+fn write(sink: &mut dyn Sink, at_ns: i64, stream: Stream, bytes: &[u8]) -> Result<(), Failure> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    sink.write(at_ns, stream, bytes).map_err(|error| Failure::Infrastructure(format!("the log cannot be written: {error}")))
+}
+
+#[async_trait]
+impl Executor for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn needs_image(&self) -> bool {
+        false
+    }
+
+    async fn health(&self) -> Result<(), Failure> {
+        self.ask()
+    }
+
+    async fn prepare(&self, job: &JobSpec) -> Result<(), Failure> {
+        self.ask()?;
+        self.engine().jobs.insert(job.key.clone());
+        Ok(())
+    }
+
+    async fn start(&self, step: &StepSpec, mut sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
+        self.ask()?;
+        let exists = self.engine().containers.contains_key(&step.key);
+        if !exists {
+            if stop.is_cancelled() {
+                return Err(Failure::Stopped);
+            }
+            if step.env.contains_key("FAKE_NO_IMAGE") {
+                write(&mut *sink, self.clock.now_ns(), Stream::System, b"pulling\n")?;
+                return Err(Failure::Infrastructure("the image cannot be pulled: there is none".to_owned()));
+            }
+            let container = Container::of(step, &self.clock);
+            let mut engine = self.engine();
+            engine.containers.insert(step.key.clone(), container);
+            engine.starts.push(step.key.clone());
+        }
+        self.attach(&step.key, sink, stop).await
+    }
+
+    async fn attach(&self, key: &AttemptKey, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
+        self.ask()?;
+        let started_ns = self.engine().containers.get(key).map(|container| container.started_ns).ok_or(Failure::Gone)?;
+        let exit = Box::pin(self.clone().follow(key.clone(), sink, stop));
+        Ok(Live { started_at: Timestamp(started_ns / 1_000_000), exit })
+    }
+
+    async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {
+        self.ask()?;
+        self.engine().containers.remove(key);
+        Ok(())
+    }
+
+    async fn survivors(&self) -> Result<Vec<Survivor>, Failure> {
+        self.ask()?;
+        let now = self.clock.now();
+        let engine = self.engine();
+        Ok(engine.containers.iter().map(|(key, container)| Survivor { key: key.clone(), running: container.runs_at(now) }).collect())
+    }
+
+    async fn jobs(&self) -> Result<Vec<JobKey>, Failure> {
+        self.ask()?;
+        Ok(self.engine().jobs.iter().cloned().collect())
+    }
+
+    async fn release(&self, job: &JobKey) -> Result<(), Failure> {
+        self.ask()?;
+        self.engine().jobs.remove(job);
+        Ok(())
+    }
+}

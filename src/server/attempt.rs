@@ -1,0 +1,88 @@
+//! The life of one attempt in the executor, straight from start to exit.
+//!
+//! **Invariant:** whatever happens, its last word is sent exactly once; the loop keeps the attempt in its list of live ones until it has heard it.
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::{AttemptKey, Clock};
+use crate::executor::{Executor, Failure, Live, Sink, StepSpec};
+use crate::run::{Event, Exit, Stream};
+use crate::store::Logs;
+
+use super::core::Message;
+use super::sink::LogSink;
+
+/// How an attempt comes into the executor's hands.
+pub(super) enum Begin {
+    Start(Box<StepSpec>),
+    /// It is known to be there.
+    Attach(AttemptKey),
+}
+
+impl Begin {
+    pub fn key(&self) -> &AttemptKey {
+        match self {
+            Begin::Start(spec) => &spec.key,
+            Begin::Attach(key) => key,
+        }
+    }
+}
+
+/// Runs the attempt and tells the loop of it.
+pub(super) async fn live(
+    begin: Begin,
+    executor: &dyn Executor,
+    logs: &Logs,
+    clock: &Clock,
+    stop: CancellationToken,
+    tell: &UnboundedSender<Message>,
+) {
+    let key = begin.key().clone();
+    let AttemptKey { run: _, job, step, attempt } = key;
+    let exited = |exit| Event::StepExited { job, step, attempt, exit };
+    let last = |event, silent| {
+        // The loop only ever goes away with the server.
+        let _ = tell.send(Message::Last { key: key.clone(), event, silent });
+    };
+    let sink: Box<dyn Sink> = match LogSink::open(logs, &key) {
+        Ok(sink) => Box::new(sink),
+        Err(error) => return last(Some(exited(Exit::Infrastructure(format!("its log cannot be written: {error}")))), None),
+    };
+    let begun = match &begin {
+        Begin::Start(spec) => executor.start(spec, sink, stop).await,
+        Begin::Attach(key) => executor.attach(key, sink, stop).await,
+    };
+    let Live { started_at: at, exit } = match begun {
+        Ok(live) => live,
+        Err(Failure::Unreachable(why)) => {
+            // One that is known to be there is attached to again; one that may not be is started again.
+            let event = matches!(begin, Begin::Start(_)).then_some(Event::StepNotStarted { job, step, attempt });
+            return last(event, Some(why));
+        }
+        Err(failure) => return last(Some(exited(told(&key, logs, clock, &failure))), None),
+    };
+    let _ = tell.send(Message::Happened { key: key.clone(), event: Event::StepStarted { job, step, attempt, at } });
+    match exit.await {
+        Ok(exit) => last(Some(exited(exit)), None),
+        Err(Failure::Unreachable(why)) => last(None, Some(why)),
+        Err(failure) => last(Some(exited(told(&key, logs, clock, &failure))), None),
+    }
+}
+
+/// The exit that a failure stands for. The log gets the sentence as its last line, for whoever looks there first.
+fn told(key: &AttemptKey, logs: &Logs, clock: &Clock, failure: &Failure) -> Exit {
+    let written = LogSink::open(logs, key).and_then(|mut sink| {
+        sink.write(clock.now_ns(), Stream::System, format!("{failure}\n").as_bytes())?;
+        sink.finish()
+    });
+    if let Err(error) = written {
+        tracing::warn!(attempt = %key, %error, "the end of an attempt could not be written to its log");
+    }
+    match failure {
+        Failure::Infrastructure(why) => Exit::Infrastructure(why.clone()),
+        Failure::Stopped => Exit::NeverRan,
+        Failure::Gone => Exit::Lost(failure.to_string()),
+        Failure::Unreachable(why) => Exit::Lost(why.clone()),
+    }
+}

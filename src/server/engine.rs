@@ -1,0 +1,123 @@
+//! The watch over the engine: is it there, what does it have, what is left over.
+//!
+//! **Invariants:** every time the engine answers again, and once a minute, what runs is compared with what should; a job is swept only when its run
+//! has ended by what is stored.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::{JobKey, RunId};
+use crate::schedule::Input;
+use crate::store;
+
+use super::core::Message;
+use super::handle::Shared;
+
+/// Between two signs of life while the engine answers.
+const PULSE: Duration = Duration::from_secs(5);
+/// Between two questions while it does not.
+const KNOCK: Duration = Duration::from_secs(1);
+/// Pulses between two comparisons.
+const COMPARE_EVERY: u32 = 12;
+
+/// Watches until the server ends.
+pub(super) async fn watch(shared: Arc<Shared>) {
+    let ending = shared.tasks.ending.clone();
+    let mut state = shared.engine.subscribe();
+    let mut pulses = 0;
+    loop {
+        let was_up = state.borrow_and_update().is_ok();
+        let health = tokio::select! {
+            health = shared.executor.health() => health,
+            () = ending.cancelled() => return,
+        };
+        match health {
+            Ok(()) => {
+                if !was_up {
+                    tracing::info!(engine = shared.executor.name(), "the engine answers");
+                    say(&shared, Ok(()));
+                    pulses = 0;
+                }
+                if pulses % COMPARE_EVERY == 0 {
+                    compare(&shared).await;
+                    sweep(&shared).await;
+                }
+                pulses += 1;
+            }
+            Err(failure) => {
+                let why = failure.to_string();
+                if was_up || *state.borrow() != Err(why.clone()) {
+                    tracing::warn!(%why, "the engine does not answer; runs wait for it");
+                    say(&shared, Err(why));
+                }
+            }
+        }
+        state.mark_unchanged();
+        let pause = if state.borrow().is_ok() { PULSE } else { KNOCK };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // Someone found it silent: ask at once, so that the way back is short.
+            _ = state.changed() => tokio::time::sleep(Duration::from_millis(100)).await,
+            () = ending.cancelled() => return,
+        }
+    }
+}
+
+fn say(shared: &Shared, state: Result<(), String>) {
+    shared.engine.send_replace(state.clone());
+    // The loop only ever goes away with the server.
+    let _ = shared.tell.send(Message::Input(Input::Engine(state)));
+}
+
+/// Asks what the executor has and lets the loop compare.
+async fn compare(shared: &Shared) {
+    let asked_at = shared.clock.now();
+    match shared.executor.survivors().await {
+        Ok(survivors) => {
+            let _ = shared.tell.send(Message::Compare { survivors, asked_at });
+        }
+        Err(error) => tracing::warn!(%error, "the engine could not say what it runs"),
+    }
+}
+
+/// Releases jobs of ended runs that a crash left behind: in the engine, and on this machine's disk.
+async fn sweep(shared: &Shared) {
+    let left = match left_over(shared).await {
+        Ok(left) => left,
+        Err(error) => return tracing::warn!(%error, "what is left over could not be told"),
+    };
+    for key in left {
+        tracing::info!(job = %key, "releasing what an ended job left behind");
+        shared.release(&key).await;
+    }
+}
+
+async fn left_over(shared: &Shared) -> Result<Vec<JobKey>, store::Error> {
+    let mut jobs: BTreeSet<JobKey> = shared.executor.jobs().await.unwrap_or_default().into_iter().collect();
+    let work = shared.layout.work();
+    let on_disk = shared.tasks.spawn_blocking(move || jobs_on_disk(&work)).await.unwrap_or_default();
+    jobs.extend(on_disk);
+    let mut left = Vec::new();
+    for key in jobs {
+        if is_over(shared, &key).await? {
+            left.push(key);
+        }
+    }
+    Ok(left)
+}
+
+async fn is_over(shared: &Shared, key: &JobKey) -> Result<bool, store::Error> {
+    let run = shared.store.run(&key.run).await?;
+    Ok(run.is_none_or(|run| run.jobs.get(key.job as usize).is_none_or(|job| job.state.is_ended())))
+}
+
+/// Job directories by their names; what is not named like one is not ours and stays.
+fn jobs_on_disk(work: &std::path::Path) -> Vec<JobKey> {
+    let Ok(entries) = std::fs::read_dir(work) else { return Vec::new() };
+    let key = |name: &str| {
+        let (run, job) = name.split_once('-')?;
+        Some(JobKey { run: run.parse::<RunId>().ok()?, job: job.parse().ok()? })
+    };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str().and_then(key)).collect()
+}

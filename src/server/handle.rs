@@ -1,0 +1,280 @@
+//! What pages, API and command line may ask of a running server. Reading goes to the store directly; what changes something goes through here.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{oneshot, watch};
+
+use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Tasks, limits, random_hex};
+use crate::executor::Executor;
+use crate::git;
+use crate::run::{Event, Run};
+use crate::schedule::Input;
+use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
+
+use super::core::{Config, Message, Refused};
+use super::{Layout, Source, intake, poll};
+
+/// What all parts of a server share.
+pub(super) struct Shared {
+    pub store: Store,
+    pub clock: Clock,
+    pub executor: Arc<dyn Executor>,
+    pub layout: Layout,
+    pub source: Source,
+    pub config: Config,
+    pub tell: UnboundedSender<Message>,
+    /// Highest sequence number of the events: the nudge for whoever follows them.
+    pub changes: watch::Sender<i64>,
+    /// Whether the engine answers, or why not.
+    pub engine: watch::Sender<Result<(), String>>,
+    pub watchers: poll::Watchers,
+    pub tasks: Tasks,
+}
+
+impl Shared {
+    /// Releases a job in the executor, then its directories. What fails is told and swept later.
+    pub async fn release(&self, key: &JobKey) {
+        if let Err(error) = self.executor.release(key).await {
+            tracing::warn!(job = %key, %error, "a job could not be released; it is swept later");
+        }
+        let root = self.layout.job(key, Vec::new()).root;
+        let removed = tokio::fs::remove_dir_all(&root).await;
+        if let Err(error) = removed
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(job = %key, %error, "a job's directory could not be removed; it is swept later");
+        }
+    }
+
+    /// Stores what a trigger leads to and puts the new runs on the board.
+    pub async fn take_in(&self, intake: Intake) -> Result<Vec<Run>, store::Error> {
+        let runs = self.store.take_in(intake).await?;
+        for run in &runs {
+            tracing::info!(run = %run.id, repo = %run.repo_name, number = run.number, because = %run.trigger.because, "run made");
+            if !run.is_ended() {
+                // The loop only ever goes away with the server; then the next start finds the run in the store.
+                let _ = self.tell.send(Message::Input(Input::Queued(Box::new(run.clone()))));
+            }
+        }
+        self.nudge().await?;
+        Ok(runs)
+    }
+
+    /// Tells followers that there are new events.
+    pub async fn nudge(&self) -> Result<(), store::Error> {
+        let seq = self.store.last_event().await?;
+        self.changes.send_modify(|known| *known = seq.max(*known));
+        Ok(())
+    }
+}
+
+/// The server's door. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+/// Why something was not done: a sentence for whoever asked, but for what is Gantry's own trouble.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("the store failed: {0}")]
+    Internal(#[from] store::Error),
+}
+
+/// Whether the server can do its work.
+#[derive(Debug, Clone, Serialize)]
+pub struct Readiness {
+    /// `docker`, `host` or `fake`.
+    pub executor: &'static str,
+    /// `None` when the engine answers; else why runs wait.
+    pub engine_problem: Option<String>,
+}
+
+impl Handle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The store, for reading.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// The nudge: the highest sequence number of the events.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<i64> {
+        self.shared.changes.subscribe()
+    }
+
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        Readiness { executor: self.shared.executor.name(), engine_problem: self.shared.engine.borrow().clone().err() }
+    }
+
+    /// Cancels a run; the second time at once.
+    pub async fn cancel(&self, run: &RunId, by: &str) -> Result<(), Refusal> {
+        let found = self.find_run(run).await?;
+        if found.is_ended() {
+            return Err(Refusal::Conflict(format!("run #{} has ended already, so there is nothing to cancel", found.number)));
+        }
+        let event = Event::CancelRequested { by: by.to_owned() };
+        match self.ask(Input::Run(run.clone(), event)).await {
+            Ok(()) => Ok(()),
+            Err(Refused::Ignored(why)) => Err(Refusal::Conflict(format!("run #{} was not cancelled: {why}", found.number))),
+            Err(Refused::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Makes a new run of the same plan for the same commit.
+    pub async fn rerun(&self, run: &RunId, by: &str) -> Result<RunId, Refusal> {
+        let old = self.find_run(run).await?;
+        if old.plan.jobs.is_empty() {
+            let why = format!("run #{} has no plan, since its pipeline was not valid: push a corrected one", old.number);
+            return Err(Refusal::Conflict(why));
+        }
+        let mut trigger = old.trigger.clone();
+        trigger.because = format!("{by} ran #{} again", old.number);
+        let new = NewRun {
+            id: RunId::new(&self.shared.clock),
+            repo_name: old.repo_name.clone(),
+            trigger,
+            plan: Arc::clone(&old.plan),
+            problems: old.problems.clone(),
+            ended: None,
+            rerun_of: Some(old.id.clone()),
+        };
+        let runs = self.make_runs(&old.repo, vec![new]).await?;
+        runs.first().map(|run| run.id.clone()).ok_or_else(|| Refusal::Conflict("the repository is gone".to_owned()))
+    }
+
+    /// Stores runs that were asked for, outside of any poll, and queues them.
+    pub async fn make_runs(&self, repo: &RepoId, runs: Vec<NewRun>) -> Result<Vec<Run>, Refusal> {
+        let now = self.shared.clock.now();
+        let intake = Intake { repo: repo.clone(), refs: Vec::new(), runs, notes: Vec::new(), deliveries: Vec::new(), now };
+        Ok(self.shared.take_in(intake).await?)
+    }
+
+    /// Starts to watch a repository. The answer holds the webhook's secret, this once.
+    pub async fn add_repo(&self, name: &str, url: &str, poll_ms: Option<u64>) -> Result<Repo, Refusal> {
+        check_name(name)?;
+        git::check_url(url).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        let poll_ms = poll_ms.unwrap_or(limits::POLL_DEFAULT_MS);
+        if poll_ms < limits::POLL_MIN_MS {
+            let why = format!("a poll every {poll_ms} ms is too often: the shortest interval is {} ms", limits::POLL_MIN_MS);
+            return Err(Refusal::Invalid(why));
+        }
+        let now = self.shared.clock.now();
+        let status = RepoStatus { ok: true, sentence: "waits for its first poll".to_owned(), at: now };
+        let repo = Repo {
+            id: RepoId::new(&self.shared.clock),
+            name: name.to_owned(),
+            url: url.to_owned(),
+            poll_ms,
+            hook_secret: random_hex(32),
+            added_at: now,
+            default_branch: None,
+            status,
+        };
+        match self.shared.store.add_repo(&repo).await {
+            Ok(()) => {}
+            Err(error @ store::Error::NameTaken { .. }) => return Err(Refusal::Conflict(error.to_string())),
+            Err(error) => return Err(error.into()),
+        }
+        self.shared.nudge().await?;
+        poll::watch_one(&self.shared, repo.clone());
+        Ok(repo)
+    }
+
+    /// Stops watching a repository and forgets it with its runs. Refused while one of them is under way.
+    pub async fn remove_repo(&self, name: &str) -> Result<(), Refusal> {
+        let repo = self.find_repo(name).await?;
+        let unfinished = self.shared.store.unfinished().await?;
+        if let Some(run) = unfinished.iter().find(|run| run.repo == repo.id) {
+            let why = format!("run #{} of `{name}` is under way: cancel it, or wait until it has ended", run.number);
+            return Err(Refusal::Conflict(why));
+        }
+        poll::unwatch(&self.shared, &repo.id).await;
+        let runs = self.shared.store.remove_repo(&repo.id, self.shared.clock.now()).await?;
+        let (logs, mirror) = (self.shared.store.logs().clone(), self.shared.layout.mirror(&repo.id));
+        let cleaned = self.shared.tasks.spawn_blocking(move || {
+            for run in runs {
+                logs.remove_run(&run)?;
+            }
+            if mirror.exists() { std::fs::remove_dir_all(mirror) } else { Ok(()) }
+        });
+        if let Ok(Err(error)) = cleaned.await {
+            tracing::warn!(repo = name, %error, "files of a removed repository are left over");
+        }
+        self.shared.nudge().await?;
+        Ok(())
+    }
+
+    /// Polls a repository at once.
+    pub async fn sync_repo(&self, name: &str) -> Result<(), Refusal> {
+        let repo = self.find_repo(name).await?;
+        self.shared.watchers.poke(&repo.id);
+        Ok(())
+    }
+
+    /// Runs the pipelines of a branch's head, whatever their `on` says: someone asked for it.
+    pub async fn trigger(&self, repo: &str, branch: Option<&str>, by: &str) -> Result<Vec<RunId>, Refusal> {
+        let repo = self.find_repo(repo).await?;
+        let runs = intake::by_hand(&self.shared, &repo, branch, by).await?;
+        Ok(runs.into_iter().map(|run| run.id).collect())
+    }
+
+    /// Keeps a delivery whose signature was verified, and polls at once.
+    pub async fn deliver(&self, repo: &Repo, forge: &str, headers: String, body: Vec<u8>) -> Result<DeliveryId, Refusal> {
+        let id = DeliveryId::new(&self.shared.clock);
+        let received_at = self.shared.clock.now();
+        let delivery = Delivery { id: id.clone(), repo: repo.id.clone(), forge: forge.to_owned(), headers, body, received_at };
+        self.shared.store.keep_delivery(&delivery).await?;
+        self.shared.watchers.poke(&repo.id);
+        Ok(id)
+    }
+
+    async fn ask(&self, input: Input) -> Result<(), Refused> {
+        let (answer, answered) = oneshot::channel();
+        let gone = Refused::Ignored("the server is ending");
+        if self.shared.tell.send(Message::Ask { input, answer }).is_err() {
+            return Err(gone);
+        }
+        answered.await.unwrap_or(Err(gone))
+    }
+
+    async fn find_run(&self, run: &RunId) -> Result<Run, Refusal> {
+        self.shared.store.run(run).await?.ok_or_else(|| Refusal::NotFound(format!("there is no run `{run}`")))
+    }
+
+    async fn find_repo(&self, name: &str) -> Result<Repo, Refusal> {
+        let found = self.shared.store.repo(name).await?;
+        found.ok_or_else(|| Refusal::NotFound(format!("there is no repository `{name}`: `gantry repo list` shows which there are")))
+    }
+}
+
+/// Names stand in URLs and on the command line.
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let fits = !name.is_empty() && name.len() <= limits::NAME_CHARS && name.chars().all(ok) && !name.starts_with(['-', '.']);
+    if fits {
+        return Ok(());
+    }
+    let why = "use 1 to 100 letters, digits, `-`, `_` and `.`, beginning with a letter, digit or `_`";
+    Err(Refusal::Invalid(format!("`{}` cannot be a repository's name: {why}", name.chars().take(100).collect::<String>())))
+}

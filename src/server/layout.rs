@@ -1,0 +1,39 @@
+//! Where things are in the data directory. **Invariant:** every path is made of ids, never of names that users chose.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::{JobKey, RepoId};
+use crate::executor::JobDirs;
+
+/// The data directory.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// `root` must be absolute: containers mount what is in it.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The bare mirror of a repository.
+    #[must_use]
+    pub fn mirror(&self, repo: &RepoId) -> PathBuf {
+        self.root.join("mirrors").join(format!("{repo}.git"))
+    }
+
+    /// All workspaces.
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    /// A job's directories; `shared` is what its steps may read besides.
+    #[must_use]
+    pub fn job(&self, key: &JobKey, shared: Vec<PathBuf>) -> JobDirs {
+        let root = self.work().join(key.to_string());
+        JobDirs { workspace: root.join("workspace"), root, shared }
+    }
+}

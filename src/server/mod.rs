@@ -1,0 +1,31 @@
+//! The only room that joins the pure core and I/O.
+//!
+//! | File | What |
+//! |---|---|
+//! | `core` | the one loop: input → board → store → perform |
+//! | `perform` | commands become tasks; live attempts are kept here |
+//! | `attempt` | the straight life of one attempt in the executor |
+//! | `engine` | asks the engine for life, compares with it, sweeps what is left over |
+//! | `poll`, `intake` | fetch a repository; turn moved refs into runs and notes |
+//! | `handle` | what pages, API and command line may ask for |
+//! | `layout` | where things are in the data directory |
+//! | `source` | where a workspace's content comes from |
+//!
+//! **Invariants:** persist before perform; a failed commit throws the board away and reloads it, the same path as after a crash; a start is a
+//! restart that may find nothing.
+
+mod attempt;
+mod core;
+mod engine;
+mod handle;
+mod intake;
+mod layout;
+mod perform;
+mod poll;
+mod sink;
+mod source;
+
+pub use core::{Config, Server};
+pub use handle::{Handle, Readiness, Refusal};
+pub use layout::Layout;
+pub use source::Source;

@@ -1,0 +1,196 @@
+//! Commands become tasks.
+//!
+//! **Invariants:** an attempt is live from the command that begins it until the loop has *heard* its last word, not merely until that was sent:
+//! otherwise a start in between would make a second container of an attempt that has just ended (the simulation found this). A second command
+//! for a live key does nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::{AttemptKey, JobKey, Tasks};
+use crate::executor::{Failure, JobDirs, JobSpec, StepSpec};
+use crate::run::{Command, Event, Run, environment};
+use crate::schedule::Board;
+
+use super::attempt::{self, Begin};
+use super::core::Message;
+use super::handle::Shared;
+
+/// Performs commands.
+pub(super) struct Performer {
+    shared: Arc<Shared>,
+    cleaning: Tasks,
+    /// Live attempts, with the word that makes them stop.
+    live: BTreeMap<AttemptKey, CancellationToken>,
+    preparing: BTreeSet<JobKey>,
+    /// Removals under way: a job is released after them.
+    removals: BTreeMap<JobKey, Vec<JoinHandle<()>>>,
+}
+
+impl Performer {
+    pub fn new(shared: Arc<Shared>, cleaning: Tasks) -> Self {
+        Self { shared, cleaning, live: BTreeMap::new(), preparing: BTreeSet::new(), removals: BTreeMap::new() }
+    }
+
+    pub fn live_attempts(&self) -> impl Iterator<Item = &AttemptKey> {
+        self.live.keys()
+    }
+
+    pub fn heard_last_of(&mut self, key: &AttemptKey) {
+        self.live.remove(key);
+    }
+
+    pub fn heard_prepared(&mut self, key: &JobKey) {
+        self.preparing.remove(key);
+    }
+
+    /// Performs one command. `board` has the runs that the command is about, unless it cleans up.
+    pub fn perform(&mut self, command: Command, board: &Board) {
+        tracing::debug!(?command, "performing");
+        match command {
+            Command::PrepareJob(key) => {
+                if let Some(run) = board.run(&key.run)
+                    && self.preparing.insert(key.clone())
+                {
+                    self.prepare(run, key);
+                }
+            }
+            Command::StartStep(key) => {
+                if let Some(spec) = board.run(&key.run).and_then(|run| self.step_spec(run, &key)) {
+                    self.begin(Begin::Start(Box::new(spec)));
+                }
+            }
+            Command::AttachStep(key) => self.begin(Begin::Attach(key)),
+            Command::StopStep { key, at_once } => {
+                if let Some(stop) = self.live.get(&key) {
+                    stop.cancel();
+                }
+                if at_once {
+                    // Removing kills what still runs; its follower then tells the end.
+                    self.remove(key);
+                }
+            }
+            Command::RemoveStep(key) => self.remove(key),
+            Command::ReleaseJob(key) => self.release(key),
+        }
+    }
+
+    fn dirs(&self, run: &Run, key: &JobKey) -> JobDirs {
+        self.shared.layout.job(key, self.shared.source.shared(run))
+    }
+
+    fn prepare(&self, run: &Run, key: JobKey) {
+        let shared = Arc::clone(&self.shared);
+        let job = run.plan.jobs.get(key.job as usize).map_or("?", |job| job.name.as_str());
+        let title = format!("{} #{} / {job}", run.repo_name, run.number);
+        let spec = JobSpec { key: key.clone(), title, dirs: self.dirs(run, &key) };
+        let run = run.clone();
+        self.shared.tasks.spawn(async move {
+            let ending = shared.tasks.ending.clone();
+            let done = tokio::select! {
+                done = prepare_once(&shared, run, spec) => done,
+                // The next start prepares it again.
+                () = ending.cancelled() => return,
+            };
+            let job = key.job;
+            let (event, silent) = match done {
+                Ok(()) => (Event::JobPrepared { job }, None),
+                Err(NotPrepared::Silent(why)) => (Event::JobNotPrepared { job, message: why.clone(), again: true }, Some(why)),
+                Err(NotPrepared::Failed(message)) => (Event::JobNotPrepared { job, message, again: false }, None),
+            };
+            // The loop only ever goes away with the server.
+            let _ = shared.tell.send(Message::Prepared { key, event, silent });
+        });
+    }
+
+    fn step_spec(&self, run: &Run, key: &AttemptKey) -> Option<StepSpec> {
+        let job = run.plan.jobs.get(key.job as usize)?;
+        let step = job.steps.get(key.step as usize)?;
+        let base = &self.shared.config.url;
+        let page = if base.is_empty() { String::new() } else { format!("{base}/runs/{}", run.id) };
+        Some(StepSpec {
+            key: key.clone(),
+            title: format!("{} / {}", job.name, step.name),
+            dirs: self.dirs(run, &key.job_key()),
+            image: step.image.clone(),
+            action: step.action.clone(),
+            env: environment(run, key.job, key.step, &run.trigger.url, &page),
+            grace_ms: self.shared.config.grace_ms,
+        })
+    }
+
+    fn begin(&mut self, begin: Begin) {
+        let key = begin.key().clone();
+        if self.live.contains_key(&key) {
+            return;
+        }
+        let stop = CancellationToken::new();
+        self.live.insert(key, stop.clone());
+        let shared = Arc::clone(&self.shared);
+        self.shared.tasks.spawn(async move {
+            let ending = shared.tasks.ending.clone();
+            let life = attempt::live(begin, &*shared.executor, shared.store.logs(), &shared.clock, stop, &shared.tell);
+            tokio::select! {
+                () = life => {}
+                // The step goes on without us; the next start takes it up.
+                () = ending.cancelled() => {}
+            }
+        });
+    }
+
+    fn remove(&mut self, key: AttemptKey) {
+        let executor = Arc::clone(&self.shared.executor);
+        let job = key.job_key();
+        let removal = self.cleaning.spawn(async move {
+            if let Err(error) = executor.remove(&key).await {
+                tracing::warn!(attempt = %key, %error, "an attempt could not be removed; the next comparison tries again");
+            }
+        });
+        let removals = self.removals.entry(job).or_default();
+        removals.retain(|removal| !removal.is_finished());
+        removals.push(removal);
+    }
+
+    fn release(&mut self, key: JobKey) {
+        let removals = self.removals.remove(&key).unwrap_or_default();
+        let shared = Arc::clone(&self.shared);
+        self.cleaning.spawn(async move {
+            for removal in removals {
+                // A removal that broke has been told of; the release does its part all the same.
+                let _ = removal.await;
+            }
+            shared.release(&key).await;
+        });
+    }
+}
+
+/// Why a job was not prepared.
+enum NotPrepared {
+    Silent(String),
+    Failed(String),
+}
+
+/// Workspace and network, side by side.
+async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), NotPrepared> {
+    let (source, workspace) = (shared.source.clone(), spec.dirs.workspace.clone());
+    let fill = shared.tasks.spawn_blocking(move || {
+        if let Some(root) = workspace.parent() {
+            std::fs::create_dir_all(root).map_err(|error| format!("{} cannot be made: {error}", root.display()))?;
+        }
+        source.fill(&run, &run.trigger.url, &workspace).map_err(|error| error.to_string())
+    });
+    let (filled, prepared) = tokio::join!(fill, shared.executor.prepare(&spec));
+    match prepared {
+        Ok(()) => {}
+        Err(Failure::Unreachable(why)) => return Err(NotPrepared::Silent(why)),
+        Err(failure) => return Err(NotPrepared::Failed(failure.to_string())),
+    }
+    match filled {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(why)) => Err(NotPrepared::Failed(why)),
+        Err(panic) => Err(NotPrepared::Failed(format!("the checkout broke: {panic}"))),
+    }
+}
