@@ -1,0 +1,36 @@
+//! Git without the `git` program: bare mirrors by libgit2, the files of a commit without a checkout, a commit put into a workspace.
+//!
+//! **Invariants.** Everything here blocks: call it through [`crate::base::Tasks::spawn_blocking`]. Nothing that a repository holds is ever
+//! executed, no file is written outside of the directory asked for, and no credential stands in an error, an `origin` or a log line.
+//! No type of the library leaves this room.
+//!
+//! ```text
+//! address ─► credentials, host_key ─► fetch ─► mirror ─► files      (what a commit's pipelines are)
+//!                                                   └──► entries ─► checkout ─► dot_git
+//! work_tree ─► tracked ─► copy ─► dot_git                           (`gantry run`: the user's own checkout)
+//! ```
+
+mod address;
+mod attempt;
+mod checkout;
+mod copy;
+mod credentials;
+mod directory;
+mod dot_git;
+mod entries;
+mod error;
+mod fetch;
+mod files;
+mod host_key;
+mod library;
+mod mirror;
+mod work_tree;
+
+pub use address::check_url;
+pub use checkout::Checkout;
+pub use credentials::Credentials;
+pub use error::Error;
+pub use fetch::Snapshot;
+pub use files::PipelineFile;
+pub use mirror::{Commit, Mirror};
+pub use work_tree::WorkTree;
