@@ -218,7 +218,11 @@ impl Executor for Fake {
         self.ask()?;
         let now = self.clock.now();
         let engine = self.engine();
-        Ok(engine.containers.iter().map(|(key, container)| Survivor { key: key.clone(), running: container.runs_at(now) }).collect())
+        Ok(engine
+            .containers
+            .iter()
+            .map(|(key, container)| Survivor { key: key.clone(), running: container.runs_at(now) })
+            .collect())
     }
 
     async fn jobs(&self) -> Result<Vec<JobKey>, Failure> {

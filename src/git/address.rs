@@ -58,16 +58,19 @@ pub fn check_url(url: &str) -> Result<(), Error> {
     Address::read(url).map(drop)
 }
 
+/// The URL as it may be shown and handed to steps: without credentials.
+#[must_use]
+pub fn public_url(url: &str) -> String {
+    Address::read(url).map_or_else(|_| masked(url), |address| address.shown)
+}
+
 impl Address {
     /// Takes a URL apart.
     ///
     /// # Errors
     /// The URL is not one that Gantry fetches from.
     pub fn read(url: &str) -> Result<Self, Error> {
-        let refuse = |why: &str| Error::Url {
-            url: masked(url),
-            why: why.to_owned(),
-        };
+        let refuse = |why: &str| Error::Url { url: masked(url), why: why.to_owned() };
         if url.is_empty() {
             return Err(refuse("it is empty"));
         }
@@ -84,32 +87,23 @@ impl Address {
             return match scheme.to_ascii_lowercase().as_str() {
                 "file" => match percent_decoded(rest.strip_prefix("localhost").unwrap_or(rest)) {
                     Some(path) if path.starts_with('/') && !path.contains('\0') => Ok(Self::local(&path)),
-                    _ => Err(refuse(
-                        "`file://` needs an absolute path on this machine, as in file:///srv/git/app.git",
-                    )),
+                    _ => Err(refuse("`file://` needs an absolute path on this machine, as in file:///srv/git/app.git")),
                 },
                 "https" => Self::remote(Scheme::Https, rest).map_err(refuse),
                 "http" => Self::remote(Scheme::Http, rest).map_err(refuse),
                 "ssh" | "git+ssh" | "ssh+git" => Self::remote(Scheme::Ssh, rest).map_err(refuse),
-                _ => Err(refuse(
-                    "Gantry fetches from a local path, file://, https://, ssh:// or user@host:path",
-                )),
+                _ => Err(refuse("Gantry fetches from a local path, file://, https://, ssh:// or user@host:path")),
             };
         }
         match url.split_once(':') {
             Some((_, path)) if path.starts_with(':') => Err(refuse("remote helpers such as `ext::` are never run")),
             Some((host, path)) if !host.contains('/') => Self::scp_like(host, path).map_err(refuse),
-            _ => Err(refuse(
-                "a path must be absolute, since the server runs in a directory of its own",
-            )),
+            _ => Err(refuse("a path must be absolute, since the server runs in a directory of its own")),
         }
     }
 
     fn local(path: &str) -> Self {
-        Self {
-            shown: path.to_owned(),
-            place: Place::Local(PathBuf::from(path)),
-        }
+        Self { shown: path.to_owned(), place: Place::Local(PathBuf::from(path)) }
     }
 
     fn remote(scheme: Scheme, rest: &str) -> Result<Self, &'static str> {
@@ -136,10 +130,7 @@ impl Address {
                         .filter(|text| !text.contains('\0'))
                         .ok_or("its user or password is not properly encoded")
                 };
-                (
-                    Some(decoded(user)?),
-                    Some(decoded(password)?).filter(|password| !password.is_empty()),
-                )
+                (Some(decoded(user)?), Some(decoded(password)?).filter(|password| !password.is_empty()))
             }
         };
         let (word, seen_user) = match scheme {
@@ -147,22 +138,11 @@ impl Address {
             Scheme::Https => ("https", String::new()),
             Scheme::Ssh => (
                 "ssh",
-                user.as_deref()
-                    .map(|user| checked_user(user).map(|user| format!("{user}@")))
-                    .transpose()?
-                    .unwrap_or_default(),
+                user.as_deref().map(|user| checked_user(user).map(|user| format!("{user}@"))).transpose()?.unwrap_or_default(),
             ),
         };
         let dial = format!("{word}://{seen_user}{host_port}{path}");
-        Ok(Self {
-            shown: dial.clone(),
-            place: Place::Remote(Remote {
-                dial,
-                origin,
-                user,
-                password,
-            }),
-        })
+        Ok(Self { shown: dial.clone(), place: Place::Remote(Remote { dial, origin, user, password }) })
     }
 
     fn scp_like(host: &str, path: &str) -> Result<Self, &'static str> {
@@ -182,15 +162,7 @@ impl Address {
             Some(user) => format!("{user}@{host}:{path}"),
             None => format!("{host}:{path}"),
         };
-        Ok(Self {
-            shown: dial.clone(),
-            place: Place::Remote(Remote {
-                dial,
-                origin,
-                user,
-                password: None,
-            }),
-        })
+        Ok(Self { shown: dial.clone(), place: Place::Remote(Remote { dial, origin, user, password: None }) })
     }
 }
 
@@ -199,13 +171,8 @@ impl Origin {
         let bracketed = host_port.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let (host, port) = match bracketed {
             Some((host, rest)) if rest.is_empty() => (host, None),
-            Some((host, rest)) => (
-                host,
-                Some(rest.strip_prefix(':').ok_or("its host is not a name or an address")?),
-            ),
-            None => host_port
-                .split_once(':')
-                .map_or((host_port, None), |(host, port)| (host, Some(port))),
+            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or("its host is not a name or an address")?)),
+            None => host_port.split_once(':').map_or((host_port, None), |(host, port)| (host, Some(port))),
         };
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') || (bracketed.is_some() && c == ':');
         if host.is_empty() || host.starts_with('-') || !host.chars().all(legal) {
@@ -213,17 +180,9 @@ impl Origin {
         }
         let port = match port {
             None => scheme.default_port(),
-            Some(port) => port
-                .parse()
-                .ok()
-                .filter(|port| *port > 0)
-                .ok_or("its port is not a number from 1 to 65535")?,
+            Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or("its port is not a number from 1 to 65535")?,
         };
-        Ok(Self {
-            scheme,
-            host: host.to_ascii_lowercase(),
-            port,
-        })
+        Ok(Self { scheme, host: host.to_ascii_lowercase(), port })
     }
 
     /// Of a URL as the library shows it to a callback, which after a redirect is another than the one we gave.
@@ -237,11 +196,7 @@ impl Origin {
 
 fn checked_user(user: &str) -> Result<&str, &'static str> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '~' | '\\');
-    if user.is_empty() || user.starts_with('-') || !user.chars().all(legal) {
-        Err("its user name is not one")
-    } else {
-        Ok(user)
-    }
+    if user.is_empty() || user.starts_with('-') || !user.chars().all(legal) { Err("its user name is not one") } else { Ok(user) }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -250,13 +205,9 @@ fn is_loopback(host: &str) -> bool {
 
 /// A URL, or what was meant as one, with everything that may be a secret replaced.
 pub(super) fn masked(url: &str) -> String {
-    let (start, rest) = url
-        .split_once("://")
-        .map_or((String::new(), url), |(scheme, rest)| (format!("{scheme}://"), rest));
+    let (start, rest) = url.split_once("://").map_or((String::new(), url), |(scheme, rest)| (format!("{scheme}://"), rest));
     // Up to the last `@`, wherever it stands: a password may hold an unescaped `/`.
-    let rest = rest
-        .rsplit_once('@')
-        .map_or(rest.to_owned(), |(_, rest)| format!("***@{rest}"));
+    let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, rest)| format!("***@{rest}"));
     let rest = rest.split_once('?').map_or(rest.clone(), |(path, _)| format!("{path}?***"));
     format!("{start}{rest}").replace(char::is_control, "?")
 }

@@ -23,12 +23,7 @@ pub(super) struct Attempt<'a> {
 impl<'a> Attempt<'a> {
     /// A conversation that starts with the offer at `first`.
     pub fn new(address: &'a Address, offers: &'a [Offer], first: usize) -> Self {
-        Self {
-            address,
-            offers,
-            next: Cell::new(first),
-            refused: RefCell::new(None),
-        }
+        Self { address, offers, next: Cell::new(first), refused: RefCell::new(None) }
     }
 
     pub fn callbacks(&self) -> RemoteCallbacks<'_> {
@@ -42,11 +37,7 @@ impl<'a> Attempt<'a> {
                     && let Err(error) = host_key::check(&remote.origin, key)
                 {
                     *self.refused.borrow_mut() = Some(error);
-                    return Err(git2::Error::new(
-                        ErrorCode::Certificate,
-                        ErrorClass::Ssh,
-                        "the host key is not trusted",
-                    ));
+                    return Err(git2::Error::new(ErrorCode::Certificate, ErrorClass::Ssh, "the host key is not trusted"));
                 }
                 Ok(CertificateCheckStatus::CertificatePassthrough)
             });
@@ -102,10 +93,7 @@ impl<'a> Attempt<'a> {
             (ErrorCode::Auth, _) => self.authentication(remote),
             (_, ErrorClass::Http) => match http_status(error.message()) {
                 Some(401 | 403) => self.authentication(remote),
-                Some(404 | 410) => Error::NoRepository {
-                    url,
-                    why: "the server says that it has none there".to_owned(),
-                },
+                Some(404 | 410) => Error::NoRepository { url, why: "the server says that it has none there".to_owned() },
                 Some(408 | 429 | 500..) => Error::Unreachable { url, why },
                 Some(_) | None => Error::Remote { url, why },
             },
@@ -120,10 +108,9 @@ impl<'a> Attempt<'a> {
     fn explain_local(&self, error: &git2::Error) -> Error {
         let (url, why) = (self.address.shown.clone(), told(error.message()));
         match (error.code(), error.class()) {
-            (ErrorCode::NotFound, ErrorClass::Repository | ErrorClass::Os) => Error::NoRepository {
-                url,
-                why: "the directory is there, but it holds none".to_owned(),
-            },
+            (ErrorCode::NotFound, ErrorClass::Repository | ErrorClass::Os) => {
+                Error::NoRepository { url, why: "the directory is there, but it holds none".to_owned() }
+            }
             _ => Error::Remote { url, why },
         }
     }
@@ -143,10 +130,7 @@ impl<'a> Attempt<'a> {
                 "it does not take the user and the password given: give a token that may read this repository"
             }
         };
-        Error::Authentication {
-            url: self.address.shown.clone(),
-            why: why.to_owned(),
-        }
+        Error::Authentication { url: self.address.shown.clone(), why: why.to_owned() }
     }
 }
 

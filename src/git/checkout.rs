@@ -48,13 +48,8 @@ impl Mirror {
         let mut options = CheckoutBuilder::new();
         // Line endings as `.gitattributes` says are the only filters the library knows; none of them runs a program.
         options.force().disable_filters(seen.linked_attributes);
-        let tree = repository
-            .find_commit(found.id())
-            .and_then(|commit| commit.tree())
-            .map_err(&damaged)?;
-        repository
-            .checkout_tree(tree.as_object(), Some(&mut options))
-            .map_err(Error::workspace(workspace))
+        let tree = repository.find_commit(found.id()).and_then(|commit| commit.tree()).map_err(&damaged)?;
+        repository.checkout_tree(tree.as_object(), Some(&mut options)).map_err(Error::workspace(workspace))
     }
 
     /// The mirror's refs as a clone has them, with `own` as its one branch; and the default branch, if there is one.
@@ -69,11 +64,7 @@ impl Mirror {
                     why: format!("`{}` is not a name for a branch", super::error::told(branch)),
                 });
             }
-            refs.push(PackedRef {
-                name: name.into_bytes(),
-                id,
-                peeled: None,
-            });
+            refs.push(PackedRef { name: name.into_bytes(), id, peeled: None });
         }
         for reference in mirror.references().map_err(&damaged)? {
             let reference = reference.map_err(&damaged)?;
@@ -92,10 +83,7 @@ impl Mirror {
             .as_ref()
             .and_then(|head| head.symbolic_target().ok().flatten())
             .and_then(|name| name.strip_prefix("refs/heads/"));
-        let there = |branch: &&str| {
-            refs.iter()
-                .any(|r| r.name.strip_prefix(b"refs/remotes/origin/") == Some(branch.as_bytes()))
-        };
+        let there = |branch: &&str| refs.iter().any(|r| r.name.strip_prefix(b"refs/remotes/origin/") == Some(branch.as_bytes()));
         let default_branch = branch.filter(there).map(str::to_owned);
         Ok((refs, default_branch))
     }

@@ -28,12 +28,7 @@ impl WorkTree {
         directory::emptied(workspace)?;
         let workspace = workspace.canonicalize().map_err(Error::io("find the directory", workspace))?;
 
-        let mut copier = Copier {
-            from: self.root(),
-            to: &workspace,
-            real_directories: HashMap::new(),
-            notes: listed.notes,
-        };
+        let mut copier = Copier { from: self.root(), to: &workspace, real_directories: HashMap::new(), notes: listed.notes };
         for path in &listed.files {
             copier.copy(path)?;
         }
@@ -50,18 +45,10 @@ impl WorkTree {
             (None, None) => return Err(failed(git2::Error::from_str("its HEAD leads nowhere"))),
         };
         let refs = repository.references().map_err(&failed)?.filter_map(Result::ok);
-        let refs = refs
-            .filter_map(|reference| PackedRef::of(&reference, reference.name_bytes().to_vec()))
-            .collect();
+        let refs = refs.filter_map(|reference| PackedRef::of(&reference, reference.name_bytes().to_vec())).collect();
         let origin = self.origin();
-        let copy = DotGit {
-            objects: &self.objects_dir()?,
-            refs,
-            head,
-            origin: origin.as_deref(),
-            origin_head: None,
-        }
-        .make(&workspace)?;
+        let copy = DotGit { objects: &self.objects_dir()?, refs, head, origin: origin.as_deref(), origin_head: None }
+            .make(&workspace)?;
         carry_over(&repository, &copy).map_err(&failed)?;
         carry_files(&repository, &copy)?;
         Ok(notes)
@@ -99,18 +86,13 @@ impl Listed {
             .recurse_untracked_dirs(true)
             .exclude_submodules(true)
             .no_refresh(true);
-        for status in repository
-            .statuses(Some(&mut options))
-            .map_err(&failed)?
-            .iter()
-            .filter(|status| status.status().is_wt_new())
+        for status in
+            repository.statuses(Some(&mut options)).map_err(&failed)?.iter().filter(|status| status.status().is_wt_new())
         {
             let path = inside(status.path_bytes(), root)?;
             // What libgit2 names as a directory here is a repository of its own.
             if status.path_bytes().ends_with(b"/") {
-                listed
-                    .notes
-                    .push(format!("`{}` is a repository of its own and is left out", path.display()));
+                listed.notes.push(format!("`{}` is a repository of its own and is left out", path.display()));
             } else {
                 listed.files.insert(path);
             }
@@ -124,10 +106,7 @@ fn inside(path: &[u8], root: &Path) -> Result<PathBuf, Error> {
     let path = Path::new(OsStr::from_bytes(path.strip_suffix(b"/").unwrap_or(path)));
     let plain = |part| matches!(part, Component::Normal(name) if entries::why_unsafe(name.as_bytes()).is_none());
     if path.as_os_str().is_empty() || !path.components().all(plain) {
-        return Err(Error::WorkTree {
-            dir: root.to_owned(),
-            why: format!("its index holds the path `{}`", path.display()),
-        });
+        return Err(Error::WorkTree { dir: root.to_owned(), why: format!("its index holds the path `{}`", path.display()) });
     }
     Ok(path.to_owned())
 }
@@ -163,8 +142,7 @@ impl Copier<'_> {
         } else {
             // A directory where Git expects a file: what is in it is listed by itself.
             if !metadata.is_dir() {
-                self.notes
-                    .push(format!("`{}` is neither a file nor a link and is left out", path.display()));
+                self.notes.push(format!("`{}` is neither a file nor a link and is left out", path.display()));
             }
             Ok(())
         }
@@ -194,22 +172,14 @@ fn keep_time(source: &fs::Metadata, copy: &Path) -> Result<(), Error> {
     let modified = source.modified().map_err(Error::io("read the time of", copy))?;
     // Not through a handle opened for writing: the copy may be read-only.
     let file = File::open(copy).map_err(Error::io("open", copy))?;
-    file.set_times(FileTimes::new().set_modified(modified))
-        .map_err(Error::io("set the time of", copy))
+    file.set_times(FileTimes::new().set_modified(modified)).map_err(Error::io("set the time of", copy))
 }
 
 /// The settings that decide what `git status` takes for a change.
 fn carry_over(from: &Repository, to: &Repository) -> Result<(), git2::Error> {
     let user = user_config().ok();
     let (theirs, mut ours) = (from.config()?.snapshot()?, to.config()?);
-    for key in [
-        "core.filemode",
-        "core.symlinks",
-        "core.ignorecase",
-        "core.autocrlf",
-        "core.eol",
-        "core.precomposeunicode",
-    ] {
+    for key in ["core.filemode", "core.symlinks", "core.ignorecase", "core.autocrlf", "core.eol", "core.precomposeunicode"] {
         let own = theirs.get_str(key).ok().map(str::to_owned);
         if let Some(value) = own.or_else(|| user.as_ref()?.get_str(key).ok().map(str::to_owned)) {
             ours.set_str(key, &value)?;
@@ -221,10 +191,7 @@ fn carry_over(from: &Repository, to: &Repository) -> Result<(), git2::Error> {
 /// The index (so that what is staged stays staged), the clone's own ignores, and where a shallow history ends.
 fn carry_files(from: &Repository, to: &Repository) -> Result<(), Error> {
     let index = from.path().join("index");
-    let rest = [
-        (from.commondir().join("info/exclude"), "info/exclude"),
-        (from.commondir().join("shallow"), "shallow"),
-    ];
+    let rest = [(from.commondir().join("info/exclude"), "info/exclude"), (from.commondir().join("shallow"), "shallow")];
     for (source, name) in [(index, "index")].into_iter().chain(rest) {
         let Ok(metadata) = fs::metadata(&source) else { continue };
         let copy = to.path().join(name);
@@ -245,10 +212,7 @@ fn user_config() -> Result<Config, git2::Error> {
     let given = std::env::var_os("GIT_CONFIG_GLOBAL").map(PathBuf::from);
     let files = match given {
         Some(file) => vec![(file, ConfigLevel::Global)],
-        None => vec![
-            (config_home(&home).join("git/config"), ConfigLevel::XDG),
-            (home.join(".gitconfig"), ConfigLevel::Global),
-        ],
+        None => vec![(config_home(&home).join("git/config"), ConfigLevel::XDG), (home.join(".gitconfig"), ConfigLevel::Global)],
     };
     for (file, level) in files.into_iter().filter(|(file, _)| file.is_file()) {
         config.add_file(&file, level, false)?;
@@ -259,14 +223,10 @@ fn user_config() -> Result<Config, git2::Error> {
 /// The rules of the user's own ignore file.
 fn user_ignores() -> Option<String> {
     let home = std::env::home_dir()?;
-    let named = user_config()
-        .ok()
-        .and_then(|config| config.get_path("core.excludesFile").ok());
+    let named = user_config().ok().and_then(|config| config.get_path("core.excludesFile").ok());
     fs::read_to_string(named.unwrap_or_else(|| config_home(&home).join("git/ignore"))).ok()
 }
 
 fn config_home(home: &Path) -> PathBuf {
-    std::env::var_os("XDG_CONFIG_HOME")
-        .filter(|dir| !dir.is_empty())
-        .map_or_else(|| home.join(".config"), PathBuf::from)
+    std::env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map_or_else(|| home.join(".config"), PathBuf::from)
 }

@@ -43,16 +43,9 @@ impl Credentials {
         library::ready()?;
         let address = Address::read(url)?;
         let Place::Remote(remote) = address.place else {
-            return Err(Error::Url {
-                url: address.shown,
-                why: "a local path needs no password".to_owned(),
-            });
+            return Err(Error::Url { url: address.shown, why: "a local path needs no password".to_owned() });
         };
-        self.passwords.push(Password {
-            origin: remote.origin,
-            user: user.to_owned(),
-            password: password.to_owned(),
-        });
+        self.passwords.push(Password { origin: remote.origin, user: user.to_owned(), password: password.to_owned() });
         Ok(self)
     }
 
@@ -60,38 +53,24 @@ impl Credentials {
     pub(super) fn offers(&self, remote: &Remote) -> Vec<Offer> {
         let mut offers = Vec::new();
         match (&remote.user, &remote.password, remote.origin.scheme) {
-            (Some(user), Some(password), _) => offers.push(Offer::Password {
-                user: user.clone(),
-                password: password.clone(),
-            }),
+            (Some(user), Some(password), _) => offers.push(Offer::Password { user: user.clone(), password: password.clone() }),
             // A token alone, as some forges take it.
             (Some(user), None, Scheme::Http | Scheme::Https) => {
-                offers.push(Offer::Password {
-                    user: user.clone(),
-                    password: String::new(),
-                });
+                offers.push(Offer::Password { user: user.clone(), password: String::new() });
             }
             (Some(_), None, Scheme::Ssh) | (None, _, _) => {}
         }
         let bound = self.passwords.iter().filter(|password| password.origin == remote.origin);
-        offers.extend(bound.map(
-            |Password {
-                 origin: _,
-                 user,
-                 password,
-             }| Offer::Password {
-                user: user.clone(),
-                password: password.clone(),
-            },
-        ));
+        offers.extend(
+            bound
+                .map(|Password { origin: _, user, password }| Offer::Password { user: user.clone(), password: password.clone() }),
+        );
         if remote.origin.scheme == Scheme::Ssh {
             if std::env::var_os("SSH_AUTH_SOCK").is_some_and(|socket| !socket.is_empty()) {
                 offers.push(Offer::Agent);
             }
             let ssh = std::env::home_dir().map(|home| home.join(".ssh"));
-            let keys = ["id_ed25519", "id_ecdsa", "id_rsa"]
-                .into_iter()
-                .filter_map(|name| Some(ssh.as_ref()?.join(name)));
+            let keys = ["id_ed25519", "id_ecdsa", "id_rsa"].into_iter().filter_map(|name| Some(ssh.as_ref()?.join(name)));
             offers.extend(keys.filter(|key| is_usable_key(key)).map(Offer::Key));
         }
         offers
@@ -124,46 +103,26 @@ mod tests {
     use super::*;
 
     fn passwords(credentials: &Credentials, url: &str) -> Vec<(String, String)> {
-        let Place::Remote(remote) = Address::read(url).unwrap().place else {
-            panic!("{url} is local")
-        };
+        let Place::Remote(remote) = Address::read(url).unwrap().place else { panic!("{url} is local") };
         let offers = credentials.offers(&remote);
         offers
             .into_iter()
-            .filter_map(|offer| {
-                if let Offer::Password { user, password } = offer {
-                    Some((user, password))
-                } else {
-                    None
-                }
-            })
+            .filter_map(|offer| if let Offer::Password { user, password } = offer { Some((user, password)) } else { None })
             .collect()
     }
 
     #[test]
     fn a_password_is_offered_to_its_own_origin_only() {
-        let credentials = Credentials::default()
-            .with_password("https://example.org/x", "me", "secret")
-            .unwrap();
-        assert_eq!(
-            passwords(&credentials, "https://example.org:443/other"),
-            [("me".to_owned(), "secret".to_owned())]
-        );
-        for other in [
-            "https://example.org:8443/x",
-            "https://example.net/x",
-            "ssh://example.org:443/x",
-            "http://localhost/x",
-        ] {
+        let credentials = Credentials::default().with_password("https://example.org/x", "me", "secret").unwrap();
+        assert_eq!(passwords(&credentials, "https://example.org:443/other"), [("me".to_owned(), "secret".to_owned())]);
+        for other in ["https://example.org:8443/x", "https://example.net/x", "ssh://example.org:443/x", "http://localhost/x"] {
             assert!(passwords(&credentials, other).is_empty(), "{other}");
         }
     }
 
     #[test]
     fn debug_shows_no_secret() {
-        let credentials = Credentials::default()
-            .with_password("https://example.org/x", "me", "s3cret")
-            .unwrap();
+        let credentials = Credentials::default().with_password("https://example.org/x", "me", "s3cret").unwrap();
         let shown = format!("{credentials:?}");
         assert!(!shown.contains("s3cret") && !shown.contains("me\""), "{shown}");
     }

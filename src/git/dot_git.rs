@@ -39,14 +39,7 @@ impl PackedRef {
     /// The same target under another name. None for symbolic refs.
     pub fn of(reference: &Reference<'_>, name: Vec<u8>) -> Option<Self> {
         let id = reference.target()?;
-        Some(Self {
-            name,
-            id,
-            peeled: reference
-                .target_peel()
-                .or_else(|| peel_tag(reference))
-                .filter(|peeled| *peeled != id),
-        })
+        Some(Self { name, id, peeled: reference.target_peel().or_else(|| peel_tag(reference)).filter(|peeled| *peeled != id) })
     }
 }
 
@@ -62,21 +55,12 @@ impl DotGit<'_> {
     /// # Errors
     /// The files cannot be written.
     pub fn make(self, workspace: &Path) -> Result<Repository, Error> {
-        let Self {
-            objects,
-            mut refs,
-            head,
-            origin,
-            origin_head,
-        } = self;
+        let Self { objects, mut refs, head, origin, origin_head } = self;
         let failed = Error::workspace(workspace);
-        let objects = objects
-            .to_str()
-            .filter(|path| !path.contains(char::is_control))
-            .ok_or_else(|| Error::Workspace {
-                dir: workspace.to_owned(),
-                why: format!("the path of the objects to borrow, {}, is not plain text", objects.display()),
-            })?;
+        let objects = objects.to_str().filter(|path| !path.contains(char::is_control)).ok_or_else(|| Error::Workspace {
+            dir: workspace.to_owned(),
+            why: format!("the path of the objects to borrow, {}, is not plain text", objects.display()),
+        })?;
         let mut options = RepositoryInitOptions::new();
         options.external_template(false).no_reinit(true).mkpath(true);
         let made = Repository::init_opts(workspace, &options).map_err(&failed)?.path().to_owned();

@@ -28,11 +28,7 @@ pub(super) fn check(
 ) -> Result<Seen, Error> {
     let unsafe_entry = |path: &[u8], why: &str| Error::UnsafeEntry {
         commit: commit.to_owned(),
-        path: String::from_utf8_lossy(path)
-            .replace(char::is_control, "?")
-            .chars()
-            .take(200)
-            .collect(),
+        path: String::from_utf8_lossy(path).replace(char::is_control, "?").chars().take(200).collect(),
         why: why.to_owned(),
     };
     let mut seen = Seen::default();
@@ -43,10 +39,7 @@ pub(super) fn check(
         let mut names = HashSet::with_capacity(tree.len());
         entries += tree.len();
         if entries > TREE_ENTRIES {
-            return Err(unsafe_entry(
-                &parent,
-                "which brings it over the limit of a million files and directories",
-            ));
+            return Err(unsafe_entry(&parent, "which brings it over the limit of a million files and directories"));
         }
         for entry in &tree {
             let name = entry.name_bytes();
@@ -89,11 +82,7 @@ fn is_dot_git(name: &[u8]) -> bool {
     // HFS+ leaves these out when it compares names.
     let ignorable =
         |c: char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
-    let plain: String = text
-        .chars()
-        .filter(|c| !ignorable(*c))
-        .collect::<String>()
-        .to_ascii_lowercase();
+    let plain: String = text.chars().filter(|c| !ignorable(*c)).collect::<String>().to_ascii_lowercase();
     // NTFS takes `\` for a separator, ends a name before `:` (a stream), and leaves out spaces and dots at the end.
     plain.split('\\').any(|part| {
         let part = part.split(':').next().unwrap_or_default().trim_end_matches([' ', '.']);
@@ -131,20 +120,7 @@ mod tests {
 
     #[test]
     fn unusual_but_harmless_names_are_taken() {
-        for name in [
-            ".gitignore",
-            ".gitattributes",
-            ".github",
-            "git",
-            "...",
-            "-rf",
-            "a b",
-            "\n",
-            "ü",
-            ".git2",
-            "x.git",
-            "CON",
-        ] {
+        for name in [".gitignore", ".gitattributes", ".github", "git", "...", "-rf", "a b", "\n", "ü", ".git2", "x.git", "CON"] {
             assert!(why_unsafe(name.as_bytes()).is_none(), "{name:?}");
         }
         assert!(why_unsafe(b"\xff\xfe").is_none());

@@ -40,11 +40,7 @@ pub enum Error {
     #[error("the workspace {} could not be made: {why}", dir.display())]
     Workspace { dir: PathBuf, why: String },
     #[error("could not {doing} {}: {source}", path.display())]
-    Io {
-        doing: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("the Git library could not be set up: {0}")]
     Library(String),
 }
@@ -81,40 +77,24 @@ impl Error {
     }
 
     pub(super) fn damaged(dir: &Path) -> impl Fn(git2::Error) -> Self {
-        move |error| Error::Damaged {
-            dir: dir.to_owned(),
-            why: told(error.message()),
-        }
+        move |error| Error::Damaged { dir: dir.to_owned(), why: told(error.message()) }
     }
 
     pub(super) fn work_tree(dir: &Path) -> impl Fn(git2::Error) -> Self {
-        move |error| Error::WorkTree {
-            dir: dir.to_owned(),
-            why: told(error.message()),
-        }
+        move |error| Error::WorkTree { dir: dir.to_owned(), why: told(error.message()) }
     }
 
     pub(super) fn workspace(dir: &Path) -> impl Fn(git2::Error) -> Self {
-        move |error| Error::Workspace {
-            dir: dir.to_owned(),
-            why: told(error.message()),
-        }
+        move |error| Error::Workspace { dir: dir.to_owned(), why: told(error.message()) }
     }
 }
 
 /// Text of the library or of a remote, made fit for a sentence: one line, bounded.
 pub(super) fn told(text: &str) -> String {
     const CHARS: usize = 300;
-    let line = text
-        .split(|c: char| c.is_control() || c.is_whitespace())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ");
-    if line.chars().count() > CHARS {
-        line.chars().take(CHARS).chain(['…']).collect()
-    } else {
-        line
-    }
+    let line =
+        text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    if line.chars().count() > CHARS { line.chars().take(CHARS).chain(['…']).collect() } else { line }
 }
 
 #[cfg(test)]
@@ -130,20 +110,8 @@ mod tests {
     #[test]
     fn only_the_network_is_worth_another_try() {
         let url = || "https://example.org/app".to_owned();
-        assert!(
-            Error::Unreachable {
-                url: url(),
-                why: String::new()
-            }
-            .is_transient()
-        );
-        assert!(
-            !Error::Authentication {
-                url: url(),
-                why: String::new()
-            }
-            .is_transient()
-        );
+        assert!(Error::Unreachable { url: url(), why: String::new() }.is_transient());
+        assert!(!Error::Authentication { url: url(), why: String::new() }.is_transient());
         assert!(!Error::Certificate { url: url() }.is_transient());
     }
 }

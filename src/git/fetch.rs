@@ -63,9 +63,7 @@ impl Mirror {
         let file = File::create(&path).map_err(Error::io("open", &path))?;
         file.lock().map_err(Error::io("lock", &path))?;
         sweep(&self.dir.join("refs"), true, &|name| name.ends_with(".lock"))?;
-        sweep(&self.dir, false, &|name| {
-            matches!(name, "HEAD.lock" | "packed-refs.lock" | "config.lock")
-        })?;
+        sweep(&self.dir, false, &|name| matches!(name, "HEAD.lock" | "packed-refs.lock" | "config.lock"))?;
         sweep(&self.dir.join("objects/pack"), false, &|name| name.starts_with("pack_git2_"))?;
         Ok(file)
     }
@@ -76,11 +74,7 @@ impl Mirror {
         let mut loose = 0;
         for reference in repository.references().map_err(&damaged)? {
             let reference = reference.map_err(&damaged)?;
-            loose += usize::from(
-                self.dir
-                    .join(String::from_utf8_lossy(reference.name_bytes()).as_ref())
-                    .exists(),
-            );
+            loose += usize::from(self.dir.join(String::from_utf8_lossy(reference.name_bytes()).as_ref()).exists());
             let Ok(name) = std::str::from_utf8(reference.name_bytes()) else {
                 tracing::warn!(name = ?String::from_utf8_lossy(reference.name_bytes()), "a ref whose name is not UTF-8 is not watched");
                 continue;
@@ -90,10 +84,7 @@ impl Mirror {
             }
         }
         if loose > LOOSE_REFS {
-            repository
-                .refdb()
-                .and_then(|_| repository.refdb_compress())
-                .map_err(&damaged)?;
+            repository.refdb().and_then(|_| repository.refdb_compress()).map_err(&damaged)?;
         }
         let default_branch = default_branch(&refs, head);
         if let Some(branch) = &default_branch {
@@ -116,10 +107,7 @@ fn fetch_once(repository: &Repository, dial: &str, attempt: &Attempt<'_>) -> Res
         .follow_redirects(RemoteRedirect::None)
         .update_fetchhead(false);
     remote.download(&REFSPECS, Some(&mut options))?;
-    let head = remote
-        .default_branch()
-        .ok()
-        .and_then(|name| name.as_str().ok().map(str::to_owned));
+    let head = remote.default_branch().ok().and_then(|name| name.as_str().ok().map(str::to_owned));
     // First away with what is gone: `a` must go before `a/b` can come.
     remote.prune(None)?;
     remote.update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, None)?;
@@ -131,13 +119,8 @@ fn fetch_once(repository: &Repository, dial: &str, attempt: &Attempt<'_>) -> Res
 fn default_branch(refs: &BTreeMap<String, String>, head: Option<&str>) -> Option<String> {
     let branches: Vec<&str> = refs.keys().filter_map(|name| name.strip_prefix("refs/heads/")).collect();
     let head = head.and_then(|name| name.strip_prefix("refs/heads/"));
-    let wanted = [head, Some("main"), Some("master")]
-        .into_iter()
-        .flatten()
-        .find(|name| branches.contains(name));
-    wanted
-        .or(if let [only] = branches[..] { Some(only) } else { None })
-        .map(str::to_owned)
+    let wanted = [head, Some("main"), Some("master")].into_iter().flatten().find(|name| branches.contains(name));
+    wanted.or(if let [only] = branches[..] { Some(only) } else { None }).map(str::to_owned)
 }
 
 /// A local repository that cannot be opened is better explained by looking than by the library's error.
@@ -146,28 +129,19 @@ fn look_at(path: &Path, shown: &str) -> Result<(), Error> {
     let url = || shown.to_owned();
     let unreadable = |what: &Path| Error::Unreadable {
         url: url(),
-        why: format!(
-            "{} is not readable; give the user that runs Gantry the right to read it",
-            what.display()
-        ),
+        why: format!("{} is not readable; give the user that runs Gantry the right to read it", what.display()),
     };
     match fs::read_dir(path) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(unreadable(path)),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => Err(Error::NoRepository {
-            url: url(),
-            why: "it is not a directory".to_owned(),
-        }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::NoRepository {
-            url: url(),
-            why: "there is no such directory on the server's machine".to_owned(),
-        }),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            Err(Error::NoRepository { url: url(), why: "it is not a directory".to_owned() })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(Error::NoRepository { url: url(), why: "there is no such directory on the server's machine".to_owned() })
+        }
         Err(error) => Err(Error::io("read the directory", path)(error)),
         Ok(_) => {
-            let git = if path.join(".git").is_dir() {
-                path.join(".git")
-            } else {
-                path.to_owned()
-            };
+            let git = if path.join(".git").is_dir() { path.join(".git") } else { path.to_owned() };
             for part in [git.join("HEAD"), git.join("refs"), git.join("objects")] {
                 let opened = File::open(&part).map(drop);
                 if opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
@@ -206,10 +180,7 @@ mod tests {
     #[test]
     fn the_default_branch_is_heads_else_main_else_master_else_the_only_one() {
         let of = |branches: &[&str], head| {
-            let refs = branches
-                .iter()
-                .map(|name| (format!("refs/heads/{name}"), String::new()))
-                .collect();
+            let refs = branches.iter().map(|name| (format!("refs/heads/{name}"), String::new())).collect();
             default_branch(&refs, head)
         };
         assert_eq!(of(&["a", "main"], Some("refs/heads/a")).as_deref(), Some("a"));

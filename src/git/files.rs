@@ -68,35 +68,23 @@ impl Mirror {
             Kind::Directory | Kind::Other => return Err(refused(&path, NOT_A_FILE)),
         }
         let damaged = Error::damaged(&self.dir);
-        let (bytes, _) = repository
-            .odb()
-            .and_then(|odb| odb.read_header(entry.id()))
-            .map_err(&damaged)?;
+        let (bytes, _) = repository.odb().and_then(|odb| odb.read_header(entry.id())).map_err(&damaged)?;
         if bytes > READ_BYTES {
-            return Err(refused(
-                &path,
-                &format!("it has {bytes} bytes, and {PIPELINE_FILE_BYTES} are allowed"),
-            ));
+            return Err(refused(&path, &format!("it has {bytes} bytes, and {PIPELINE_FILE_BYTES} are allowed")));
         }
         let blob = repository.find_blob(entry.id()).map_err(|error| match error.code() {
             ErrorCode::NotFound => refused(&path, NOT_A_FILE),
             _ => damaged(error),
         })?;
         let text = blob.content();
-        Ok(PipelineFile {
-            path,
-            text: text[..text.len().min(PIPELINE_FILE_BYTES + 1)].to_vec(),
-        })
+        Ok(PipelineFile { path, text: text[..text.len().min(PIPELINE_FILE_BYTES + 1)].to_vec() })
     }
 }
 
 /// The pipeline files that lie in a directory right now, sorted by path.
 pub(super) fn on_disk(root: &Path) -> Result<Vec<PipelineFile>, Error> {
-    let mut paths: Vec<String> = SINGLE
-        .iter()
-        .filter(|name| fs::symlink_metadata(root.join(name)).is_ok())
-        .map(|name| (*name).to_owned())
-        .collect();
+    let mut paths: Vec<String> =
+        SINGLE.iter().filter(|name| fs::symlink_metadata(root.join(name)).is_ok()).map(|name| (*name).to_owned()).collect();
     let folder = root.join(FOLDER);
     match fs::symlink_metadata(&folder) {
         Ok(metadata) if metadata.is_symlink() => return Err(refused(FOLDER, LINK)),
@@ -125,9 +113,7 @@ fn read_from_disk(root: &Path, path: String) -> Result<PipelineFile, Error> {
     }
     let mut text = Vec::new();
     let file = File::open(&place).map_err(Error::io("read", &place))?;
-    file.take(PIPELINE_FILE_BYTES as u64 + 1)
-        .read_to_end(&mut text)
-        .map_err(Error::io("read", &place))?;
+    file.take(PIPELINE_FILE_BYTES as u64 + 1).read_to_end(&mut text).map_err(Error::io("read", &place))?;
     Ok(PipelineFile { path, text })
 }
 
@@ -135,10 +121,7 @@ const LINK: &str = "it is a symbolic link, which is never followed; put the file
 const NOT_A_FILE: &str = "it is not a file";
 
 fn refused(path: &str, why: &str) -> Error {
-    Error::PipelineFile {
-        path: path.to_owned(),
-        why: why.to_owned(),
-    }
+    Error::PipelineFile { path: path.to_owned(), why: why.to_owned() }
 }
 
 fn is_pipeline(name: &[u8]) -> bool {
@@ -148,22 +131,12 @@ fn is_pipeline(name: &[u8]) -> bool {
 fn checked_path(name: &[u8]) -> Result<String, Error> {
     let path = format!("{FOLDER}/{}", String::from_utf8_lossy(name));
     let clear = std::str::from_utf8(name).is_ok_and(|name| !name.contains(|c: char| c.is_control() || c == '/'));
-    if clear {
-        Ok(path)
-    } else {
-        Err(refused(
-            &path.replace(char::is_control, "?"),
-            "its name is not plain text; rename it",
-        ))
-    }
+    if clear { Ok(path) } else { Err(refused(&path.replace(char::is_control, "?"), "its name is not plain text; rename it")) }
 }
 
 fn check_count(count: usize) -> Result<(), Error> {
     if count > PIPELINE_FILES {
-        return Err(refused(
-            FOLDER,
-            &format!("it holds {count} pipeline files, and {PIPELINE_FILES} are allowed"),
-        ));
+        return Err(refused(FOLDER, &format!("it holds {count} pipeline files, and {PIPELINE_FILES} are allowed")));
     }
     Ok(())
 }

@@ -30,10 +30,8 @@ pub(super) fn check(origin: &Origin, key: &CertHostkey<'_>) -> Result<(), Error>
     let file = std::env::home_dir().map(|home| home.join(".ssh/known_hosts"));
     let text = file.and_then(|file| fs::read(file).ok()).unwrap_or_default();
     let kind = key.hostkey_type().map_or("key", |kind| kind.short_name());
-    let fingerprint = key.hash_sha256().map_or_else(
-        || kind.to_owned(),
-        |hash| format!("{kind} SHA256:{}", STANDARD_NO_PAD.encode(hash)),
-    );
+    let fingerprint =
+        key.hash_sha256().map_or_else(|| kind.to_owned(), |hash| format!("{kind} SHA256:{}", STANDARD_NO_PAD.encode(hash)));
     let why = match look_up(&String::from_utf8_lossy(&text), origin, key_kind(raw), &STANDARD.encode(raw)) {
         Known::Perhaps => return Ok(()),
         Known::Unknown => return Err(unknown(origin, &fingerprint)),
@@ -44,11 +42,7 @@ pub(super) fn check(origin: &Origin, key: &CertHostkey<'_>) -> Result<(), Error>
         ),
         Known::Revoked(line) => format!("is marked as revoked in line {line} of ~/.ssh/known_hosts: the host needs a new one"),
     };
-    Err(Error::HostKey {
-        host: origin.host.clone(),
-        fingerprint,
-        why,
-    })
+    Err(Error::HostKey { host: origin.host.clone(), fingerprint, why })
 }
 
 /// The refusal of a key that is not in the file.
@@ -57,11 +51,7 @@ pub(super) fn unknown(origin: &Origin, fingerprint: &str) -> Error {
     let why = format!(
         "is not in ~/.ssh/known_hosts: make sure that it is the right one, then `ssh-keyscan -p {port} {host} >> ~/.ssh/known_hosts`"
     );
-    Error::HostKey {
-        host: host.clone(),
-        fingerprint: fingerprint.to_owned(),
-        why,
-    }
+    Error::HostKey { host: host.clone(), fingerprint: fingerprint.to_owned(), why }
 }
 
 fn look_up(text: &str, origin: &Origin, kind: &str, key: &str) -> Known {
@@ -83,11 +73,7 @@ fn look_up(text: &str, origin: &Origin, kind: &str, key: &str) -> Known {
 
 /// A port other than 22 is written with the name.
 fn name_in_file(origin: &Origin) -> String {
-    if origin.port == 22 {
-        origin.host.clone()
-    } else {
-        format!("[{}]:{}", origin.host, origin.port)
-    }
+    if origin.port == 22 { origin.host.clone() } else { format!("[{}]:{}", origin.host, origin.port) }
 }
 
 fn names(hosts: &str, origin: &Origin) -> bool {
@@ -100,24 +86,13 @@ fn may_name(hosts: &str, origin: &Origin) -> bool {
     hosts.starts_with('|')
         || hosts.contains(['*', '?'])
         || names(hosts, origin)
-        || names(
-            hosts,
-            &Origin {
-                port: 22,
-                ..origin.clone()
-            },
-        )
+        || names(hosts, &Origin { port: 22, ..origin.clone() })
 }
 
 /// The kind at the head of a key on the wire: a length of four bytes and its name.
 fn key_kind(raw: &[u8]) -> &str {
-    let length = raw
-        .first_chunk::<4>()
-        .map_or(0, |length| u32::from_be_bytes(*length) as usize);
-    raw.get(4..)
-        .and_then(|rest| rest.get(..length))
-        .and_then(|name| std::str::from_utf8(name).ok())
-        .unwrap_or_default()
+    let length = raw.first_chunk::<4>().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+    raw.get(4..).and_then(|rest| rest.get(..length)).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -126,11 +101,7 @@ mod tests {
     use super::*;
 
     fn at(port: u16) -> Origin {
-        Origin {
-            scheme: Scheme::Ssh,
-            host: "example.org".into(),
-            port,
-        }
+        Origin { scheme: Scheme::Ssh, host: "example.org".into(), port }
     }
 
     #[test]
@@ -152,14 +123,8 @@ mod tests {
 
     #[test]
     fn a_key_under_a_hashed_name_is_left_to_the_library() {
-        assert_eq!(
-            look_up("|1|salt|hash ssh-ed25519 KEY\n", &at(22), "ssh-ed25519", "KEY"),
-            Known::Perhaps
-        );
-        assert_eq!(
-            look_up("|1|salt|hash ssh-ed25519 OTHER\n", &at(22), "ssh-ed25519", "KEY"),
-            Known::Unknown
-        );
+        assert_eq!(look_up("|1|salt|hash ssh-ed25519 KEY\n", &at(22), "ssh-ed25519", "KEY"), Known::Perhaps);
+        assert_eq!(look_up("|1|salt|hash ssh-ed25519 OTHER\n", &at(22), "ssh-ed25519", "KEY"), Known::Unknown);
     }
 
     #[test]

@@ -20,10 +20,7 @@ use crate::base::limits;
 /// The library could not be set up; then nothing of this room works.
 pub(super) fn ready() -> Result<(), Error> {
     static READY: OnceLock<Result<(), String>> = OnceLock::new();
-    READY
-        .get_or_init(|| set_up().map_err(|error| error.message().to_owned()))
-        .clone()
-        .map_err(Error::Library)
+    READY.get_or_init(|| set_up().map_err(|error| error.message().to_owned())).clone().map_err(Error::Library)
 }
 
 #[expect(
@@ -31,12 +28,7 @@ pub(super) fn ready() -> Result<(), Error> {
     reason = "these settings are plain globals of the library: set once, under the OnceLock, before any other use of it in the process"
 )]
 fn set_up() -> Result<(), git2::Error> {
-    for level in [
-        ConfigLevel::ProgramData,
-        ConfigLevel::System,
-        ConfigLevel::XDG,
-        ConfigLevel::Global,
-    ] {
+    for level in [ConfigLevel::ProgramData, ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global] {
         // SAFETY: no other thread uses the library yet: they wait in `ready`.
         unsafe { opts::set_search_path(level, "") }?;
     }

@@ -45,9 +45,7 @@ impl Mirror {
         if fresh {
             make(dir)?;
         }
-        let mirror = Self {
-            dir: dir.canonicalize().map_err(Error::io("find the directory", dir))?,
-        };
+        let mirror = Self { dir: dir.canonicalize().map_err(Error::io("find the directory", dir))? };
         mirror.repository().map(drop)?;
         Ok(mirror)
     }
@@ -70,9 +68,7 @@ impl Mirror {
         let new = self.find(&repository, new)?.id();
         match self.find(&repository, old) {
             Ok(old) if old.id() == new => Ok(true),
-            Ok(old) => repository
-                .graph_descendant_of(new, old.id())
-                .map_err(Error::damaged(&self.dir)),
+            Ok(old) => repository.graph_descendant_of(new, old.id()).map_err(Error::damaged(&self.dir)),
             Err(Error::NoCommit { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -114,15 +110,12 @@ impl Commit {
 
 /// Makes an empty mirror beside `dir` and puts it in place; if another call was faster, its mirror stays.
 fn make(dir: &Path) -> Result<(), Error> {
-    let parent = dir.parent().ok_or_else(|| Error::Damaged {
-        dir: dir.to_owned(),
-        why: "a mirror cannot be the root directory".to_owned(),
-    })?;
+    let parent = dir
+        .parent()
+        .ok_or_else(|| Error::Damaged { dir: dir.to_owned(), why: "a mirror cannot be the root directory".to_owned() })?;
     fs::create_dir_all(parent).map_err(Error::io("make the directory", parent))?;
-    let aside = tempfile::Builder::new()
-        .prefix(".new-mirror-")
-        .tempdir_in(parent)
-        .map_err(Error::io("make a directory in", parent))?;
+    let aside =
+        tempfile::Builder::new().prefix(".new-mirror-").tempdir_in(parent).map_err(Error::io("make a directory in", parent))?;
     let mut options = RepositoryInitOptions::new();
     // No template: no hooks, no description, nothing that is not ours.
     options.bare(true).external_template(false).no_reinit(true);

@@ -26,7 +26,7 @@ mod library;
 mod mirror;
 mod work_tree;
 
-pub use address::check_url;
+pub use address::{check_url, public_url};
 pub use checkout::Checkout;
 pub use credentials::Credentials;
 pub use error::Error;

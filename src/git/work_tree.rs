@@ -26,9 +26,7 @@ impl WorkTree {
             _ => Error::work_tree(dir)(error),
         })?;
         let root = repository.workdir().ok_or_else(none)?;
-        Ok(Self {
-            root: root.canonicalize().map_err(Error::io("find the directory", root))?,
-        })
+        Ok(Self { root: root.canonicalize().map_err(Error::io("find the directory", root))? })
     }
 
     /// Its top, absolute.
@@ -56,10 +54,7 @@ impl WorkTree {
     pub fn default_branch(&self) -> Option<String> {
         let local = |name: &&str| {
             let found = self.repository().and_then(|repository| {
-                repository
-                    .find_reference(&format!("refs/heads/{name}"))
-                    .map(drop)
-                    .map_err(Error::work_tree(&self.root))
+                repository.find_reference(&format!("refs/heads/{name}")).map(drop).map_err(Error::work_tree(&self.root))
             });
             found.is_ok()
         };
@@ -73,9 +68,7 @@ impl WorkTree {
     pub fn origin(&self) -> Option<String> {
         let repository = self.repository().ok()?;
         let remote = repository.find_remote("origin").ok()?;
-        super::address::Address::read(remote.url().ok()?)
-            .ok()
-            .map(|address| address.shown)
+        super::address::Address::read(remote.url().ok()?).ok().map(|address| address.shown)
     }
 
     /// The pipeline files as they lie there now, committed or not, sorted by path.
@@ -102,11 +95,6 @@ impl WorkTree {
     fn branch_that(&self, symbolic: &str, prefix: &str) -> Option<String> {
         let repository = self.repository().ok()?;
         let reference = repository.find_reference(symbolic).ok()?;
-        reference
-            .symbolic_target()
-            .ok()
-            .flatten()?
-            .strip_prefix(prefix)
-            .map(str::to_owned)
+        reference.symbolic_target().ok().flatten()?.strip_prefix(prefix).map(str::to_owned)
     }
 }

@@ -42,6 +42,9 @@ pub struct Trigger {
     /// The repository's name in Gantry; the directory's name for `gantry run`.
     #[serde(default)]
     pub repo: String,
+    /// Where it is fetched from, without credentials; empty where there is no remote.
+    #[serde(default)]
+    pub url: String,
     /// Why this trigger came, as a sentence: `main moved from 1a2b3c4 to 5d6e7f8`.
     pub because: String,
 }

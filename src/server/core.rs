@@ -40,15 +40,32 @@ pub struct Config {
 pub(super) enum Message {
     Input(Input),
     /// Something happened to a live attempt.
-    Happened { key: AttemptKey, event: Event },
+    Happened {
+        key: AttemptKey,
+        event: Event,
+    },
     /// The last word of a live attempt: it is live no more. `silent`: the engine did not answer.
-    Last { key: AttemptKey, event: Option<Event>, silent: Option<String> },
+    Last {
+        key: AttemptKey,
+        event: Option<Event>,
+        silent: Option<String>,
+    },
     /// A job is prepared, or not.
-    Prepared { key: JobKey, event: Event, silent: Option<String> },
+    Prepared {
+        key: JobKey,
+        event: Event,
+        silent: Option<String>,
+    },
     /// What the executor has.
-    Compare { survivors: Vec<Survivor>, asked_at: Timestamp },
+    Compare {
+        survivors: Vec<Survivor>,
+        asked_at: Timestamp,
+    },
     /// Someone asks for something, and waits for the word that it is stored.
-    Ask { input: Input, answer: oneshot::Sender<Result<(), Refused>> },
+    Ask {
+        input: Input,
+        answer: oneshot::Sender<Result<(), Refused>>,
+    },
 }
 
 /// Why an ask was not carried out.
@@ -188,7 +205,7 @@ impl Core {
     /// The engine did not answer someone: nothing more is given out until the watch says it is back.
     async fn went_silent(&mut self, silent: Option<String>) {
         if let Some(why) = silent {
-            self.shared.engine.send_replace(Err(why.clone()));
+            self.shared.engine_is(Err(why.clone()));
             let _ = self.turn(Input::Engine(Err(why))).await;
         }
     }
@@ -237,6 +254,6 @@ impl Core {
             self.board.restore(run);
         }
         // The watch asks the engine anew, says that it answers, and compares.
-        self.shared.engine.send_replace(Err("the store had failed; the engine is being asked again".to_owned()));
+        self.shared.engine_is(Err("the store had failed; the engine is being asked again".to_owned()));
     }
 }

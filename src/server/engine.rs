@@ -65,7 +65,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 }
 
 fn say(shared: &Shared, state: Result<(), String>) {
-    shared.engine.send_replace(state.clone());
+    shared.engine_is(state.clone());
     // The loop only ever goes away with the server.
     let _ = shared.tell.send(Message::Input(Input::Engine(state)));
 }

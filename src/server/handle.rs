@@ -62,6 +62,11 @@ impl Shared {
         Ok(runs)
     }
 
+    /// Notes whether the engine answers, for the watch and for whoever asks whether the server is ready.
+    pub fn engine_is(&self, state: Result<(), String>) {
+        let _before = self.engine.send_replace(state);
+    }
+
     /// Tells followers that there are new events.
     pub async fn nudge(&self) -> Result<(), store::Error> {
         let seq = self.store.last_event().await?;
@@ -264,7 +269,9 @@ impl Handle {
 
     async fn find_repo(&self, name: &str) -> Result<Repo, Refusal> {
         let found = self.shared.store.repo(name).await?;
-        found.ok_or_else(|| Refusal::NotFound(format!("there is no repository `{name}`: `gantry repo list` shows which there are")))
+        found.ok_or_else(|| {
+            Refusal::NotFound(format!("there is no repository `{name}`: `gantry repo list` shows which there are"))
+        })
     }
 }
 

@@ -63,12 +63,7 @@ pub(super) async fn by_hand(shared: &Arc<Shared>, repo: &Repo, branch: Option<&s
     Ok(shared.take_in(intake).await?)
 }
 
-fn look_by_hand(
-    shared: &Shared,
-    repo: &Repo,
-    branch: Option<&str>,
-    by: &str,
-) -> Result<(Vec<NewRun>, Vec<NewNote>), Refusal> {
+fn look_by_hand(shared: &Shared, repo: &Repo, branch: Option<&str>, by: &str) -> Result<(Vec<NewRun>, Vec<NewNote>), Refusal> {
     let unavailable = |error: git::Error| Refusal::Unavailable(error.to_string());
     let mirror = Mirror::open(&shared.layout.mirror(&repo.id)).map_err(unavailable)?;
     let snapshot = mirror.fetch(&repo.url, &shared.config.credentials).map_err(unavailable)?;
@@ -81,7 +76,13 @@ fn look_by_hand(
 }
 
 /// Writes the status when it changed, with a note when it turned.
-async fn record_status(shared: &Shared, repo: &Repo, ok: bool, sentence: String, branch: Option<&str>) -> Result<(), store::Error> {
+async fn record_status(
+    shared: &Shared,
+    repo: &Repo,
+    ok: bool,
+    sentence: String,
+    branch: Option<&str>,
+) -> Result<(), store::Error> {
     let status = RepoStatus { ok, sentence, at: shared.clock.now() };
     if shared.store.set_repo_status(&repo.id, &status, branch).await? {
         if !ok {
@@ -127,7 +128,9 @@ fn look_at(shared: &Shared, repo: &Repo, known: &BTreeMap<String, String>) -> Re
             continue;
         }
         refs.push(RefMove { name: name.clone(), to: Some(to.clone()) });
-        if first && Some(name.as_str()) != snapshot.default_branch.as_ref().map(|branch| format!("refs/heads/{branch}")).as_deref() {
+        if first
+            && Some(name.as_str()) != snapshot.default_branch.as_ref().map(|branch| format!("refs/heads/{branch}")).as_deref()
+        {
             continue;
         }
         if runs.len() >= limits::RUNS_PER_POLL {
@@ -146,7 +149,12 @@ fn look_at(shared: &Shared, repo: &Repo, known: &BTreeMap<String, String>) -> Re
     }
     for (name, old) in known.iter().filter(|(name, _)| name.as_str() != POLLED && !snapshot.refs.contains_key(*name)) {
         refs.push(RefMove { name: name.clone(), to: None });
-        notes.push(note("ref-gone", format!("{} is gone from the remote; it was at {}", shown(name), short(old)), name, Some(old)));
+        notes.push(note(
+            "ref-gone",
+            format!("{} is gone from the remote; it was at {}", shown(name), short(old)),
+            name,
+            Some(old),
+        ));
     }
     if left_out > 0 {
         let why = format!(
@@ -218,10 +226,12 @@ pub(super) fn plan_files(
         Some(tag) => format!("tag `{tag}`"),
         None => format!("branch `{}`", trigger.branch),
     };
-    let reference = trigger.tag.as_ref().map_or_else(|| format!("refs/heads/{}", trigger.branch), |tag| format!("refs/tags/{tag}"));
+    let reference =
+        trigger.tag.as_ref().map_or_else(|| format!("refs/heads/{}", trigger.branch), |tag| format!("refs/tags/{tag}"));
     let (mut runs, mut notes) = (Vec::new(), Vec::new());
     if files.is_empty() {
-        let why = format!("{place} at {} has no pipeline file: add `.gantry.yml`, or files in `.gantry/`", short(&trigger.commit));
+        let why =
+            format!("{place} at {} has no pipeline file: add `.gantry.yml`, or files in `.gantry/`", short(&trigger.commit));
         notes.push(note("no-pipeline", why, &reference, Some(&trigger.commit)));
     }
     let options = ReadOptions { image_needed: shared.executor.needs_image(), default_image: None };

@@ -83,13 +83,7 @@ pub(super) async fn unwatch(shared: &Shared, repo: &RepoId) {
     }
 }
 
-async fn watch(
-    shared: Arc<Shared>,
-    repo: Repo,
-    poke: Arc<Notify>,
-    end: CancellationToken,
-    mirror: Arc<tokio::sync::Mutex<()>>,
-) {
+async fn watch(shared: Arc<Shared>, repo: Repo, poke: Arc<Notify>, end: CancellationToken, mirror: Arc<tokio::sync::Mutex<()>>) {
     let ending = shared.tasks.ending.clone();
     let interval = Duration::from_millis(repo.poll_ms);
     loop {

@@ -25,7 +25,12 @@ impl Source {
                 let at = Checkout { commit: trigger.commit.clone(), branch, url: url.to_owned() };
                 Mirror::open(&layout.mirror(&run.repo))?.checkout(&at, workspace)
             }
-            Source::WorkTree(work_tree) => work_tree.copy_into(workspace),
+            Source::WorkTree(work_tree) => {
+                for note in work_tree.copy_into(workspace)? {
+                    tracing::warn!("{note}");
+                }
+                Ok(())
+            }
         }
     }
 
@@ -33,7 +38,7 @@ impl Source {
     pub(super) fn shared(&self, run: &Run) -> Vec<PathBuf> {
         match self {
             Source::Mirrors(layout) => vec![layout.mirror(&run.repo).join("objects")],
-            Source::WorkTree(work_tree) => vec![work_tree.objects_dir()],
+            Source::WorkTree(work_tree) => work_tree.objects_dir().into_iter().collect(),
         }
     }
 }

@@ -17,9 +17,23 @@ pub struct Intake {
     /// Runs to be made, in the order in which they get their numbers.
     pub runs: Vec<NewRun>,
     pub notes: Vec<NewNote>,
-    /// The delivery that this answers: it is marked done.
-    pub delivery: Option<DeliveryId>,
+    /// The deliveries that this answers: they are marked done.
+    pub deliveries: Vec<DeliveryId>,
     pub now: Timestamp,
+}
+
+impl Intake {
+    /// One that only keeps notes.
+    #[must_use]
+    pub fn notes(repo: RepoId, notes: Vec<NewNote>, now: Timestamp) -> Self {
+        Self { repo, refs: Vec::new(), runs: Vec::new(), notes, deliveries: Vec::new(), now }
+    }
+
+    /// Whether there is nothing to store.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.refs.is_empty() && self.runs.is_empty() && self.notes.is_empty() && self.deliveries.is_empty()
+    }
 }
 
 /// A ref that now points elsewhere.

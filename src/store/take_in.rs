@@ -13,7 +13,7 @@ use crate::run::{Life, Outcome, Run};
 impl Store {
     /// Takes in what a poll or delivery brought, in one transaction; answers the runs it made.
     pub async fn take_in(&self, intake: Intake) -> Result<Vec<Run>, Error> {
-        let Intake { repo, refs, runs, notes, delivery, now } = intake;
+        let Intake { repo, refs, runs, notes, deliveries, now } = intake;
         let mut write = Write::begin(self, now).await?;
         let name = self.repo_inside(&mut write, &repo).await?.name;
         for moved in &refs {
@@ -26,7 +26,7 @@ impl Store {
         for note in &notes {
             keep_note(&mut write, &repo, &name, note, now).await?;
         }
-        if let Some(delivery) = delivery {
+        for delivery in deliveries {
             let done = sqlx::query(sql::DELIVERY_DONE).bind(now.0).bind(delivery.as_str()).bind(repo.as_str());
             if write.execute("the delivery cannot be marked done", done).await? == 0 {
                 return Err(Error::Gone(format!("delivery {delivery}")));

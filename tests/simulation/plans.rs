@@ -92,6 +92,7 @@ pub fn trigger() -> Trigger {
         author: "a".to_owned(),
         default_branch: "main".to_owned(),
         repo: "r".to_owned(),
+        url: String::new(),
         because: "the dice fell so".to_owned(),
     }
 }

@@ -70,28 +70,16 @@ fn everything_else_is_refused_with_the_reason() {
 fn a_password_is_taken_out_of_what_is_shown_and_dialled() {
     let url = "https://me:s3cr%40t@example.org/app.git";
     let remote = remote(url);
-    assert_eq!(
-        (remote.user.as_deref(), remote.password.as_deref()),
-        (Some("me"), Some("s3cr@t"))
-    );
+    assert_eq!((remote.user.as_deref(), remote.password.as_deref()), (Some("me"), Some("s3cr@t")));
     assert_eq!(remote.dial, "https://example.org/app.git");
     assert_eq!(Address::read(url).unwrap().shown, "https://example.org/app.git");
 }
 
 #[test]
 fn a_token_in_the_place_of_the_user_is_not_shown() {
-    assert_eq!(
-        Address::read("https://t0ken@example.org/app.git").unwrap().shown,
-        "https://example.org/app.git"
-    );
-    assert_eq!(
-        masked("https://t0ken@example.org:x/app.git"),
-        "https://***@example.org:x/app.git"
-    );
-    assert_eq!(
-        masked("https://me:s3/cret@example.org/app.git"),
-        "https://***@example.org/app.git"
-    );
+    assert_eq!(Address::read("https://t0ken@example.org/app.git").unwrap().shown, "https://example.org/app.git");
+    assert_eq!(masked("https://t0ken@example.org:x/app.git"), "https://***@example.org:x/app.git");
+    assert_eq!(masked("https://me:s3/cret@example.org/app.git"), "https://***@example.org/app.git");
     assert_eq!(masked("user:pw@host:app"), "***@host:app");
 }
 
@@ -99,14 +87,7 @@ fn a_token_in_the_place_of_the_user_is_not_shown() {
 fn an_ssh_user_stays_and_its_password_goes() {
     let remote = remote("ssh://git:pw@example.org:2222/app.git");
     assert_eq!(remote.dial, "ssh://git@example.org:2222/app.git");
-    assert_eq!(
-        remote.origin,
-        Origin {
-            scheme: Scheme::Ssh,
-            host: "example.org".into(),
-            port: 2222
-        }
-    );
+    assert_eq!(remote.origin, Origin { scheme: Scheme::Ssh, host: "example.org".into(), port: 2222 });
 }
 
 #[test]

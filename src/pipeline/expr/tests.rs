@@ -15,6 +15,7 @@ fn trigger() -> Trigger {
         author: "Ann <ann@example.org>".to_owned(),
         default_branch: "main".to_owned(),
         repo: "shop".to_owned(),
+        url: String::new(),
         because: String::new(),
     }
 }
