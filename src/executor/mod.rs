@@ -22,6 +22,10 @@ use crate::base::{AttemptKey, JobKey, Timestamp};
 use crate::pipeline::Action;
 use crate::run::{Exit, Stream};
 
+mod docker;
+
+pub use docker::{Docker, Limits};
+
 /// Where steps run.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
@@ -56,6 +60,11 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Removes what [`Self::prepare`] made, its directory included. No error when there is none.
     async fn release(&self, job: &JobKey) -> Result<(), Failure>;
+
+    /// Jobs of this instance for which the engine still holds something, so that those that ended can be released.
+    async fn jobs(&self) -> Result<Vec<JobKey>, Failure> {
+        Ok(Vec::new())
+    }
 }
 
 /// A started attempt. Its end comes through `exit`, output complete by then.

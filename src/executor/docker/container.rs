@@ -1,0 +1,239 @@
+//! What a step's container is made of: pure, so that the hardening can be read and tested in one place.
+//!
+//! **Invariants:** no capability, mount or device but those listed here; never privileged; never the engine's socket.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
+
+use super::Limits;
+use super::names;
+use crate::base::InstanceId;
+use crate::executor::StepSpec;
+use crate::pipeline::Action;
+
+/// Where the work tree is, in every container.
+pub(super) const WORKSPACE: &str = "/workspace";
+/// Where the attempt's own directory is, read-only.
+const PRIVATE: &str = "/gantry";
+/// The script's name in it.
+pub(super) const SCRIPT: &str = "script";
+
+/// What root keeps of its powers, since ordinary builds need it:
+/// * `CHOWN`, `FOWNER`, `FSETID`: package managers and archives give files their owners and modes;
+/// * `DAC_OVERRIDE`: root writes where an unprivileged user of the same job wrote;
+/// * `SETUID`, `SETGID`: `su`, `gosu`, and package managers that fetch as a lesser user;
+/// * `KILL`: ending a test server that runs as such a user.
+///
+/// Dropped with the rest: raw sockets (another's packets), device nodes, `chroot`, file capabilities, audit. Ports below 1024 need none, as the
+/// engine opens them in a container's network.
+const CAPABILITIES: [&str; 7] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"];
+
+/// Processes and threads of a step: far beyond a parallel build, far below what starves the machine.
+const PIDS: i64 = 2048;
+
+/// The signal with which the *engine* ends a step when it is itself stopped. It cannot be caught, so a step that the engine ended always has exit
+/// code 137, and a script cannot turn the engine's end into its own success. Our own stops send SIGTERM first, by name.
+pub(super) const ENGINE_STOP_SIGNAL: &str = "SIGKILL";
+
+/// The container of one attempt. `sandbox` is the container whose network it joins.
+pub(super) fn of_step(
+    step: &StepSpec,
+    instance: &InstanceId,
+    sandbox: &str,
+    limits: &Limits,
+    has_init: bool,
+) -> ContainerCreateBody {
+    let (entrypoint, cmd) = match &step.action {
+        Action::Script { shell, .. } => (Some(shell.clone()), Some(vec![format!("{PRIVATE}/{SCRIPT}")])),
+        Action::EntryPoint => (None, None),
+    };
+    let mut mounts = vec![
+        bind(&step.dirs.workspace, WORKSPACE, false),
+        bind(&private_dir(step), PRIVATE, true),
+    ];
+    mounts.extend(step.dirs.shared.iter().map(|dir| bind(dir, &absolute(dir), true)));
+    ContainerCreateBody {
+        image: step.image.clone(),
+        entrypoint,
+        cmd,
+        env: Some(environment(step)),
+        working_dir: Some(WORKSPACE.to_owned()),
+        labels: Some(names::step_labels(instance, step)),
+        stop_signal: Some(ENGINE_STOP_SIGNAL.to_owned()),
+        host_config: Some(HostConfig {
+            network_mode: Some(format!("container:{sandbox}")),
+            mounts: Some(mounts),
+            log_config: Some(log()),
+            // As the first process of a container a script would never see SIGTERM (the kernel gives process 1 no default action): docker-init
+            // takes that place, passes signals on and reaps.
+            init: Some(has_init),
+            memory: limits.memory_bytes,
+            memory_swap: limits.memory_bytes,
+            nano_cpus: limits.nano_cpus,
+            ..hardened(&CAPABILITIES)
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// The part of every container that keeps it in its place.
+pub(super) fn hardened(capabilities: &[&str]) -> HostConfig {
+    HostConfig {
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        cap_add: Some(capabilities.iter().map(|name| (*name).to_owned()).collect()),
+        security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        privileged: Some(false),
+        pids_limit: Some(PIDS),
+        ..HostConfig::default()
+    }
+}
+
+/// The attempt's own directory on this machine.
+pub(super) fn private_dir(step: &StepSpec) -> std::path::PathBuf {
+    step.dirs
+        .root
+        .join("steps")
+        .join(format!("{}-{}", step.key.step, step.key.attempt))
+}
+
+/// A bind mount that, unlike the older form, does not make a missing source up.
+pub(super) fn bind(source: &Path, target: &str, read_only: bool) -> Mount {
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(absolute(source)),
+        target: Some(target.to_owned()),
+        read_only: Some(read_only),
+        ..Mount::default()
+    }
+}
+
+/// The engine takes no path relative to our working directory.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
+}
+
+fn environment(step: &StepSpec) -> Vec<String> {
+    let mut env = step.env.clone();
+    env.insert("CI_WORKSPACE".to_owned(), WORKSPACE.to_owned());
+    // The work tree belongs to the server's user and the step often runs as another: git refuses such a tree as "dubious ownership" unless it is told
+    // that it is safe. It is the step's own tree, so it is; said by the environment, which overrides no file of the image.
+    let count: usize = env.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
+    env.insert("GIT_CONFIG_COUNT".to_owned(), (count + 1).to_string());
+    env.insert(format!("GIT_CONFIG_KEY_{count}"), "safe.directory".to_owned());
+    env.insert(format!("GIT_CONFIG_VALUE_{count}"), "*".to_owned());
+    env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// The engine's log of a container is what we go on from after a crash, so it must be whole and exact: `local` keeps bytes as they are (`json-file`
+/// replaces what is not UTF-8, after which counts of bytes no longer match), one file of a size never reached (a rotation would lose the
+/// beginning), blocking (the other mode drops lines). Said in full, since the engine's configuration may have other defaults.
+fn log() -> HostConfigLogConfig {
+    let options = [
+        ("max-size", "1000t"),
+        ("max-file", "1"),
+        ("compress", "false"),
+        ("mode", "blocking"),
+    ];
+    HostConfigLogConfig {
+        typ: Some("local".to_owned()),
+        config: Some(HashMap::from(
+            options.map(|(name, value)| (name.to_owned(), value.to_owned())),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{AttemptKey, Clock, RunId};
+    use crate::executor::JobDirs;
+
+    fn spec(action: Action) -> StepSpec {
+        StepSpec {
+            key: AttemptKey {
+                run: RunId::new(&Clock::System),
+                job: 0,
+                step: 2,
+                attempt: 3,
+            },
+            title: "build / test".to_owned(),
+            dirs: JobDirs {
+                root: "/data/jobs/x".into(),
+                workspace: "/data/jobs/x/workspace".into(),
+                shared: vec!["/data/mirrors/r/objects".into()],
+            },
+            image: Some("rust:1".to_owned()),
+            action,
+            env: [("A", "1"), ("GIT_CONFIG_COUNT", "1")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
+            grace_ms: 10_000,
+        }
+    }
+
+    fn body(action: Action) -> ContainerCreateBody {
+        of_step(
+            &spec(action),
+            &InstanceId::new(&Clock::System),
+            "box",
+            &Limits::default(),
+            true,
+        )
+    }
+
+    #[test]
+    fn a_script_runs_by_its_shell_from_a_file_and_an_entry_point_as_the_image_says() {
+        let shell = vec!["/bin/sh".to_owned(), "-e".to_owned()];
+        let script = body(Action::Script {
+            shell: shell.clone(),
+            text: "true".to_owned(),
+        });
+        assert_eq!(script.entrypoint, Some(shell));
+        assert_eq!(script.cmd, Some(vec!["/gantry/script".to_owned()]));
+        let image = body(Action::EntryPoint);
+        assert_eq!((image.entrypoint, image.cmd), (None, None));
+    }
+
+    #[test]
+    fn only_the_work_tree_can_be_written_and_nothing_else_of_the_machine_is_seen() {
+        let host = body(Action::EntryPoint).host_config.unwrap();
+        let mounts: Vec<_> = host
+            .mounts
+            .unwrap()
+            .into_iter()
+            .map(|m| (m.source.unwrap(), m.target.unwrap(), m.read_only.unwrap()))
+            .collect();
+        let expected = [
+            ("/data/jobs/x/workspace", "/workspace", false),
+            ("/data/jobs/x/steps/2-3", "/gantry", true),
+            ("/data/mirrors/r/objects", "/data/mirrors/r/objects", true),
+        ];
+        assert_eq!(
+            mounts,
+            expected.map(|(source, target, ro)| (source.to_owned(), target.to_owned(), ro))
+        );
+        assert_eq!(host.binds, None);
+        assert_eq!(host.privileged, Some(false));
+        assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
+        assert_eq!(host.network_mode.as_deref(), Some("container:box"));
+    }
+
+    #[test]
+    fn git_is_told_that_the_tree_is_safe_beside_what_the_step_configures_itself() {
+        let env = body(Action::EntryPoint).env.unwrap();
+        for line in [
+            "A=1",
+            "CI_WORKSPACE=/workspace",
+            "GIT_CONFIG_COUNT=2",
+            "GIT_CONFIG_KEY_1=safe.directory",
+            "GIT_CONFIG_VALUE_1=*",
+        ] {
+            assert!(env.iter().any(|entry| entry == line), "{line} in {env:?}");
+        }
+    }
+}

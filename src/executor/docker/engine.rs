@@ -1,0 +1,177 @@
+//! The connection to the engine: made when first needed, forgotten when it breaks, so that an engine may come, go and come back as another version.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::API_DEFAULT_VERSION;
+use bollard::errors::Error;
+use bollard::query_parameters::InspectNetworkOptions;
+
+use super::moment;
+use super::trouble::{self, Trouble};
+
+/// Where Docker listens when nothing else is said.
+const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+/// For one answer; creating a container on a machine under load may take tens of seconds.
+const TIMEOUT_S: u64 = 120;
+/// For a sign of life.
+const PING: Duration = Duration::from_secs(5);
+
+/// What is known of an engine once it has answered.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub client: bollard::Docker,
+    /// Whether it can run `docker-init` as the first process of a container.
+    pub has_init: bool,
+    /// As the engine calls its machine: `x86_64`, `aarch64`.
+    pub architecture: String,
+}
+
+pub(super) struct Engine {
+    pub host: String,
+    link: Mutex<Option<Link>>,
+}
+
+impl Engine {
+    /// Does not connect yet. `None` is `DOCKER_HOST`, or the usual socket.
+    pub(super) fn new(host: Option<&str>) -> Self {
+        let from_env = || std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+        let host = host
+            .map(str::to_owned)
+            .or_else(from_env)
+            .unwrap_or_else(|| DEFAULT_HOST.to_owned());
+        let host = if host.starts_with('/') {
+            format!("unix://{host}")
+        } else {
+            host
+        };
+        Self {
+            host,
+            link: Mutex::new(None),
+        }
+    }
+
+    /// Whether the engine is on this machine, as far as its address tells.
+    pub(super) fn is_local(&self) -> bool {
+        self.host.starts_with("unix://")
+    }
+
+    /// The link, made now if there is none.
+    pub(super) async fn link(&self) -> Result<Link, Trouble> {
+        if let Some(link) = self.link.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Ok(link);
+        }
+        let link = self.connect().await.map_err(|error| trouble::read(&error, &self.host))?;
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
+        Ok(link)
+    }
+
+    async fn connect(&self) -> Result<Link, Error> {
+        let client = match self.host.split_once("://") {
+            Some(("unix", _)) => bollard::Docker::connect_with_unix(&self.host, TIMEOUT_S, API_DEFAULT_VERSION)?,
+            Some(("tcp" | "http", _)) => bollard::Docker::connect_with_http(&self.host, TIMEOUT_S, API_DEFAULT_VERSION)?,
+            _ => return Err(Error::UnsupportedURISchemeError { uri: self.host.clone() }),
+        };
+        let client = client.with_timeout(PING).negotiate_version().await?;
+        let info = client.info().await?;
+        // The engine asks the program for its version; "N/A" is its word for having found none.
+        let has_init = info.init_commit.and_then(|commit| commit.id).is_none_or(|id| id != "N/A");
+        Ok(Link {
+            client: client.with_timeout(Duration::from_secs(TIMEOUT_S)),
+            has_init,
+            architecture: info.architecture.unwrap_or_default(),
+        })
+    }
+
+    /// Asks the engine something. Every request goes over a connection of its own (bollard keeps none open), which [`super::ending`] relies on.
+    pub(super) async fn ask<T, F>(&self, question: impl FnOnce(bollard::Docker) -> F) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let link = self.link().await?;
+        match question(link.client).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.judge(&error).await),
+        }
+    }
+
+    /// What an error means. An engine that is shutting down answers with errors of its own inside (status 5xx): ask it once more, over a new
+    /// connection, whether it is there at all.
+    pub(super) async fn judge(&self, error: &Error) -> Trouble {
+        let trouble = trouble::read(error, &self.host);
+        let internal = matches!(&trouble, Trouble::Refused { status, .. } if *status >= 500);
+        match trouble {
+            refused @ Trouble::Refused { .. } if !internal => refused,
+            refused @ Trouble::Refused { .. } => self.ping().await.err().unwrap_or(refused),
+            unreachable @ Trouble::Unreachable(_) => {
+                self.forget();
+                unreachable
+            }
+        }
+    }
+
+    /// A sign of life.
+    pub(super) async fn ping(&self) -> Result<(), Trouble> {
+        let link = self.link().await?;
+        match link.client.with_timeout(PING).ping().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.forget();
+                Err(trouble::read(&error, &self.host))
+            }
+        }
+    }
+
+    /// When the engine was started, in nanoseconds since 1970 by its own clock; `None` when it does not say.
+    ///
+    /// The API has no field for it, but `dockerd` makes its network `bridge` anew at every start, after it has taken stock of the containers it
+    /// finds: all that ended with the engine before have ended earlier than that.
+    pub(super) async fn started_ns(&self) -> Result<Option<i64>, Trouble> {
+        let question =
+            |client: bollard::Docker| async move { client.inspect_network("bridge", None::<InspectNetworkOptions>).await };
+        match self.ask(question).await {
+            Ok(bridge) => Ok(bridge.created.as_deref().and_then(moment::parse_ns)),
+            Err(Trouble::Refused { .. }) => Ok(None),
+            Err(unreachable) => Err(unreachable),
+        }
+    }
+
+    fn forget(&self) {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_path_is_a_socket() {
+        assert_eq!(Engine::new(Some("/run/d.sock")).host, "unix:///run/d.sock");
+        assert!(Engine::new(Some("/run/d.sock")).is_local());
+        assert!(!Engine::new(Some("tcp://10.0.0.1:2375")).is_local());
+    }
+
+    #[tokio::test]
+    async fn no_socket_is_told_and_asked_for_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::new(dir.path().join("docker.sock").to_str());
+        for _ in 0..2 {
+            match engine.ping().await {
+                Err(Trouble::Unreachable(sentence)) => {
+                    assert!(sentence.contains("there is no such socket; is it running?"), "{sentence}")
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_of_a_kind_we_do_not_speak_is_told() {
+        let engine = Engine::new(Some("ssh://host"));
+        match engine.ping().await {
+            Err(Trouble::Unreachable(sentence)) => assert!(sentence.contains("ssh://host"), "{sentence}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Steps in Docker containers.
+//!
+//! | File | What it is |
+//! |---|---|
+//! | `engine` | The connection: made when needed, forgotten when it breaks |
+//! | `trouble` | What the engine refuses, and its absence, told apart |
+//! | `names` | Container names and labels |
+//! | `container` | What a step's container is made of: the hardening |
+//! | `sandbox`, `network`, `pause` | A job's network namespace, held by a container that waits |
+//! | `image`, `pull`, `rootfs` | Images: pulled, imported, made |
+//! | `start` | Pull, create, attach, start; taking up again |
+//! | `output`, `resume` | From the engine's stream and log into the sink, exactly once |
+//! | `ending`, `seen` | Stopping, and the exit |
+//! | `release` | Removing what is over |
+
+mod container;
+mod ending;
+mod engine;
+mod image;
+mod moment;
+mod names;
+mod network;
+mod output;
+mod pause;
+mod pull;
+mod release;
+mod resume;
+mod rootfs;
+mod sandbox;
+mod seen;
+mod start;
+mod trouble;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bollard::models::ContainerSummaryStateEnum as State;
+use tokio_util::sync::CancellationToken;
+
+use self::engine::Engine;
+use self::names::Labels;
+use self::network::SharedNetwork;
+use self::trouble::Trouble;
+use super::{Executor, Failure, JobSpec, Live, Sink, StepSpec, Survivor};
+use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
+
+/// The image that [`Docker::demo_image`] makes.
+const DEMO_IMAGE: &str = "gantry-demo:1";
+
+/// Runs steps in the containers of one Docker engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Docker {
+    inner: Arc<Inner>,
+}
+
+/// What each step may use at most; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Memory, swap included.
+    pub memory_bytes: Option<i64>,
+    /// Billionths of a processor: 1,500,000,000 is one and a half.
+    pub nano_cpus: Option<i64>,
+}
+
+struct Inner {
+    engine: Engine,
+    instance: InstanceId,
+    tasks: Tasks,
+    clock: Clock,
+    limits: Limits,
+    network: SharedNetwork,
+    /// Of jobs that this process has seen; after a restart the labels know.
+    jobs: Mutex<BTreeMap<JobKey, Known>>,
+}
+
+#[derive(Default, Clone)]
+struct Known {
+    root: PathBuf,
+    images: BTreeSet<String>,
+}
+
+impl Docker {
+    /// The engine at `host` (`unix:///path`, `/path`, `tcp://host:port`); `None` is `DOCKER_HOST`, or the usual socket. Does not connect yet: the
+    /// engine may be down, which [`Executor::health`] tells.
+    #[must_use]
+    pub fn connect(host: Option<&str>, instance: InstanceId, tasks: Tasks, clock: Clock) -> Self {
+        Self::connect_with(host, instance, tasks, clock, Limits::default())
+    }
+
+    /// The same, with limits for each step.
+    #[must_use]
+    pub fn connect_with(host: Option<&str>, instance: InstanceId, tasks: Tasks, clock: Clock, limits: Limits) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                engine: Engine::new(host),
+                instance,
+                tasks,
+                clock,
+                limits,
+                network: SharedNetwork::default(),
+                jobs: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Whether the engine has this image.
+    ///
+    /// # Errors
+    /// The engine does not answer or refuses.
+    pub async fn has_image(&self, name: &str) -> Result<bool, Failure> {
+        image::has(&self.inner.engine, name)
+            .await
+            .map_err(|trouble| trouble.into_failure("could not be asked for the image"))
+    }
+
+    /// Makes an image out of the archive (tar) of a root file system.
+    ///
+    /// # Errors
+    /// The engine does not answer or refuses.
+    pub async fn import_image(&self, name: &str, tar: Vec<u8>) -> Result<(), Failure> {
+        let cannot = |trouble: Trouble| trouble.into_failure("could not make the image");
+        image::import(&self.inner.engine, name, tar).await.map_err(cannot)
+    }
+
+    /// The name of an image with a shell that needs no registry: made of this machine's static busybox. `None` if there is none.
+    ///
+    /// # Errors
+    /// The engine does not answer or refuses; busybox cannot be read.
+    pub async fn demo_image(&self) -> Result<Option<String>, Failure> {
+        if self.has_image(DEMO_IMAGE).await? {
+            return Ok(Some(DEMO_IMAGE.to_owned()));
+        }
+        let packed = self
+            .inner
+            .tasks
+            .spawn_blocking(rootfs::from_busybox)
+            .await
+            .unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        let Some(tar) =
+            packed.map_err(|error| Failure::Infrastructure(format!("/bin/busybox cannot be packed into an image: {error}")))?
+        else {
+            return Ok(None);
+        };
+        self.import_image(DEMO_IMAGE, tar).await?;
+        Ok(Some(DEMO_IMAGE.to_owned()))
+    }
+}
+
+impl Inner {
+    fn is_ours(&self, labels: &Labels) -> bool {
+        labels
+            .get(names::INSTANCE)
+            .is_some_and(|instance| instance == self.instance.as_str())
+    }
+
+    fn remember(&self, job: &JobKey, root: &Path, image: Option<&str>) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = jobs.entry(job.clone()).or_default();
+        root.clone_into(&mut known.root);
+        known.images.extend(image.map(str::to_owned));
+    }
+
+    /// What is known of a job that is to be released; put back if the release fails.
+    fn forget(&self, job: &JobKey) -> Known {
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(job)
+            .unwrap_or_default()
+    }
+
+    async fn remove_dir(&self, dir: PathBuf, images: &BTreeSet<String>) -> Result<(), Failure> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            Failure::Infrastructure(format!("the job's directory {} cannot be removed: {error}", dir.display()))
+        };
+        let remove = |dir: PathBuf| async move {
+            let removed = self.tasks.spawn_blocking(move || release::remove_tree(&dir)).await;
+            removed.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+        };
+        match remove(dir.clone()).await {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let images: Vec<_> = images.iter().cloned().collect();
+                let emptied = release::empty_by_container(&self.engine, &dir, &images).await;
+                emptied.map_err(|trouble| trouble.into_failure("could not empty the job's directory"))?;
+                let why = |_| {
+                    cannot(
+                        &"steps wrote in it as root, this server is not root, and no image here has `rm` to do it in a container",
+                    )
+                };
+                remove(dir.clone()).await.map_err(why)
+            }
+            done => done.map_err(|error| cannot(&error)),
+        }
+    }
+}
+
+#[async_trait]
+impl Executor for Docker {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    fn needs_image(&self) -> bool {
+        true
+    }
+
+    async fn health(&self) -> Result<(), Failure> {
+        self.inner
+            .engine
+            .ping()
+            .await
+            .map_err(|trouble| trouble.into_failure("is not well"))
+    }
+
+    async fn prepare(&self, job: &JobSpec) -> Result<(), Failure> {
+        let inner = &self.inner;
+        inner.remember(&job.key, &job.dirs.root, None);
+        let wanted = sandbox::Job {
+            instance: &inner.instance,
+            key: &job.key,
+            title: &job.title,
+            root: &job.dirs.root,
+        };
+        let made = sandbox::ensure(&inner.engine, &inner.network, &wanted).await;
+        made.map_err(|trouble| trouble.into_failure("could not make the job's network"))
+    }
+
+    async fn start(&self, step: &StepSpec, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
+        start::start(&self.inner, step, sink, stop).await
+    }
+
+    async fn attach(&self, key: &AttemptKey, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
+        let name = names::container_name(&self.inner.instance, key);
+        start::attach(&self.inner, name, sink, stop).await
+    }
+
+    async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {
+        let name = names::container_name(&self.inner.instance, key);
+        let removed = release::remove_container(&self.inner.engine, &name).await;
+        removed.map_err(|trouble| trouble.into_failure("could not remove the step's container"))
+    }
+
+    async fn survivors(&self) -> Result<Vec<Survivor>, Failure> {
+        let labels = [(names::INSTANCE, Some(self.inner.instance.as_str())), (names::KEY, None)];
+        let listed = release::list(&self.inner.engine, &labels).await;
+        let listed = listed.map_err(|trouble| trouble.into_failure("could not list its containers"))?;
+        let survivor = |labels: &Labels, state: Option<State>| {
+            let running = match state {
+                // It never ran: a start that comes again takes it, a release removes it.
+                Some(State::CREATED) => return None,
+                Some(State::EXITED | State::DEAD | State::REMOVING) => false,
+                _ => true,
+            };
+            let key = names::key_of(labels)?;
+            Some(Survivor { key, running })
+        };
+        Ok(listed
+            .into_iter()
+            .filter_map(|container| survivor(&container.labels.unwrap_or_default(), container.state))
+            .collect())
+    }
+
+    async fn release(&self, job: &JobKey) -> Result<(), Failure> {
+        let inner = &self.inner;
+        let known = inner.forget(job);
+        let released = async {
+            let removed = release::remove_job(&inner.engine, &inner.instance, job).await;
+            let removed = removed.map_err(|trouble| trouble.into_failure("could not remove what the job left"))?;
+            let mut images = known.images.clone();
+            let mut roots = BTreeSet::new();
+            if !known.root.as_os_str().is_empty() {
+                roots.insert(known.root.clone());
+            }
+            for container in removed {
+                let labels = container.labels.unwrap_or_default();
+                roots.extend(names::root_of(&labels).map(Path::to_owned));
+                images.extend(container.image_id.filter(|_| names::key_of(&labels).is_some()));
+            }
+            for root in roots {
+                inner.remove_dir(root, &images).await?;
+            }
+            Ok(())
+        };
+        let released = released.await;
+        if released.is_err() {
+            let mut jobs = inner.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs.entry(job.clone()).or_insert(known);
+        }
+        released
+    }
+
+    async fn jobs(&self) -> Result<Vec<JobKey>, Failure> {
+        let inner = &self.inner;
+        let ours = [(names::INSTANCE, Some(inner.instance.as_str()))];
+        let cannot = |trouble: Trouble| trouble.into_failure("could not list what it holds");
+        let containers = release::list(&inner.engine, &ours).await.map_err(cannot)?;
+        let networks = network::list(&inner.engine, &ours).await.map_err(cannot)?;
+        let labels = containers
+            .into_iter()
+            .map(|found| found.labels)
+            .chain(networks.into_iter().map(|found| found.labels));
+        let jobs: BTreeSet<JobKey> = labels.flatten().filter_map(|labels| names::job_of(&labels)).collect();
+        Ok(jobs.into_iter().collect())
+    }
+}

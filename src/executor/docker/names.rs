@@ -1,0 +1,111 @@
+//! Names and labels: how what Gantry made is found again. **Invariant:** a container's name follows from its key alone, so that a start that comes
+//! twice meets its first container by the name; and only what bears our instance's label is ours.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::base::{AttemptKey, InstanceId, JobKey};
+use crate::executor::StepSpec;
+
+pub(super) const INSTANCE: &str = "io.gantry.instance";
+pub(super) const RUN: &str = "io.gantry.run";
+pub(super) const JOB: &str = "io.gantry.job";
+const STEP: &str = "io.gantry.step";
+const ATTEMPT: &str = "io.gantry.attempt";
+/// The attempt's key in one piece. Only containers of steps bear it.
+pub(super) const KEY: &str = "io.gantry.key";
+/// Of the sandbox containers.
+pub(super) const SANDBOX: &str = "io.gantry.sandbox";
+/// Of the network that all sandboxes share.
+pub(super) const NETWORK: &str = "io.gantry.network";
+const TITLE: &str = "io.gantry.title";
+/// From SIGTERM to SIGKILL in ms: an attempt taken up after a crash is stopped with the grace it was started with.
+const GRACE: &str = "io.gantry.grace-ms";
+/// The job's directory, for a release after a crash.
+const ROOT: &str = "io.gantry.root";
+
+/// Labels by name, as the engine takes and gives them.
+pub(super) type Labels = HashMap<String, String>;
+
+/// `gantry-INSTANCE8-RUN-JOB-STEP-ATTEMPT`.
+pub(super) fn container_name(instance: &InstanceId, key: &AttemptKey) -> String {
+    format!("gantry-{}-{key}", short(instance))
+}
+
+/// `gantry-INSTANCE8-RUN-JOB`: the job's sandbox, and its network where it has one of its own.
+pub(super) fn sandbox_name(instance: &InstanceId, job: &JobKey) -> String {
+    format!("gantry-{}-{job}", short(instance))
+}
+
+fn short(instance: &InstanceId) -> &str {
+    &instance.as_str()[..8]
+}
+
+pub(super) fn step_labels(instance: &InstanceId, step: &StepSpec) -> Labels {
+    let mut labels = job_labels(instance, &step.key.job_key(), &step.dirs.root);
+    for (name, value) in [
+        (STEP, step.key.step.to_string()),
+        (ATTEMPT, step.key.attempt.to_string()),
+        (KEY, step.key.to_string()),
+        (TITLE, step.title.clone()),
+        (GRACE, step.grace_ms.to_string()),
+    ] {
+        labels.insert(name.to_owned(), value);
+    }
+    labels
+}
+
+pub(super) fn sandbox_labels(instance: &InstanceId, job: &JobKey, title: &str, root: &Path) -> Labels {
+    let mut labels = job_labels(instance, job, root);
+    labels.insert(TITLE.to_owned(), title.to_owned());
+    labels.insert(SANDBOX.to_owned(), "1".to_owned());
+    labels
+}
+
+fn job_labels(instance: &InstanceId, job: &JobKey, root: &Path) -> Labels {
+    [
+        (INSTANCE, instance.to_string()),
+        (RUN, job.run.to_string()),
+        (JOB, job.job.to_string()),
+        (
+            ROOT,
+            std::path::absolute(root)
+                .unwrap_or_else(|_| root.to_owned())
+                .display()
+                .to_string(),
+        ),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// The filter that finds what bears all these labels.
+pub(super) fn label_filter(labels: &[(&str, Option<&str>)]) -> HashMap<String, Vec<String>> {
+    let wanted = labels.iter().map(|(name, value)| match value {
+        Some(value) => format!("{name}={value}"),
+        None => (*name).to_owned(),
+    });
+    HashMap::from([("label".to_owned(), wanted.collect())])
+}
+
+pub(super) fn key_of(labels: &Labels) -> Option<AttemptKey> {
+    labels.get(KEY)?.parse().ok()
+}
+
+pub(super) fn job_of(labels: &Labels) -> Option<JobKey> {
+    Some(JobKey {
+        run: labels.get(RUN)?.parse().ok()?,
+        job: labels.get(JOB)?.parse().ok()?,
+    })
+}
+
+pub(super) fn root_of(labels: &Labels) -> Option<&Path> {
+    labels
+        .get(ROOT)
+        .map(Path::new)
+        .filter(|root| root.is_absolute() && root.components().count() > 2)
+}
+
+pub(super) fn grace_of(labels: &Labels) -> Option<u64> {
+    labels.get(GRACE)?.parse().ok()
+}

@@ -1,0 +1,121 @@
+//! Removing: containers, networks and directories. **Invariants:** only what bears our instance's label; nothing that is not there is an error.
+
+use std::io;
+use std::path::Path;
+
+use bollard::models::{ContainerCreateBody, ContainerSummary, HostConfig};
+use bollard::query_parameters::{
+    CreateContainerOptions, ListContainersOptionsBuilder, ListImagesOptions, RemoveContainerOptionsBuilder,
+    StartContainerOptions, WaitContainerOptions,
+};
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+
+use super::engine::Engine;
+use super::trouble::Trouble;
+use super::{container, names, network};
+use crate::base::{InstanceId, JobKey};
+
+/// Kills and removes a container, with its anonymous volumes; none of that name is fine, as is one that is being removed.
+pub(super) async fn remove_container(engine: &Engine, name: &str) -> Result<(), Trouble> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    match engine
+        .ask(|client| async move { client.remove_container(name, Some(options)).await })
+        .await
+    {
+        Err(trouble) if !trouble.is(404) && !trouble.is(409) => Err(trouble),
+        _ => Ok(()),
+    }
+}
+
+/// Containers that bear these labels, in any state.
+pub(super) async fn list(engine: &Engine, labels: &[(&str, Option<&str>)]) -> Result<Vec<ContainerSummary>, Trouble> {
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&names::label_filter(labels))
+        .build();
+    engine
+        .ask(|client| async move { client.list_containers(Some(options)).await })
+        .await
+}
+
+/// Removes all containers and networks of a job, those that hold its network last. Gives what was removed, since labels tell more.
+pub(super) async fn remove_job(engine: &Engine, instance: &InstanceId, job: &JobKey) -> Result<Vec<ContainerSummary>, Trouble> {
+    let number = job.job.to_string();
+    let labels = [
+        (names::INSTANCE, Some(instance.as_str())),
+        (names::RUN, Some(job.run.as_str())),
+        (names::JOB, Some(number.as_str())),
+    ];
+    let containers = list(engine, &labels).await?;
+    let is_sandbox = |container: &&ContainerSummary| {
+        container
+            .labels
+            .as_ref()
+            .is_some_and(|labels| labels.contains_key(names::SANDBOX))
+    };
+    let (sandboxes, steps): (Vec<_>, Vec<_>) = containers.iter().partition(is_sandbox);
+    for group in [steps, sandboxes] {
+        let ids = group.iter().filter_map(|container| container.id.as_deref());
+        for removed in join_all(ids.map(|id| remove_container(engine, id))).await {
+            removed?;
+        }
+    }
+    for network in network::list(engine, &labels).await? {
+        if let Some(id) = network.id {
+            network::remove(engine, &id).await?;
+        }
+    }
+    Ok(containers)
+}
+
+/// Removes a directory tree; none is fine.
+pub(super) fn remove_tree(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Empties a directory that this server may not empty itself, since steps wrote in it as root: by a container, which may. `images` are tried in turn,
+/// and then others that the engine has; what is needed of one is `rm`. The image may be anybody's, so it sees that directory and nothing else.
+pub(super) async fn empty_by_container(engine: &Engine, dir: &Path, images: &[String]) -> Result<(), Trouble> {
+    let link = engine.link().await?;
+    let mut others = engine
+        .ask(|client| async move { client.list_images(None::<ListImagesOptions>).await })
+        .await?;
+    others.sort_by_key(|image| image.size);
+    let others = others.into_iter().map(|image| image.id);
+    for image in images.iter().cloned().chain(others).take(8) {
+        let body = ContainerCreateBody {
+            image: Some(image),
+            entrypoint: Some(vec!["rm".to_owned()]),
+            cmd: Some(vec!["-rf".to_owned(), "/gantry-release".to_owned()]),
+            user: Some("0:0".to_owned()),
+            host_config: Some(HostConfig {
+                network_mode: Some("none".to_owned()),
+                readonly_rootfs: Some(true),
+                mounts: Some(vec![container::bind(dir, "/gantry-release", false)]),
+                ..container::hardened(&["DAC_OVERRIDE", "FOWNER"])
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let made = engine
+            .ask(|client| async move { client.create_container(None::<CreateContainerOptions>, body).await })
+            .await;
+        let Ok(made) = made else { continue };
+        let id = &made.id;
+        let started = engine
+            .ask(|client| async move { client.start_container(id, None::<StartContainerOptions>).await })
+            .await;
+        if started.is_ok() {
+            // Its code says nothing: `rm` cannot remove the mount itself. Whether the directory is empty is seen from outside.
+            let _ = link.client.wait_container(id, None::<WaitContainerOptions>).next().await;
+        }
+        remove_container(engine, id).await?;
+        if std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none()) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

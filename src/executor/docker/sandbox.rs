@@ -1,0 +1,135 @@
+//! A job's sandbox: a container that waits for ever and holds the network namespace that the job's steps join. Joining costs a third of making a
+//! namespace for each step, and lets the steps of a job meet on `localhost`.
+//!
+//! **Invariant:** it is found by its name alone, so that making it twice makes one.
+
+use std::path::Path;
+
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
+
+use super::engine::Engine;
+use super::network::{self, SharedNetwork};
+use super::trouble::Trouble;
+use super::{container, image, names, pause, release, seen};
+use crate::base::{InstanceId, JobKey};
+
+/// Made on the spot out of [`pause`]; a new program gets a new tag.
+const IMAGE: &str = "gantry-sandbox:1";
+const PROGRAM: &str = "pause";
+
+/// What a sandbox is made for.
+pub(super) struct Job<'a> {
+    pub instance: &'a InstanceId,
+    pub key: &'a JobKey,
+    pub title: &'a str,
+    pub root: &'a Path,
+}
+
+/// Makes sure that the job's sandbox runs.
+pub(super) async fn ensure(engine: &Engine, shared: &SharedNetwork, job: &Job<'_>) -> Result<(), Trouble> {
+    let name = names::sandbox_name(job.instance, job.key);
+    match create(engine, shared, job, &name).await {
+        Ok(()) => {}
+        // There is one already, of this job's earlier start.
+        Err(trouble) if trouble.is(409) => {}
+        Err(trouble) => return Err(trouble),
+    }
+    match start(engine, &name).await {
+        // Its network is gone: it was removed behind our back. Make both anew.
+        Err(trouble) if trouble.is(404) => {
+            shared.forget();
+            release::remove_container(engine, &name).await?;
+            create(engine, shared, job, &name).await?;
+            start(engine, &name).await
+        }
+        done => done,
+    }
+}
+
+/// Whether the job's sandbox runs.
+pub(super) async fn runs(engine: &Engine, instance: &InstanceId, job: &JobKey) -> Result<bool, Trouble> {
+    let found = seen::look(engine, &names::sandbox_name(instance, job)).await?;
+    Ok(found.is_some_and(|sandbox| sandbox.phase == seen::Phase::Running))
+}
+
+async fn start(engine: &Engine, name: &str) -> Result<(), Trouble> {
+    engine
+        .ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await })
+        .await
+}
+
+async fn create(engine: &Engine, shared: &SharedNetwork, job: &Job<'_>, name: &str) -> Result<(), Trouble> {
+    let network = match shared.trusted(engine).await? {
+        Some(shared) => shared,
+        None => own_network(engine, job, name).await?,
+    };
+    match create_once(engine, job, name, &network).await {
+        Err(trouble) if trouble.is(404) && !image::has(engine, IMAGE).await? => {
+            make_image(engine).await?;
+            create_once(engine, job, name, &network).await
+        }
+        done => done,
+    }
+}
+
+async fn create_once(engine: &Engine, job: &Job<'_>, name: &str, network: &str) -> Result<(), Trouble> {
+    let body = ContainerCreateBody {
+        image: Some(IMAGE.to_owned()),
+        entrypoint: Some(vec![format!("/{PROGRAM}")]),
+        hostname: Some("gantry".to_owned()),
+        labels: Some(names::sandbox_labels(job.instance, job.key, job.title, job.root)),
+        stop_signal: Some(container::ENGINE_STOP_SIGNAL.to_owned()),
+        host_config: Some(HostConfig {
+            network_mode: Some(network.to_owned()),
+            readonly_rootfs: Some(true),
+            ..container::hardened(&[])
+        }),
+        ..ContainerCreateBody::default()
+    };
+    let options = CreateContainerOptionsBuilder::new().name(name).build();
+    engine
+        .ask(|client| async move { client.create_container(Some(options), body).await })
+        .await?;
+    Ok(())
+}
+
+/// The network of this job alone, where the shared one cannot be trusted. The engine would take a second one of the same name, so look first.
+async fn own_network(engine: &Engine, job: &Job<'_>, name: &str) -> Result<String, Trouble> {
+    let number = job.key.job.to_string();
+    let labels = [
+        (names::INSTANCE, Some(job.instance.as_str())),
+        (names::RUN, Some(job.key.run.as_str())),
+        (names::JOB, Some(number.as_str())),
+    ];
+    if let Some(id) = network::list(engine, &labels)
+        .await?
+        .into_iter()
+        .find_map(|network| network.id)
+    {
+        return Ok(id);
+    }
+    let labels = names::sandbox_labels(job.instance, job.key, job.title, job.root);
+    network::make(engine, name, labels, None).await
+}
+
+async fn make_image(engine: &Engine) -> Result<(), Trouble> {
+    let machine = engine.link().await?.architecture;
+    let unknown = || Trouble::Refused {
+        status: 501,
+        message: format!("Gantry knows no sandbox for its machine `{machine}` yet"),
+    };
+    let program = pause::executable(&machine).ok_or_else(unknown)?;
+    let broken = |error: std::io::Error| Trouble::Refused {
+        status: 501,
+        message: format!("the sandbox's image cannot be packed: {error}"),
+    };
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(program.len() as u64);
+    header.set_mode(0o755);
+    archive
+        .append_data(&mut header, PROGRAM, program.as_slice())
+        .map_err(broken)?;
+    image::import(engine, IMAGE, archive.into_inner().map_err(broken)?).await
+}

@@ -1,0 +1,58 @@
+//! A container as the engine sees it at this moment.
+
+use bollard::models::{ContainerState, ContainerStateStatusEnum as Status};
+use bollard::query_parameters::InspectContainerOptions;
+
+use super::engine::Engine;
+use super::moment;
+use super::names::Labels;
+use super::trouble::Trouble;
+
+/// Where a container is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Made and never run.
+    Created,
+    Running,
+    Ended,
+}
+
+pub(super) struct Seen {
+    pub phase: Phase,
+    pub exit_code: i64,
+    /// The kernel ended it since it used more memory than it may.
+    pub out_of_memory: bool,
+    /// By the engine's clock, in nanoseconds since 1970.
+    pub started_ns: Option<i64>,
+    pub finished_ns: Option<i64>,
+    pub labels: Labels,
+}
+
+/// Looks at a container by its name; `None` when there is none.
+pub(super) async fn look(engine: &Engine, name: &str) -> Result<Option<Seen>, Trouble> {
+    let question = |client: bollard::Docker| async move { client.inspect_container(name, None::<InspectContainerOptions>).await };
+    let answer = match engine.ask(question).await {
+        Ok(answer) => answer,
+        Err(trouble) if trouble.is(404) => return Ok(None),
+        Err(trouble) => return Err(trouble),
+    };
+    let state = answer.state.unwrap_or_default();
+    Ok(Some(Seen {
+        phase: phase(&state),
+        exit_code: state.exit_code.unwrap_or_default(),
+        out_of_memory: state.oom_killed.unwrap_or_default(),
+        started_ns: state.started_at.as_deref().and_then(moment::parse_ns),
+        finished_ns: state.finished_at.as_deref().and_then(moment::parse_ns),
+        labels: answer.config.and_then(|config| config.labels).unwrap_or_default(),
+    }))
+}
+
+fn phase(state: &ContainerState) -> Phase {
+    match state.status {
+        Some(Status::CREATED) => Phase::Created,
+        Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING) => Phase::Running,
+        Some(Status::EXITED | Status::DEAD | Status::REMOVING) => Phase::Ended,
+        Some(Status::EMPTY) | None if state.running == Some(true) => Phase::Running,
+        Some(Status::EMPTY) | None => Phase::Ended,
+    }
+}

@@ -1,0 +1,266 @@
+//! Starting an attempt and taking one up again: pull, create, attach, start, in this order, so that not a byte of the output is missed.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, LogsOptionsBuilder, StartContainerOptions,
+};
+use futures_util::Stream;
+use tokio_util::sync::CancellationToken;
+
+use super::output::{End, Output};
+use super::seen::{self, Phase, Seen};
+use super::trouble::Trouble;
+use super::{Inner, container, ending, image, names, release, sandbox};
+use crate::base::{Timestamp, limits};
+use crate::executor::{Failure, Live, Sink, StepSpec};
+use crate::pipeline::Action;
+
+type Pieces = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
+
+/// Starts an attempt, or takes it up if it was started before.
+pub(super) async fn start(
+    inner: &Arc<Inner>,
+    step: &StepSpec,
+    sink: Box<dyn Sink>,
+    stop: CancellationToken,
+) -> Result<Live, Failure> {
+    let name = names::container_name(&inner.instance, &step.key);
+    let mut output = Output::new(sink, inner.clock.clone());
+    inner.remember(&step.key.job_key(), &step.dirs.root, step.image.as_deref());
+    write_script(inner, step).await?;
+    match create(inner, step, &name, &mut output, &stop).await? {
+        Some(seen) if seen.phase != Phase::Created => return Ok(take_up(inner, name, &seen, output, stop)),
+        Some(_) | None => {}
+    }
+    if stop.is_cancelled() {
+        discard(inner, &name).await;
+        return Err(Failure::Stopped);
+    }
+    let pieces = match launch(inner, step, &name).await {
+        Ok(pieces) => pieces,
+        Err(failure) => {
+            discard(inner, &name).await;
+            return Err(failure);
+        }
+    };
+    let cannot_ask = |trouble: Trouble| trouble.into_failure("could not be asked about the step");
+    let seen = seen::look(&inner.engine, &name)
+        .await
+        .map_err(cannot_ask)?
+        .ok_or(Failure::Gone)?;
+    Ok(live(inner, name, &seen, output, Some(pieces), stop))
+}
+
+/// Takes up an attempt that ran before: its output comes from the engine's log.
+pub(super) async fn attach(
+    inner: &Arc<Inner>,
+    name: String,
+    sink: Box<dyn Sink>,
+    stop: CancellationToken,
+) -> Result<Live, Failure> {
+    let cannot_ask = |trouble: Trouble| trouble.into_failure("could not be asked about the step");
+    let seen = seen::look(&inner.engine, &name).await.map_err(cannot_ask)?;
+    match seen {
+        Some(seen) if inner.is_ours(&seen.labels) && seen.phase != Phase::Created => {
+            let output = Output::new(sink, inner.clock.clone());
+            Ok(take_up(inner, name, &seen, output, stop))
+        }
+        _ => Err(Failure::Gone),
+    }
+}
+
+fn take_up(inner: &Arc<Inner>, name: String, seen: &Seen, output: Output, stop: CancellationToken) -> Live {
+    live(inner, name, seen, output, None, stop)
+}
+
+/// The attempt's directory with its script. Readable by all, since the image decides as whom the step runs.
+async fn write_script(inner: &Inner, step: &StepSpec) -> Result<(), Failure> {
+    let dir = container::private_dir(step);
+    let text = match &step.action {
+        Action::Script { text, .. } => Some(text.clone()),
+        Action::EntryPoint => None,
+    };
+    let write = move || {
+        std::fs::create_dir_all(&dir)?;
+        open_to_all(&dir, 0o755)?;
+        let Some(text) = text else { return Ok(()) };
+        let script = dir.join(container::SCRIPT);
+        std::fs::write(&script, text)?;
+        open_to_all(&script, 0o755)
+    };
+    let written = inner
+        .tasks
+        .spawn_blocking(write)
+        .await
+        .unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    written.map_err(|error| Failure::Infrastructure(format!("the step's script cannot be written: {error}")))
+}
+
+fn open_to_all(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// Makes the container; pulls the image when it is missing. Gives the container that was there before, if there was one.
+async fn create(
+    inner: &Inner,
+    step: &StepSpec,
+    name: &str,
+    output: &mut Output,
+    stop: &CancellationToken,
+) -> Result<Option<Seen>, Failure> {
+    let Some(image) = &step.image else {
+        return Err(Failure::Infrastructure("the step has no image to run in".to_owned()));
+    };
+    let cannot = |trouble: Trouble| trouble.into_failure("could not create the step's container");
+    if stop.is_cancelled() {
+        let seen = seen::look(&inner.engine, name).await.map_err(cannot)?;
+        return seen.map(Some).ok_or(Failure::Stopped);
+    }
+    let mut pulled = false;
+    loop {
+        let trouble = match create_once(inner, step, name).await {
+            Ok(()) => return Ok(None),
+            Err(trouble) => trouble,
+        };
+        if trouble.is(409) {
+            let seen = seen::look(&inner.engine, name).await.map_err(cannot)?;
+            return match seen {
+                Some(seen) if inner.is_ours(&seen.labels) => Ok(Some(seen)),
+                _ => Err(cannot(trouble)),
+            };
+        }
+        if pulled || !trouble.is(404) || image::has(&inner.engine, image).await.map_err(cannot)? {
+            return Err(cannot(trouble));
+        }
+        tokio::select! {
+            done = image::pull(&inner.engine, image, output) => done?,
+            () = stop.cancelled() => return Err(Failure::Stopped),
+        }
+        pulled = true;
+    }
+}
+
+async fn create_once(inner: &Inner, step: &StepSpec, name: &str) -> Result<(), Trouble> {
+    let link = inner.engine.link().await?;
+    let sandbox = names::sandbox_name(&inner.instance, &step.key.job_key());
+    let body = container::of_step(step, &inner.instance, &sandbox, &inner.limits, link.has_init);
+    let options = CreateContainerOptionsBuilder::new().name(name).build();
+    inner
+        .engine
+        .ask(|client| async move { client.create_container(Some(options), body).await })
+        .await?;
+    Ok(())
+}
+
+/// Attaches and starts. If the sandbox is not there any more (the engine was restarted), it is made to be, and the start tried again.
+async fn launch(inner: &Inner, step: &StepSpec, name: &str) -> Result<Pieces, Failure> {
+    let cannot = |trouble: Trouble| trouble.into_failure("could not start the step's container");
+    let first = attach_and_start(inner, name).await;
+    let Err(trouble @ Trouble::Refused { .. }) = first else {
+        return first.map_err(cannot);
+    };
+    let job = step.key.job_key();
+    if sandbox::runs(&inner.engine, &inner.instance, &job).await.map_err(cannot)? {
+        return Err(cannot(trouble));
+    }
+    let job = sandbox::Job {
+        instance: &inner.instance,
+        key: &job,
+        title: &step.title,
+        root: &step.dirs.root,
+    };
+    sandbox::ensure(&inner.engine, &inner.network, &job).await.map_err(cannot)?;
+    attach_and_start(inner, name).await.map_err(cannot)
+}
+
+async fn attach_and_start(inner: &Inner, name: &str) -> Result<Pieces, Trouble> {
+    let options = AttachContainerOptionsBuilder::new()
+        .stream(true)
+        .stdout(true)
+        .stderr(true)
+        .build();
+    let attached = inner
+        .engine
+        .ask(|client| async move { client.attach_container(name, Some(options)).await })
+        .await?;
+    inner
+        .engine
+        .ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await })
+        .await?;
+    Ok(attached.output)
+}
+
+/// A container that was made and could not or shall not run. If it cannot be removed now, the release of its job removes it.
+async fn discard(inner: &Inner, name: &str) {
+    if let Err(trouble) = release::remove_container(&inner.engine, name).await {
+        tracing::debug!(
+            container = name,
+            ?trouble,
+            "a container that did not start stays until its job is released"
+        );
+    }
+}
+
+/// The running attempt: reads its output to the end, then its exit, and stops it when told to. Nothing runs unless the future is polled; when it is
+/// dropped, the container goes on.
+fn live(
+    inner: &Arc<Inner>,
+    name: String,
+    seen: &Seen,
+    mut output: Output,
+    attached: Option<Pieces>,
+    stop: CancellationToken,
+) -> Live {
+    let inner = Arc::clone(inner);
+    let started_at = Timestamp(seen.started_ns.unwrap_or_else(|| inner.clock.now_ns()).div_euclid(1_000_000));
+    let grace = Duration::from_millis(names::grace_of(&seen.labels).unwrap_or(limits::GRACE_MS));
+    let exit = async move {
+        let reading = async {
+            let mut end = match attached {
+                Some(pieces) => output.follow(pieces).await,
+                None => follow_log(&inner, &name, &mut output).await?,
+            };
+            loop {
+                if end == End::Broken {
+                    return Err(Trouble::Unreachable(format!(
+                        "the connection to Docker at {} broke while the step ran",
+                        inner.engine.host
+                    )));
+                }
+                match ending::exit(&inner.engine, &name, &stop, &mut output).await? {
+                    Some(exit) => return Ok(exit),
+                    None => end = follow_log(&inner, &name, &mut output).await?,
+                }
+            }
+        };
+        let exit = tokio::select! {
+            exit = reading => exit.map_err(|trouble: Trouble| trouble.into_failure("could not be asked about the step"))?,
+            never = ending::stop_when(&inner.engine, &name, &stop, grace) => match never {},
+        };
+        output.finish()?;
+        Ok(exit)
+    };
+    Live {
+        started_at,
+        exit: Box::pin(exit),
+    }
+}
+
+async fn follow_log(inner: &Inner, name: &str, output: &mut Output) -> Result<End, Trouble> {
+    let link = inner.engine.link().await?;
+    let options = LogsOptionsBuilder::new()
+        .follow(true)
+        .stdout(true)
+        .stderr(true)
+        .timestamps(true)
+        .build();
+    Ok(output.follow_log(Box::pin(link.client.logs(name, Some(options)))).await)
+}
