@@ -59,7 +59,11 @@ pub(super) fn read(error: &Error, host: &str) -> Trouble {
 
 /// The innermost cause says most: "connection refused" rather than "client error (Connect)".
 fn root_cause(error: &Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
+    // The client's variant for these hides the error that it holds from `source`.
+    let mut innermost: &dyn std::error::Error = match error {
+        Error::IOError { err } => err,
+        other => other,
+    };
     loop {
         if let Some(io) = innermost.downcast_ref::<io::Error>().filter(|io| io.get_ref().is_none()) {
             return match io.kind() {
