@@ -7,8 +7,10 @@
 //! * Output reaches the [`Sink`] complete and once, also after a crash of the server: the sink says how much it already has.
 //! * What is not of this instance is never touched.
 
+mod docker;
 mod fake;
 
+pub use docker::{Docker, Limits};
 pub use fake::Fake;
 
 use std::collections::BTreeMap;
@@ -21,10 +23,6 @@ use tokio_util::sync::CancellationToken;
 use crate::base::{AttemptKey, JobKey, Timestamp};
 use crate::pipeline::Action;
 use crate::run::{Exit, Stream};
-
-mod docker;
-
-pub use docker::{Docker, Limits};
 
 /// Where steps run.
 #[async_trait]
@@ -60,11 +58,6 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Removes what [`Self::prepare`] made, its directory included. No error when there is none.
     async fn release(&self, job: &JobKey) -> Result<(), Failure>;
-
-    /// Jobs of this instance for which the engine still holds something, so that those that ended can be released.
-    async fn jobs(&self) -> Result<Vec<JobKey>, Failure> {
-        Ok(Vec::new())
-    }
 }
 
 /// A started attempt. Its end comes through `exit`, output complete by then.
