@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyPool, Executor, Row};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
 use super::store::{Engine, Inner, tell};
 use super::{Error, Logs, Store};
@@ -21,8 +21,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// Readers at the same time: pages and live streams read in short turns.
 const READERS: u32 = 4;
-/// How long SQLite waits for a lock (another process with the same file: a backup, a curious person).
-const BUSY_MS: u32 = 10_000;
+/// How long a call waits for a connection: beyond it the database is overloaded or away, and the call fails rather than hangs.
+const ACQUIRE: Duration = Duration::from_secs(15);
 /// Up to this size the whole file is checked when it is opened (some 100 ms); damage to a larger one shows when it is read.
 const CHECKED_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -69,18 +69,22 @@ impl Store {
                 let (path, existed) = private_file(path)?;
                 let name = path.display().to_string();
                 let options = options(&file_url(&path)?)?;
-                let write = sqlite(&name, 1, &options, WRITER).await?;
+                let mut first = connect(Engine::Sqlite, &name, &options, WRITER).await?;
                 if existed {
-                    check(&write, &name, &path).await?;
+                    check(&mut first, &name, &path).await?;
                 }
-                migrate(&write, Engine::Sqlite, &name).await?;
-                let read = sqlite(&name, READERS, &options, READER).await?;
+                migrate(&mut first, Engine::Sqlite, &name).await?;
+                let write = pool(Engine::Sqlite, &name, 1, &options, WRITER).await?;
+                let read = pool(Engine::Sqlite, &name, READERS, &options, READER).await?;
                 (write, read, Engine::Sqlite, name)
             }
             Database::Memory => {
                 let name = "in memory".to_owned();
-                let pool = sqlite(&name, 1, &options("sqlite::memory:")?, WRITER).await?;
-                migrate(&pool, Engine::Sqlite, &name).await?;
+                let pool = pool(Engine::Sqlite, &name, 1, &options("sqlite::memory:")?, WRITER).await?;
+                let mut first =
+                    pool.acquire().await.map_err(|error| tell(Engine::Sqlite, &name, "no database in memory", error))?;
+                migrate(&mut first, Engine::Sqlite, &name).await?;
+                drop(first);
                 (pool.clone(), pool, Engine::Sqlite, name)
             }
             Database::Url(url) => {
@@ -89,9 +93,10 @@ impl Store {
                     return Err(Error::Address("the database's address must begin with postgres://".to_owned()));
                 }
                 let name = without_password(&options);
-                let write = postgres(&name, 1, &options).await?;
-                migrate(&write, Engine::Postgres, &name).await?;
-                let read = postgres(&name, READERS, &options).await?;
+                let mut first = connect(Engine::Postgres, &name, &options, &[]).await?;
+                migrate(&mut first, Engine::Postgres, &name).await?;
+                let write = pool(Engine::Postgres, &name, 1, &options, &[]).await?;
+                let read = pool(Engine::Postgres, &name, READERS, &options, &[]).await?;
                 (write, read, Engine::Postgres, name)
             }
         };
@@ -100,49 +105,64 @@ impl Store {
 }
 
 /// What the writing connection to SQLite is told first.
-const WRITER: &[&str] = &["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
+const WRITER: &[&str] = &[BUSY, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
 /// What a reading connection is told first.
-const READER: &[&str] = &["PRAGMA query_only = ON"];
+const READER: &[&str] = &[BUSY, "PRAGMA query_only = ON"];
+/// How long to wait, in milliseconds, for a lock that another process holds: a backup, a curious person.
+const BUSY: &str = "PRAGMA busy_timeout = 10000";
 
-async fn sqlite(
+/// A first connection, by itself: a pool would hide why it cannot be made, and try again for half a minute.
+async fn connect(
+    engine: Engine,
+    name: &str,
+    options: &AnyConnectOptions,
+    words: &[&'static str],
+) -> Result<AnyConnection, Error> {
+    let opened = async {
+        let mut connection = AnyConnection::connect_with(options).await?;
+        for word in words {
+            connection.execute(*word).await?;
+        }
+        Ok(connection)
+    };
+    opened.await.map_err(|error| tell(engine, name, &cannot_be_opened(name), error))
+}
+
+async fn pool(
+    engine: Engine,
     name: &str,
     connections: u32,
     options: &AnyConnectOptions,
     words: &'static [&'static str],
 ) -> Result<AnyPool, Error> {
-    let pool = AnyPoolOptions::new()
-        .max_connections(connections)
-        .min_connections(1)
-        // A database in memory lives as long as its connection.
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .after_connect(move |connection, _| {
+    let told = AnyPoolOptions::new().max_connections(connections).min_connections(1).acquire_timeout(ACQUIRE).after_connect(
+        move |connection, _| {
             Box::pin(async move {
-                const { assert!(BUSY_MS == 10_000) };
-                connection.execute("PRAGMA busy_timeout = 10000").await?;
                 for word in words {
                     connection.execute(*word).await?;
                 }
                 Ok(())
             })
-        })
-        .connect_with(options.clone());
-    pool.await.map_err(|error| tell(Engine::Sqlite, name, &format!("the database {name} cannot be opened"), error))
+        },
+    );
+    let told = match engine {
+        // A file does not go away, and a database in memory lives as long as its connection.
+        Engine::Sqlite => told.idle_timeout(None).max_lifetime(None).test_before_acquire(false),
+        Engine::Postgres => told,
+    };
+    told.connect_with(options.clone()).await.map_err(|error| tell(engine, name, &cannot_be_opened(name), error))
 }
 
-async fn postgres(name: &str, connections: u32, options: &AnyConnectOptions) -> Result<AnyPool, Error> {
-    let pool =
-        AnyPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10)).connect_with(options.clone());
-    pool.await.map_err(|error| tell(Engine::Postgres, name, &format!("the database {name} cannot be reached"), error))
+fn cannot_be_opened(name: &str) -> String {
+    format!("the database {name} cannot be opened")
 }
 
 /// Asks SQLite whether the file is sound.
-async fn check(pool: &AnyPool, name: &str, path: &Path) -> Result<(), Error> {
+async fn check(connection: &mut AnyConnection, name: &str, path: &Path) -> Result<(), Error> {
     if fs::metadata(path).map_or(0, |meta| meta.len()) > CHECKED_BYTES {
         return Ok(());
     }
-    let row = pool.fetch_one("PRAGMA quick_check(1)").await;
+    let row = connection.fetch_one("PRAGMA quick_check(1)").await;
     let row = row.map_err(|error| tell(Engine::Sqlite, name, &format!("the database {name} cannot be read"), error))?;
     match row.try_get::<String, _>(0) {
         Ok(word) if word == "ok" => Ok(()),
@@ -151,10 +171,10 @@ async fn check(pool: &AnyPool, name: &str, path: &Path) -> Result<(), Error> {
     }
 }
 
-async fn migrate(pool: &AnyPool, engine: Engine, name: &str) -> Result<(), Error> {
+async fn migrate(connection: &mut AnyConnection, engine: Engine, name: &str) -> Result<(), Error> {
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     let damaged = |detail: String| Error::Damaged { database: name.to_owned(), detail };
-    MIGRATIONS.run(pool).await.map_err(|error| match error {
+    MIGRATIONS.run(connection).await.map_err(|error| match error {
         MigrateError::VersionMissing(found) => Error::NewerSchema { database: name.to_owned(), found, known },
         MigrateError::VersionMismatch(version) => {
             damaged(format!("step {version} of its schema is not the one that this gantry knows"))
