@@ -22,6 +22,8 @@ pub const EXPRESSION_CHARS: usize = 1024;
 pub const EXPRESSION_DEPTH: usize = 32;
 /// A branch or tag pattern, in characters.
 pub const PATTERN_CHARS: usize = 256;
+/// Patterns in one list: each is compiled.
+pub const PATTERNS: usize = 200;
 /// Problems told of one file; the rest are counted.
 pub const PROBLEMS: usize = 100;
 /// Length of a name of a job, step or pipeline, in characters: names stand in labels and in URLs.

@@ -1,16 +1,18 @@
 //! Checked pipeline + trigger → plan: expressions get their values, and every step its image.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use super::check::image_fault;
-use super::check::spec::{Env, Job, Pipeline, Step};
+use super::check::spec::{Envs, Job, Pipeline, Step};
 use super::expr::{Expression, Facts, Template};
 use super::plan::{Action, JobPlan, Plan, StepPlan};
 use super::read::ReadOptions;
 use super::report::{Report, shown};
 use super::trigger::Trigger;
 use crate::base::limits;
+
+/// What a variable costs beside its name and value.
+const VARIABLE_BYTES: usize = 64;
 
 /// The plan; only to be used when nothing was reported on the way.
 pub(super) fn plan(file: &str, pipeline: Pipeline, trigger: &Trigger, options: &ReadOptions, report: &mut Report) -> Plan {
@@ -37,7 +39,7 @@ impl Planning<'_, '_, '_> {
     }
 
     fn step(&mut self, step: Step) -> StepPlan {
-        let Step { name, span, needs, need, when, condition, image, action, env, timeout_ms, retry, allow_failure } = step;
+        let Step { name, span, needs, need, when, condition, image, action, envs, timeout_ms, retry, allow_failure } = step;
         let image = match (image, &self.options.default_image) {
             (Some(image), _) => self.image(&image),
             (None, Some(default)) => Some(default.clone()),
@@ -49,17 +51,14 @@ impl Planning<'_, '_, '_> {
             (None, None) => None,
         };
         let skip = self.skip(condition.as_ref());
-        let env = self.env(&env);
-        let script = if let Action::Script { shell: _, text } = &action { text.len() } else { 0 };
         let before = self.bytes;
-        self.bytes += script + env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        self.bytes += if let Action::Script { shell: _, text } = &action { text.len() } else { 0 };
+        let env = self.env(&envs);
         if before <= limits::PLAN_BYTES && self.bytes > limits::PLAN_BYTES {
             let message =
                 format!("scripts and variables of all steps together are larger than {} MiB", limits::PLAN_BYTES / (1024 * 1024));
             self.report.error_hint("plan-too-large", span, message, "each step counts with the variables that it inherits");
         }
-        // Past the limit nothing is kept: the plan is refused anyway.
-        let env = if self.bytes > limits::PLAN_BYTES { BTreeMap::new() } else { env };
         StepPlan { name, needs, need, when, skip, image, action, env, timeout_ms, retry, allow_failure }
     }
 
@@ -75,7 +74,7 @@ impl Planning<'_, '_, '_> {
         }
     }
 
-    fn image(&mut self, template: &Rc<Template>) -> Option<String> {
+    fn image(&mut self, template: &Template) -> Option<String> {
         let image = self.fill(template)?;
         if let Some(fault) = image_fault(&image) {
             self.report.error("image", template.span, format!("`image` is not usable for this trigger: {fault}"));
@@ -83,8 +82,22 @@ impl Planning<'_, '_, '_> {
         Some(image)
     }
 
-    fn env(&mut self, env: &Env) -> BTreeMap<String, String> {
-        env.iter().filter_map(|(name, template)| Some((name.clone(), self.fill(template)?))).collect()
+    /// The variables merged, the nearest `env` winning. Past the plan's limit nothing more is made: the plan is refused anyway.
+    fn env(&mut self, envs: &Envs) -> BTreeMap<String, String> {
+        let mut merged = BTreeMap::new();
+        for (name, template) in envs.iter().rev().flat_map(|env| env.iter()) {
+            if self.bytes > limits::PLAN_BYTES {
+                return BTreeMap::new();
+            }
+            if merged.contains_key(name) {
+                continue;
+            }
+            if let Some(value) = self.fill(template) {
+                self.bytes += name.len() + value.len() + VARIABLE_BYTES;
+                merged.insert(name.clone(), value);
+            }
+        }
+        merged
     }
 
     fn fill(&mut self, template: &Template) -> Option<String> {

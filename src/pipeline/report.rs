@@ -19,26 +19,36 @@ const SHOWN_CHARS: usize = 60;
 pub(super) struct Report<'a> {
     file: &'a str,
     pub source: &'a Source,
-    problems: Vec<(Span, Problem)>,
+    found: Vec<Found>,
+    errors: usize,
+}
+
+/// A problem without its line.
+struct Found {
+    span: Span,
+    severity: Severity,
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
 }
 
 impl<'a> Report<'a> {
     pub fn new(file: &'a str, source: &'a Source) -> Self {
-        Self { file, source, problems: Vec::new() }
+        Self { file, source, found: Vec::new(), errors: 0 }
     }
 
     /// No plan can be made.
-    pub fn error(&mut self, code: &str, span: Span, message: impl Into<String>) {
+    pub fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
         self.add(Severity::Error, code, span, message.into(), None);
     }
 
     /// No plan can be made, and what to do.
-    pub fn error_hint(&mut self, code: &str, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+    pub fn error_hint(&mut self, code: &'static str, span: Span, message: impl Into<String>, hint: impl Into<String>) {
         self.add(Severity::Error, code, span, message.into(), Some(hint.into()));
     }
 
     /// It works, and should be written otherwise.
-    pub fn warning(&mut self, code: &str, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+    pub fn warning(&mut self, code: &'static str, span: Span, message: impl Into<String>, hint: impl Into<String>) {
         self.add(Severity::Warning, code, span, message.into(), Some(hint.into()));
     }
 
@@ -48,49 +58,58 @@ impl<'a> Report<'a> {
 
     /// How many errors there are so far: who wants to know whether a part was right compares before and after.
     pub fn errors(&self) -> usize {
-        self.problems.iter().filter(|(_, problem)| problem.severity == Severity::Error).count()
+        self.errors
     }
 
-    fn add(&mut self, severity: Severity, code: &str, span: Span, message: String, hint: Option<String>) {
-        let Span { line, column, length } = self.source.clamp(span);
-        let text = self.source.line(line);
-        let source = if text.chars().nth(SOURCE_CHARS).is_some() { String::new() } else { text.to_owned() };
-        let problem =
-            Problem { severity, code: code.to_owned(), message, file: self.file.to_owned(), line, column, length, source, hint };
-        self.problems.push((Span { line, column, length }, problem));
+    /// Whether there are more errors than will be told: then costly hints are not worth their time.
+    pub fn is_full(&self) -> bool {
+        self.errors > PROBLEMS
+    }
+
+    fn add(&mut self, severity: Severity, code: &'static str, span: Span, message: String, hint: Option<String>) {
+        self.errors += usize::from(severity == Severity::Error);
+        let span = self.source.clamp(span);
+        self.found.push(Found { span, severity, code, message, hint });
     }
 
     /// All problems, in order.
     pub fn finish(self) -> Vec<Problem> {
-        let mut problems = self.problems;
-        problems.sort_by_key(|(span, problem)| (span.line, span.column, problem.severity));
+        let Self { file, source, mut found, errors } = self;
+        let by_place = |found: &Found| (found.span.line, found.span.column, found.severity);
+        found.sort_by_key(by_place);
         let mut seen = HashSet::new();
-        problems.retain(|(span, problem)| seen.insert((*span, problem.code.clone(), problem.message.clone())));
-        let all = problems.len();
+        found.retain(|found| seen.insert((found.span, found.code, found.message.clone())));
+        let all = found.len();
         if all > PROBLEMS {
             // Warnings never push errors out.
-            problems.sort_by_key(|(_, problem)| problem.severity);
-            problems.truncate(PROBLEMS);
-            problems.sort_by_key(|(span, problem)| (span.line, span.column, problem.severity));
+            found.sort_by_key(|found| found.severity);
+            found.truncate(PROBLEMS);
+            found.sort_by_key(by_place);
         }
-        let more = all - problems.len();
-        let severity =
-            if problems.iter().any(|(_, p)| p.severity == Severity::Error) { Severity::Error } else { Severity::Warning };
-        let mut problems: Vec<Problem> = problems.into_iter().map(|(_, problem)| problem).collect();
+        let more = all - found.len();
         if more > 0 {
-            problems.push(Problem {
-                severity,
-                code: "more-problems".to_owned(),
-                message: format!("{more} more {} not shown", if more == 1 { "problem is" } else { "problems are" }),
-                file: self.file.to_owned(),
-                line: 0,
-                column: 0,
-                length: 1,
-                source: String::new(),
-                hint: None,
-            });
+            let severity = if errors > PROBLEMS { Severity::Error } else { Severity::Warning };
+            let message = format!("{more} more {} not shown", if more == 1 { "problem is" } else { "problems are" });
+            found.push(Found { span: Span::FILE, severity, code: "more-problems", message, hint: None });
         }
-        problems
+        found.into_iter().map(|found| problem(file, source, found)).collect()
+    }
+}
+
+fn problem(file: &str, source: &Source, found: Found) -> Problem {
+    let Found { span: Span { line, column, length }, severity, code, message, hint } = found;
+    let text = source.line(line);
+    let text = if text.chars().nth(SOURCE_CHARS).is_some() { "" } else { text };
+    Problem {
+        severity,
+        code: code.to_owned(),
+        message,
+        file: file.to_owned(),
+        line,
+        column,
+        length: length.max(1),
+        source: text.to_owned(),
+        hint,
     }
 }
 

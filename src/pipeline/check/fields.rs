@@ -74,7 +74,10 @@ fn known(field: &Field, level: &Level, reader: &mut Reader) -> Option<&'static s
     let synonym = level.synonyms.iter().find(|(synonym, _)| synonym.replace('_', "-") == plain);
     if let (Some((_, key)), false) = (synonym, other_meaning) {
         let message = format!("`{word}` is understood as `{key}`");
-        let hint = if *key == "timeout" { "write `timeout: 10m`".to_owned() } else { format!("write `{key}`") };
+        let hint = match (*key, field.value.as_int()) {
+            ("timeout", Some(minutes)) => format!("write `timeout: {minutes}m`"),
+            (key, _) => format!("write `{key}`"),
+        };
         reader.report.warning("synonym", field.key_span, message, hint);
         return Some(key);
     }

@@ -1,5 +1,6 @@
 //! Order: `needs` as positions, without a cycle.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use super::Reader;
@@ -64,7 +65,8 @@ pub(super) fn resolve(drafts: &[Draft], noun: &str, reader: &mut Reader) -> Vec<
                 Some(_) => {}
                 None => {
                     let others = drafts.iter().filter(|other| other.name != draft.name).map(|other| other.name.as_str());
-                    let hint = match nearest(name, others.clone()) {
+                    let near = if reader.report.is_full() { None } else { nearest(name, others.clone()) };
+                    let hint = match near {
                         Some(near) => format!("did you mean `{}`?", shown(near)),
                         None => listed(noun, others),
                     };
@@ -92,36 +94,30 @@ fn cycles(drafts: &[Draft], edges: &[Vec<usize>], noun: &str, reader: &mut Reade
         if !tangled.get(at).copied().unwrap_or(false) {
             continue;
         }
-        for (name, span) in draft.needs.iter().flatten() {
-            let Some(need) = edges
-                .get(at)
-                .into_iter()
-                .flatten()
-                .copied()
-                .find(|need| drafts.get(*need).is_some_and(|other| other.name == *name))
-            else {
-                continue;
-            };
-            let Some(path) = shortest(need, at, edges) else { continue };
-            if path.iter().any(|on| told.get(*on).copied().unwrap_or(false)) {
-                continue;
-            }
-            for on in &path {
-                if let Some(told) = told.get_mut(*on) {
-                    *told = true;
-                }
-            }
-            let name_of = |at: usize| drafts.get(at).map_or_else(String::new, |draft| shown(&draft.name));
-            let names: Vec<String> = std::iter::once(at).chain(path.iter().copied()).map(name_of).collect();
-            let by_position = path.iter().find(|on| drafts.get(**on).is_some_and(|draft| draft.needs.is_none()));
-            let hint = match by_position {
-                Some(on) => {
-                    format!("`{0}` has no `needs`, so it waits for every {noun} listed before it: give it its own", name_of(*on))
-                }
-                None => "remove one of these needs".to_owned(),
-            };
-            reader.report.error_hint("cycle", *span, format!("these {noun}s wait for each other: {}", names.join(" → ")), hint);
+        if told.get(at).copied().unwrap_or(false) {
+            continue;
         }
+        let Some(path) = draft.needs.as_ref().and_then(|_| way_back(at, edges)) else { continue };
+        if path.iter().any(|on| told.get(*on).copied().unwrap_or(false)) {
+            continue;
+        }
+        for on in &path {
+            if let Some(told) = told.get_mut(*on) {
+                *told = true;
+            }
+        }
+        let name_of = |at: usize| drafts.get(at).map_or_else(String::new, |draft| shown(&draft.name));
+        let names: Vec<String> = path.iter().map(|on| name_of(*on)).collect();
+        let first = path.get(1).and_then(|need| drafts.get(*need)).map_or("", |need| need.name.as_str());
+        let span = draft.needs.iter().flatten().find(|(name, _)| name == first).map_or(draft.span, |(_, span)| *span);
+        let by_position = path.iter().find(|on| drafts.get(**on).is_some_and(|draft| draft.needs.is_none()));
+        let hint = match by_position {
+            Some(on) => {
+                format!("`{0}` has no `needs`, so it waits for every {noun} listed before it: give it its own", name_of(*on))
+            }
+            None => "remove one of these needs".to_owned(),
+        };
+        reader.report.error_hint("cycle", span, format!("these {noun}s wait for each other: {}", names.join(" → ")), hint);
     }
 }
 
@@ -154,25 +150,25 @@ fn tangled(edges: &[Vec<usize>]) -> Vec<bool> {
     left
 }
 
-/// The shortest way from one to another along needs, both ends included.
-fn shortest(from: usize, to: usize, edges: &[Vec<usize>]) -> Option<Vec<usize>> {
-    let mut came: HashMap<usize, usize> = HashMap::from([(from, from)]);
-    let mut queue = VecDeque::from([from]);
+/// The shortest way from one along needs back to it, with it at both ends.
+fn way_back(start: usize, edges: &[Vec<usize>]) -> Option<Vec<usize>> {
+    let mut came: HashMap<usize, usize> = HashMap::new();
+    let mut queue = VecDeque::from([start]);
     while let Some(at) = queue.pop_front() {
-        if at == to {
-            let mut path = vec![at];
-            let mut step = at;
-            while step != from {
-                step = *came.get(&step)?;
-                path.push(step);
+        for need in edges.get(at).into_iter().flatten().copied() {
+            if need == start {
+                let mut path = vec![start, at];
+                let mut step = at;
+                while step != start {
+                    step = *came.get(&step)?;
+                    path.push(step);
+                }
+                path.reverse();
+                return Some(path);
             }
-            path.reverse();
-            return Some(path);
-        }
-        for need in edges.get(at).into_iter().flatten() {
-            if !came.contains_key(need) {
-                came.insert(*need, at);
-                queue.push_back(*need);
+            if let Entry::Vacant(new) = came.entry(need) {
+                new.insert(at);
+                queue.push_back(need);
             }
         }
     }

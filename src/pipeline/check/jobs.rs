@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use super::fields::{Field, Fields};
 use super::graph::{self, Draft};
-use super::spec::{Defaults, Env, Job};
+use super::spec::{Defaults, Envs, Job};
 use super::{Reader, keys, steps};
 use crate::base::limits;
 use crate::pipeline::plan::When;
 use crate::pipeline::yaml::{Kind, Span};
 
 /// `jobs: { name: { … } }`.
-pub(super) fn jobs(field: &Field, env: &Env, defaults: &Defaults, reader: &mut Reader) -> Vec<Job> {
+pub(super) fn jobs(field: &Field, envs: &Envs, defaults: &Defaults, reader: &mut Reader) -> Vec<Job> {
     let Kind::Map(entries) = &field.value.kind else {
         let message = format!("`jobs` must be a map, found {}", field.value.describe());
         reader.report.error_hint(
@@ -47,7 +47,7 @@ pub(super) fn jobs(field: &Field, env: &Env, defaults: &Defaults, reader: &mut R
         let needs = fields.as_ref().and_then(|fields| fields.get("needs")).and_then(|field| reader.needs(field));
         drafts.push(Draft { name: entry.key.clone(), span: entry.key_span, needs: Some(needs.unwrap_or_default()) });
         if let Some(fields) = fields {
-            jobs.push(job(entry.key.clone(), entry.key_span, &fields, env, defaults, reader));
+            jobs.push(job(entry.key.clone(), entry.key_span, &fields, envs, defaults, reader));
         }
     }
     let needs = graph::resolve(&drafts, "job", reader);
@@ -58,21 +58,19 @@ pub(super) fn jobs(field: &Field, env: &Env, defaults: &Defaults, reader: &mut R
 }
 
 /// The file as one job: what is its `env` is the pipeline's.
-pub(super) fn only(name: String, fields: &Fields, env: &Env, defaults: &Defaults, reader: &mut Reader) -> Job {
-    body(name, Span::FILE, fields, env.clone(), defaults, reader)
+pub(super) fn only(name: String, fields: &Fields, envs: &Envs, defaults: &Defaults, reader: &mut Reader) -> Job {
+    body(name, Span::FILE, fields, envs.clone(), defaults, reader)
 }
 
-fn job(name: String, span: Span, fields: &Fields, env: &Env, defaults: &Defaults, reader: &mut Reader) -> Job {
-    let mut env = env.clone();
-    if let Some(field) = fields.get("env") {
-        env.extend(reader.env(field));
-    }
+fn job(name: String, span: Span, fields: &Fields, envs: &Envs, defaults: &Defaults, reader: &mut Reader) -> Job {
+    let mut envs = envs.clone();
+    envs.extend(fields.get("env").map(|field| reader.env(field)));
     let when = fields.get("when").map_or(When::default(), |field| reader.when(field));
-    Job { when, ..body(name, span, fields, env, defaults, reader) }
+    Job { when, ..body(name, span, fields, envs, defaults, reader) }
 }
 
 /// What a job of its own and the file as a job have in common.
-fn body(name: String, span: Span, fields: &Fields, env: Env, defaults: &Defaults, reader: &mut Reader) -> Job {
+fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaults, reader: &mut Reader) -> Job {
     let condition = fields.get("if").and_then(|field| reader.condition(field));
     let timeout_ms = fields.get("timeout").and_then(|field| reader.timeout(field));
     let allow_failure = fields.get("allow_failure").and_then(|field| reader.bool(field)).unwrap_or(false);
@@ -81,7 +79,7 @@ fn body(name: String, span: Span, fields: &Fields, env: Env, defaults: &Defaults
     let Defaults { image: default_image, timeout_ms: step_timeout_ms, retry: default_retry } = defaults.clone();
     let defaults = Defaults { image: image.or(default_image), timeout_ms: step_timeout_ms, retry: retry.or(default_retry) };
     let steps = match fields.get("steps") {
-        Some(field) => steps::steps(field, &env, &defaults, reader),
+        Some(field) => steps::steps(field, &envs, &defaults, reader),
         None if fields.refused => Vec::new(),
         None => {
             reader.report.error_hint("no-steps", span, "the job has no `steps`", "a job has a list of `steps`");

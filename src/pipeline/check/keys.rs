@@ -144,7 +144,7 @@ pub(super) static PULL_REQUEST: Level = Level {
 pub(super) static MANUAL: Level = Level { noun: "`on.manual`", keys: &[], synonyms: &[], hints: &[], later: &["inputs"] };
 
 pub(super) static FILTER: Level =
-    Level { noun: "a list of patterns", keys: &["include", "exclude"], synonyms: &[], hints: &[], later: &[] };
+    Level { noun: "a filter of names", keys: &["include", "exclude"], synonyms: &[], hints: &[], later: &[] };
 
 pub(super) static RETRY: Level = Level {
     noun: "`retry`",
@@ -181,6 +181,6 @@ pub(super) const OWN_VARIABLES: [&str; 21] = [
 
 /// Where a key belongs that is none here, when it is one elsewhere.
 pub(super) fn home(key: &str) -> Option<&'static str> {
-    let levels = [&STEP, &JOB, &ONE_JOB, &ON, &PUSH, &RETRY];
+    let levels = [&JOB, &STEP, &ONE_JOB, &ON, &PUSH, &RETRY];
     levels.into_iter().find(|level| level.keys.contains(&key)).map(|level| level.noun)
 }

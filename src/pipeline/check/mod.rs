@@ -24,7 +24,7 @@ use super::report::Report;
 use super::yaml::{Kind, Node, Span};
 use crate::base::limits;
 use fields::{Field, Fields};
-use spec::{Defaults, Env, Pipeline};
+use spec::{Defaults, Env, Envs, Pipeline};
 pub(super) use values::image_fault;
 
 /// What reading hands down: the report, and how many steps there were.
@@ -44,7 +44,7 @@ pub(super) fn pipeline(file: &str, root: &Node, report: &mut Report) -> Option<P
         None => reader.file_name(file),
     };
     let on = on::on(fields.get("on"), &mut reader);
-    let env = fields.get("env").map(|field| reader.env(field)).unwrap_or_default();
+    let envs: Envs = fields.get("env").map(|field| reader.env(field)).into_iter().collect();
     let defaults = fields.get("defaults").map(|field| reader.defaults(field)).unwrap_or_default();
     let jobs = match (fields.get("jobs"), fields.get("steps")) {
         (Some(jobs), steps) => {
@@ -52,11 +52,11 @@ pub(super) fn pipeline(file: &str, root: &Node, report: &mut Report) -> Option<P
                 let hint = "put the steps into a job, or leave `jobs` out";
                 reader.report.error_hint("conflict", steps.key_span, "a pipeline has `jobs` or `steps`, not both", hint);
             }
-            jobs::jobs(jobs, &env, &defaults, &mut reader)
+            jobs::jobs(jobs, &envs, &defaults, &mut reader)
         }
         (None, Some(_)) => {
             let job_name = name.clone().unwrap_or_else(|| "default".to_owned());
-            vec![jobs::only(job_name, &fields, &env, &defaults, &mut reader)]
+            vec![jobs::only(job_name, &fields, &envs, &defaults, &mut reader)]
         }
         (None, None) if fields.refused => Vec::new(),
         (None, None) => {
@@ -99,11 +99,11 @@ impl Reader<'_, '_> {
     }
 
     /// `env`: variables with their templates.
-    fn env(&mut self, field: &Field) -> Env {
+    fn env(&mut self, field: &Field) -> Rc<Env> {
         let Kind::Map(entries) = &field.value.kind else {
             let message = format!("`env` must be a map, found {}", field.value.describe());
             self.report.error_hint("type", field.place(), message, "write `env: { NAME: value }`");
-            return Env::default();
+            return Rc::default();
         };
         let mut env = BTreeMap::new();
         for entry in entries {
@@ -124,10 +124,10 @@ impl Reader<'_, '_> {
             let template =
                 if missing { super::expr::Template::new("", &self.place(&value), self.report) } else { self.template(&value) };
             if let Some(template) = template {
-                env.insert(entry.key.clone(), Rc::new(template));
+                env.insert(entry.key.clone(), template);
             }
         }
-        env
+        Rc::new(env)
     }
 
     /// Counts one more step; false, and told once, when there are too many.

@@ -3,6 +3,7 @@
 use super::fields::{Field, Fields};
 use super::spec::{Filter, On};
 use super::{Reader, keys};
+use crate::base::limits;
 use crate::pipeline::pattern::Pattern;
 use crate::pipeline::report::{nearest, shown};
 use crate::pipeline::yaml::{Kind, Span};
@@ -120,7 +121,11 @@ impl Reader<'_, '_> {
                 "leave the key out for all names",
             );
         }
-        for (text, span) in texts {
+        if let Some((_, span)) = texts.get(limits::PATTERNS) {
+            let message = format!("`{}` has more than {} patterns", shown(field.key), limits::PATTERNS);
+            self.report.error_hint("too-many-patterns", *span, message, "one pattern with `*` or `{a,b}` can stand for many");
+        }
+        for (text, span) in texts.into_iter().take(limits::PATTERNS) {
             if let Some(rest) = text.strip_prefix('!') {
                 let hint = format!("write `exclude: [\"{}\"]`", shown(rest));
                 self.report.error_hint("pattern", span, "a pattern cannot be negated with `!`", hint);

@@ -9,8 +9,11 @@ use crate::pipeline::pattern::Pattern;
 use crate::pipeline::plan::{Action, AllowFailure, Need, Retry, When};
 use crate::pipeline::yaml::Span;
 
-/// Variables and their values.
-pub(in crate::pipeline) type Env = BTreeMap<String, Rc<Template>>;
+/// The variables of one `env` and their values.
+pub(in crate::pipeline) type Env = BTreeMap<String, Template>;
+
+/// What a step inherits and adds, the nearest `env` last: merged only in the plan, where its size is watched.
+pub(in crate::pipeline) type Envs = Vec<Rc<Env>>;
 
 /// A pipeline without problems: names are unique, needs are positions, graphs have no cycle.
 #[derive(Debug)]
@@ -66,7 +69,7 @@ pub(in crate::pipeline) struct Step {
     pub condition: Option<Expression>,
     pub image: Option<Rc<Template>>,
     pub action: Action,
-    pub env: Env,
+    pub envs: Envs,
     pub timeout_ms: Option<u64>,
     pub retry: Retry,
     pub allow_failure: AllowFailure,

@@ -2,7 +2,7 @@
 
 use super::fields::{Field, Fields};
 use super::graph::{self, Draft};
-use super::spec::{Defaults, Env, Step};
+use super::spec::{Defaults, Envs, Step};
 use super::{Reader, keys};
 use crate::base::limits;
 use crate::pipeline::expr::{Place, braces};
@@ -11,7 +11,7 @@ use crate::pipeline::report::shown;
 use crate::pipeline::yaml::{Kind, Node, Span};
 
 /// `steps: [ … ]`.
-pub(super) fn steps(field: &Field, env: &Env, defaults: &Defaults, reader: &mut Reader) -> Vec<Step> {
+pub(super) fn steps(field: &Field, envs: &Envs, defaults: &Defaults, reader: &mut Reader) -> Vec<Step> {
     let Kind::List(items) = &field.value.kind else {
         let message = format!("`steps` must be a list, found {}", field.value.describe());
         reader.report.error_hint("type", field.place(), message, "begin each step with `- `");
@@ -26,7 +26,7 @@ pub(super) fn steps(field: &Field, env: &Env, defaults: &Defaults, reader: &mut 
         if !reader.one_more_step(item.span) {
             break;
         }
-        let (draft, step) = step(at + 1, item, env, defaults, reader);
+        let (draft, step) = step(at + 1, item, envs, defaults, reader);
         drafts.push(draft);
         steps.extend(step);
     }
@@ -38,7 +38,7 @@ pub(super) fn steps(field: &Field, env: &Env, defaults: &Defaults, reader: &mut 
 }
 
 /// The step at a position (from 1). The draft is always there, so that `needs` of others find their way.
-fn step(position: usize, item: &Node, env: &Env, defaults: &Defaults, reader: &mut Reader) -> (Draft, Option<Step>) {
+fn step(position: usize, item: &Node, envs: &Envs, defaults: &Defaults, reader: &mut Reader) -> (Draft, Option<Step>) {
     let name = format!("step{position}");
     let mut draft = Draft { name, span: item.span, needs: None };
     let fields = match &item.kind {
@@ -49,7 +49,7 @@ fn step(position: usize, item: &Node, env: &Env, defaults: &Defaults, reader: &m
         Kind::Scalar { .. } => {
             let field = Field { key: "run", key_span: item.span, value: item };
             let action = reader.run(&field, None);
-            return (draft.clone(), action.map(|action| plain(&draft, item.span, action, env, defaults)));
+            return (draft.clone(), action.map(|action| plain(&draft, item.span, action, envs, defaults)));
         }
         Kind::List(_) => {
             reader.report.error_hint(
@@ -70,11 +70,11 @@ fn step(position: usize, item: &Node, env: &Env, defaults: &Defaults, reader: &m
         draft.span = if field.value.is_null() { field.key_span } else { field.value.span };
     }
     draft.needs = fields.get("needs").map(|field| reader.needs(field).unwrap_or_default());
-    let step = mapped(&draft, item.span, &fields, env, defaults, reader);
+    let step = mapped(&draft, item.span, &fields, envs, defaults, reader);
     (draft, step)
 }
 
-fn plain(draft: &Draft, span: Span, action: Action, env: &Env, defaults: &Defaults) -> Step {
+fn plain(draft: &Draft, span: Span, action: Action, envs: &Envs, defaults: &Defaults) -> Step {
     let Defaults { image, timeout_ms, retry } = defaults.clone();
     Step {
         name: draft.name.clone(),
@@ -85,18 +85,18 @@ fn plain(draft: &Draft, span: Span, action: Action, env: &Env, defaults: &Defaul
         condition: None,
         image,
         action,
-        env: env.clone(),
+        envs: envs.clone(),
         timeout_ms,
         retry: retry.unwrap_or_default(),
         allow_failure: AllowFailure::No,
     }
 }
 
-fn mapped(draft: &Draft, span: Span, fields: &Fields, env: &Env, defaults: &Defaults, reader: &mut Reader) -> Option<Step> {
+fn mapped(draft: &Draft, span: Span, fields: &Fields, envs: &Envs, defaults: &Defaults, reader: &mut Reader) -> Option<Step> {
     let own_image = fields.get("image").map(|field| reader.image(field));
     let when = fields.get("when").map_or(When::default(), |field| reader.when(field));
     let condition = fields.get("if").and_then(|field| reader.condition(field));
-    let own_env = fields.get("env").map(|field| reader.env(field)).unwrap_or_default();
+    let own_env = fields.get("env").map(|field| reader.env(field));
     let timeout_ms = fields.get("timeout").and_then(|field| reader.timeout(field));
     let retry = fields.get("retry").and_then(|field| reader.retry(field));
     let allow_failure = fields.get("allow_failure").map(|field| reader.allowed(field)).unwrap_or_default();
@@ -122,11 +122,11 @@ fn mapped(draft: &Draft, span: Span, fields: &Fields, env: &Env, defaults: &Defa
             Action::EntryPoint
         }
     };
-    let mut step = plain(draft, span, action, env, defaults);
+    let mut step = plain(draft, span, action, envs, defaults);
     step.when = when;
     step.condition = condition;
     step.image = own_image.flatten().map(std::rc::Rc::new).or(step.image);
-    step.env.extend(own_env);
+    step.envs.extend(own_env);
     step.timeout_ms = timeout_ms.or(step.timeout_ms);
     step.retry = retry.unwrap_or(step.retry);
     step.allow_failure = allow_failure;

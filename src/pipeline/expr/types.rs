@@ -311,7 +311,9 @@ impl Check {
             _ => None,
         };
         if let Some(fault) = fault {
-            let message = format!("the pattern of `{name}` is wrong: {}", shown(&fault));
+            // The regular expression's own explanation is drawn over several lines and ends with the reason.
+            let reason = fault.rsplit("error: ").next().unwrap_or(&fault);
+            let message = format!("the pattern of `{name}` is wrong: {}", shown(reason));
             self.complain("expression", name, message, None);
         }
         *result

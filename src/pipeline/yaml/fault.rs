@@ -43,8 +43,8 @@ impl Fault {
                 "this alias names no anchor that was written before it",
                 "write `&name` at the first place, `*name` at the others",
             )
-        } else if has("quoted scalar") && has("end of stream") {
-            say("the quoted text never ends", "close the quotes")
+        } else if has("quoted scalar") && (has("end of stream") || has("indentation") || has("document indicator")) {
+            say("the quoted text is not closed", "close the quotes, or indent its further lines")
         } else if has("mapping values are not allowed") {
             say("a `:` with a value cannot stand here", "put text that holds `: ` in quotes, or check the indentation")
         } else if has("simple key expect") || has("did not find expected key") {
@@ -55,6 +55,8 @@ impl Fault {
             say("a bracket or a comma is missing or misplaced here", "check that each `[` and `{` is closed")
         } else if has("unknown escape") || has("hexadecimal") || has("escape") {
             say("this is no escape that YAML knows", "use single quotes, in which a backslash is a backslash")
+        } else if has("unexpected character") {
+            say("text cannot begin with this character", "put it in quotes")
         } else if has("recursion limit") {
             say("the brackets are nested too deeply", "no pipeline needs this")
         } else if has("unprintable") || has("byte order mark") {

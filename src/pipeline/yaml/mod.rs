@@ -40,6 +40,6 @@ pub(super) struct Document {
 pub(super) fn read(source: &Source, tolerance: Tolerance) -> Document {
     match &source.fault {
         Some(fault) => Document { root: None, faults: vec![fault.clone()] },
-        None => scan::scan(&source.text, tolerance),
+        None => scan::scan(source, tolerance),
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks, Tag};
 
 use super::merge::merged;
-use super::{Document, Entry, Fault, Kind, Node, Span, Tolerance};
+use super::{Document, Entry, Fault, Kind, Node, Source, Span, Tolerance};
 use crate::base::limits;
 
 /// Something begun and not yet ended.
@@ -41,10 +41,10 @@ struct Scan {
     root: Option<Rc<Node>>,
 }
 
-/// Reads the first document of `text`; a second one is a fault.
-pub(super) fn scan(text: &str, tolerance: Tolerance) -> Document {
+/// Reads the first document; a second one is a fault.
+pub(super) fn scan(source: &Source, tolerance: Tolerance) -> Document {
     let mut scan = Scan { tolerance, open: Vec::new(), anchors: HashMap::new(), faults: Vec::new(), nodes: 0, root: None };
-    let ended = scan.events(text);
+    let ended = scan.events(source);
     if let Err(fault) = ended {
         // What is half read would only lead to problems that are not there.
         scan.faults.push(fault);
@@ -57,8 +57,8 @@ pub(super) fn scan(text: &str, tolerance: Tolerance) -> Document {
 }
 
 impl Scan {
-    fn events(&mut self, text: &str) -> Result<(), Fault> {
-        let mut parser = Parser::new_from_str(text);
+    fn events(&mut self, source: &Source) -> Result<(), Fault> {
+        let mut parser = Parser::new_from_str(&source.text);
         let mut documents = 0;
         while let Some(event) = parser.next_event() {
             let (event, marks) = event.map_err(|error| Fault::syntax(&error))?;
@@ -83,12 +83,21 @@ impl Scan {
                 }
                 Event::Scalar(text, style, anchor, tag) => {
                     self.count(1, 1, span)?;
+                    let written_tag = tag.is_some();
                     let (tag, quoted) = self.tag(tag.as_deref(), span);
                     let plain = style == ScalarStyle::Plain && !quoted;
                     // A value that is not there has no place of its own: the parser gives the next token's.
                     let missing = plain && text.is_empty();
-                    let span = if missing { self.key_span().unwrap_or(span) } else { span };
-                    let kind = Kind::Scalar { text: text.into_owned(), plain };
+                    let span = match (missing, anchor > 0 || written_tag) {
+                        (true, _) => self.key_span().unwrap_or(span),
+                        (false, true) if plain && span.length != usize::MAX => without_properties(span, &text),
+                        (false, _) => source.clamp(span),
+                    };
+                    let kind = match &tag {
+                        // `!main` is most likely meant as text; as such it leads to no further problems.
+                        Some(tag) if missing => Kind::Scalar { text: tag.clone(), plain: false },
+                        Some(_) | None => Kind::Scalar { text: text.into_owned(), plain },
+                    };
                     self.finish(Node { kind, span, tag, nodes: 1, height: 1 }, anchor)?;
                 }
                 Event::SequenceStart(anchor, tag) => self.begin(Items::List(Vec::new()), anchor, tag.as_deref(), span)?,
@@ -212,4 +221,10 @@ fn span(marks: Marks) -> Span {
     let (start, end) = (marks.start, marks.end);
     let length = if end.line() == start.line() { end.col().saturating_sub(start.col()).max(1) } else { usize::MAX };
     Span { line: start.line(), column: start.col() + 1, length }
+}
+
+/// The place of a plain text alone, without the anchor and tag before it.
+fn without_properties(span: Span, text: &str) -> Span {
+    let length = text.chars().count();
+    span.part(span.length.saturating_sub(length), length)
 }

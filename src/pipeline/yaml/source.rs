@@ -7,10 +7,22 @@ use crate::base::limits;
 #[derive(Debug)]
 pub(in crate::pipeline) struct Source {
     pub text: String,
-    /// Where each line begins and ends in `text`, without its break.
-    lines: Vec<(usize, usize)>,
+    lines: Vec<Line>,
+    /// The byte at which each character begins; `None` when each is one byte.
+    starts: Option<Vec<usize>>,
     /// Set when the text must not be parsed.
     pub fault: Option<Fault>,
+}
+
+/// Where a line stands, without its break.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    /// Bytes of the text.
+    start: usize,
+    end: usize,
+    /// Characters of the text before it, and in it.
+    before: usize,
+    characters: usize,
 }
 
 impl Source {
@@ -23,7 +35,7 @@ impl Source {
                 format!("the file is larger than {} KiB", limits::PIPELINE_FILE_BYTES / 1024),
             )
             .hint("split it: each file in `.gantry/` is a pipeline of its own");
-            return Self { text: String::new(), lines: vec![(0, 0)], fault: Some(fault) };
+            return Self { text: String::new(), lines: lines(""), starts: None, fault: Some(fault) };
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let (text, fault_at) = match std::str::from_utf8(bytes) {
@@ -31,7 +43,8 @@ impl Source {
             Err(error) => (String::from_utf8_lossy(bytes).into_owned(), Some(error.valid_up_to())),
         };
         let lines = lines(&text);
-        let mut source = Self { text, lines, fault: None };
+        let starts = (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect());
+        let mut source = Self { text, lines, starts, fault: None };
         if let Some(at) = fault_at {
             let fault = Fault::new(
                 "not-utf8",
@@ -50,60 +63,79 @@ impl Source {
 
     /// The line's text; empty past the end.
     pub fn line(&self, line: usize) -> &str {
-        let (start, end) = line.checked_sub(1).and_then(|at| self.lines.get(at)).copied().unwrap_or_default();
-        self.text.get(start..end).unwrap_or_default()
+        self.at(line).and_then(|line| self.text.get(line.start..line.end)).unwrap_or_default()
     }
 
-    /// The place nearest to `span` that is in the file: the end of the last line with something on it, for a place past the end.
+    /// The place nearest to `span` that is in the file: the end of the last line with something on it, for a place past the end. Blanks at the end
+    /// of a stretch are no part of it.
     pub fn clamp(&self, span: Span) -> Span {
         if span.line == 0 {
             return Span::FILE;
         }
         let mut line = span.line.min(self.lines.len()).max(1);
         let mut column = if line == span.line { span.column.max(1) } else { usize::MAX };
-        let past_the_end = (line..=self.lines.len()).all(|after| self.line(after).trim().is_empty());
+        let past_the_end =
+            self.line(line).trim().is_empty() && (line..=self.lines.len()).all(|after| self.line(after).trim().is_empty());
         if past_the_end {
             column = usize::MAX;
             while line > 1 && self.line(line).trim().is_empty() {
                 line -= 1;
             }
         }
-        let characters = self.line(line).chars().count();
+        let characters = self.at(line).map_or(0, |line| line.characters);
         let column = column.min(characters + 1);
-        Span { line, column, length: span.length.min((characters + 1).saturating_sub(column)).max(1) }
+        let length = span.length.min((characters + 1).saturating_sub(column)).max(1);
+        let written = self.under(Span { line, column, length }).trim_end().chars().count();
+        Span { line, column, length: if written == 0 { length } else { written } }
     }
 
-    /// The text under `span`.
-    pub fn under(&self, span: Span) -> String {
-        self.line(span.line).chars().skip(span.column.saturating_sub(1)).take(span.length).collect()
+    /// The text under `span`, which ends with the line at the latest.
+    pub fn under(&self, span: Span) -> &str {
+        let Some(line) = self.at(span.line) else { return "" };
+        let first = span.column.saturating_sub(1).min(line.characters);
+        let last = first.saturating_add(span.length).min(line.characters);
+        self.text.get(self.byte(line.before + first)..self.byte(line.before + last)).unwrap_or_default()
+    }
+
+    fn at(&self, line: usize) -> Option<Line> {
+        self.lines.get(line.checked_sub(1)?).copied()
+    }
+
+    /// The byte at which a character of the text begins.
+    fn byte(&self, character: usize) -> usize {
+        match &self.starts {
+            Some(starts) => starts.get(character).copied().unwrap_or(self.text.len()),
+            None => character.min(self.text.len()),
+        }
     }
 
     fn span_at(&self, byte: usize) -> Span {
-        let line = self.lines.partition_point(|(start, _)| *start <= byte).max(1);
-        let start = self.lines.get(line - 1).map_or(0, |(start, _)| *start);
+        let line = self.lines.partition_point(|line| line.start <= byte).max(1);
+        let start = self.at(line).map_or(0, |line| line.start);
         let column = self.text.get(start..byte).map_or(1, |before| before.chars().count() + 1);
         Span { line, column, length: 1 }
     }
 }
 
 /// Line breaks as YAML has them: LF, CRLF, and CR alone.
-fn lines(text: &str) -> Vec<(usize, usize)> {
+fn lines(text: &str) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut start = 0;
+    let (mut start, mut before) = (0, 0);
+    let mut push = |end: usize, next: usize| {
+        let characters = text.get(start..end).map_or(0, |line| line.chars().count());
+        lines.push(Line { start, end, before, characters });
+        before += characters + (next - end);
+        start = next;
+    };
     let mut bytes = text.bytes().enumerate().peekable();
     while let Some((at, byte)) = bytes.next() {
-        let next = match byte {
-            b'\n' => at + 1,
-            b'\r' if bytes.peek().is_some_and(|(_, b)| *b == b'\n') => {
-                bytes.next();
-                at + 2
-            }
-            b'\r' => at + 1,
-            _ => continue,
-        };
-        lines.push((start, at));
-        start = next;
+        match byte {
+            b'\n' => push(at, at + 1),
+            b'\r' if bytes.next_if(|(_, next)| *next == b'\n').is_some() => push(at, at + 2),
+            b'\r' => push(at, at + 1),
+            _ => {}
+        }
     }
-    lines.push((start, text.len()));
+    push(text.len(), text.len());
     lines
 }
