@@ -16,6 +16,7 @@ fn main() {
         author: "a".to_owned(),
         default_branch: "main".to_owned(),
         repo: "r".to_owned(),
+        url: String::new(),
         because: "measured".to_owned(),
     };
     let checked = median(|| assert!(pipeline::check("f.yml", text.as_bytes()).is_empty()));
