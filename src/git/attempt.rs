@@ -2,8 +2,9 @@
 //! afterwards says in plain words why it failed. **Invariant:** only the codes and classes of errors decide; their text is shown, bounded.
 
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 
-use git2::{CertificateCheckStatus, Cred, CredentialType, ErrorClass, ErrorCode, RemoteCallbacks};
+use git2::{CertificateCheckStatus, Cred, CredentialType, ErrorClass, ErrorCode, RemoteCallbacks, Repository};
 
 use super::Error;
 use super::address::{Address, Origin, Place, Remote, Scheme};
@@ -82,8 +83,9 @@ impl<'a> Attempt<'a> {
             return refused;
         }
         let why = told(error.message());
-        let Place::Remote(remote) = &self.address.place else {
-            return self.explain_local(error);
+        let remote = match &self.address.place {
+            Place::Remote(remote) => remote,
+            Place::Local(path) => return explain_local(url, path, why),
         };
         match (error.code(), error.class()) {
             (ErrorCode::Certificate, _) if remote.origin.scheme == Scheme::Ssh => {
@@ -100,17 +102,9 @@ impl<'a> Attempt<'a> {
             // The library has no code for a redirect that was not followed; it is the only such error before a conversation.
             (_, ErrorClass::Net) if error.message().starts_with("cannot redirect") => Error::Redirect { url, why },
             (ErrorCode::Timeout, _) | (_, ErrorClass::Net | ErrorClass::Os | ErrorClass::Ssl) => Error::Unreachable { url, why },
+            // After the keys comes the other side's own word: that there is no such repository, for example.
+            (_, ErrorClass::Ssh) if self.next.get() > 0 => Error::Remote { url, why },
             (_, ErrorClass::Ssh) => Error::Unreachable { url, why },
-            _ => Error::Remote { url, why },
-        }
-    }
-
-    fn explain_local(&self, error: &git2::Error) -> Error {
-        let (url, why) = (self.address.shown.clone(), told(error.message()));
-        match (error.code(), error.class()) {
-            (ErrorCode::NotFound, ErrorClass::Repository | ErrorClass::Os) => {
-                Error::NoRepository { url, why: "the directory is there, but it holds none".to_owned() }
-            }
             _ => Error::Remote { url, why },
         }
     }
@@ -131,6 +125,16 @@ impl<'a> Attempt<'a> {
             }
         };
         Error::Authentication { url: self.address.shown.clone(), why: why.to_owned() }
+    }
+}
+
+/// The conversation does not say whether there is a repository at all; opening it does.
+fn explain_local(url: String, path: &Path, why: String) -> Error {
+    match Repository::open(path) {
+        Err(error) if error.code() == ErrorCode::NotFound => {
+            Error::NoRepository { url, why: "the directory is there, but it holds none".to_owned() }
+        }
+        Ok(_) | Err(_) => Error::Remote { url, why },
     }
 }
 

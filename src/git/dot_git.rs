@@ -6,7 +6,7 @@ use std::path::Path;
 
 use git2::{Oid, Reference, Repository, RepositoryInitOptions};
 
-use super::Error;
+use super::{Error, directory};
 
 /// What a new `.git` is made of.
 pub(super) struct DotGit<'a> {
@@ -64,6 +64,8 @@ impl DotGit<'_> {
         let mut options = RepositoryInitOptions::new();
         options.external_template(false).no_reinit(true).mkpath(true);
         let made = Repository::init_opts(workspace, &options).map_err(&failed)?.path().to_owned();
+        // The library puts a sample there even without a template.
+        directory::removed(&made.join("hooks"))?;
         write(&made.join("objects/info/alternates"), format!("{objects}\n").as_bytes())?;
         refs.sort();
         refs.dedup_by(|a, b| a.name == b.name);

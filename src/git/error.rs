@@ -23,7 +23,7 @@ pub enum Error {
     Certificate { url: String },
     #[error("{url} sends Gantry elsewhere ({why}): add the repository by the address it has now")]
     Redirect { url: String, why: String },
-    #[error("{url} does not answer as a Git server should: {why}")]
+    #[error("{url} was reached, but nothing can be fetched from it: {why}")]
     Remote { url: String, why: String },
     #[error("the mirror in {} cannot be used ({why}): move it away and Gantry fetches it anew", dir.display())]
     Damaged { dir: PathBuf, why: String },

@@ -48,8 +48,9 @@ impl Mirror {
             let attempt = Attempt::new(&address, &offers, first);
             match fetch_once(&repository, &dial, &attempt) {
                 Ok(head) => return self.snapshot(&repository, head.as_deref()),
+                Err(Trouble::Mirror(error)) => return Err(Error::damaged(&self.dir)(error)),
                 // Every round makes at least one offer more, so this ends.
-                Err(error) => match attempt.resume_at(&error) {
+                Err(Trouble::Remote(error)) => match attempt.resume_at(&error) {
                     Some(next) => first = next,
                     None => return Err(attempt.explain(&error)),
                 },
@@ -94,9 +95,17 @@ impl Mirror {
     }
 }
 
+/// On whose side a fetch failed.
+enum Trouble {
+    Remote(git2::Error),
+    Mirror(git2::Error),
+}
+
 /// One conversation. Returns where the remote's HEAD points, if it says.
-fn fetch_once(repository: &Repository, dial: &str, attempt: &Attempt<'_>) -> Result<Option<String>, git2::Error> {
-    let mut remote: Remote<'_> = repository.remote_anonymous(dial)?;
+fn fetch_once(repository: &Repository, dial: &str, attempt: &Attempt<'_>) -> Result<Option<String>, Trouble> {
+    // A mirror whose refs cannot be read would fail in the middle of the conversation.
+    repository.references().and_then(|mut all| all.try_for_each(|reference| reference.map(drop))).map_err(Trouble::Mirror)?;
+    let mut remote: Remote<'_> = repository.remote_anonymous(dial).map_err(Trouble::Remote)?;
     let mut proxy = ProxyOptions::new();
     proxy.auto();
     let mut options = FetchOptions::new();
@@ -106,12 +115,12 @@ fn fetch_once(repository: &Repository, dial: &str, attempt: &Attempt<'_>) -> Res
         .download_tags(AutotagOption::None)
         .follow_redirects(RemoteRedirect::None)
         .update_fetchhead(false);
-    remote.download(&REFSPECS, Some(&mut options))?;
+    remote.download(&REFSPECS, Some(&mut options)).map_err(Trouble::Remote)?;
     let head = remote.default_branch().ok().and_then(|name| name.as_str().ok().map(str::to_owned));
     // First away with what is gone: `a` must go before `a/b` can come.
-    remote.prune(None)?;
-    remote.update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, None)?;
-    remote.disconnect()?;
+    remote.prune(None).map_err(Trouble::Mirror)?;
+    remote.update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, None).map_err(Trouble::Mirror)?;
+    remote.disconnect().map_err(Trouble::Remote)?;
     Ok(head)
 }
 

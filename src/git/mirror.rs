@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
 
 use super::error::told;
-use super::{Error, library};
+use super::{Error, directory, library};
 use crate::base::Timestamp;
 
 /// A bare mirror. Cheap to make; each call opens the repository anew, so one value may be used by many threads.
@@ -127,6 +127,8 @@ fn make(dir: &Path) -> Result<(), Error> {
         config.set_bool("http.followRedirects", false)
     });
     made.map_err(Error::damaged(dir))?;
+    // The library puts a sample there even without a template.
+    directory::removed(&aside.path().join("hooks"))?;
     match fs::rename(aside.path(), dir) {
         Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
             Err(Error::io("put the new mirror at", dir)(error))

@@ -1,0 +1,8 @@
+//! The git room against the real Git as its peer.
+
+mod checkout;
+mod fetch;
+mod http;
+mod peer;
+mod pipeline_files;
+mod work_tree;
