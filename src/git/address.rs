@@ -170,7 +170,7 @@ impl Origin {
     fn read(scheme: Scheme, host_port: &str) -> Result<Self, &'static str> {
         let bracketed = host_port.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let (host, port) = match bracketed {
-            Some((host, rest)) if rest.is_empty() => (host, None),
+            Some((host, "")) => (host, None),
             Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or("its host is not a name or an address")?)),
             None => host_port.split_once(':').map_or((host_port, None), |(host, port)| (host, Some(port))),
         };

@@ -31,17 +31,17 @@ impl<'a> Attempt<'a> {
         let mut callbacks = RemoteCallbacks::new();
         if let Place::Remote(remote) = &self.address.place {
             callbacks.credentials(move |url, user, allowed| self.offer(remote, url, user, allowed));
-            callbacks.certificate_check(move |certificate, _| {
-                // The library has compared the certificate with the machine's authorities, and the host key with ~/.ssh/known_hosts: its
-                // verdict stands ("passthrough"). We add the words, and revoked keys, which it does not know about.
-                if let Some(key) = certificate.as_hostkey()
-                    && let Err(error) = host_key::check(&remote.origin, key)
-                {
-                    *self.refused.borrow_mut() = Some(error);
-                    return Err(git2::Error::new(ErrorCode::Certificate, ErrorClass::Ssh, "the host key is not trusted"));
-                }
-                Ok(CertificateCheckStatus::CertificatePassthrough)
-            });
+            // With TLS nobody is asked: the library refuses what the machine's authorities do not vouch for, and only without a callback does it
+            // say so by its own code. With ssh its verdict by ~/.ssh/known_hosts stands too ("passthrough"); we add the words, and revoked keys.
+            if remote.origin.scheme == Scheme::Ssh {
+                callbacks.certificate_check(move |certificate, _| {
+                    let checked = certificate.as_hostkey().map_or(Ok(()), |key| host_key::check(&remote.origin, key));
+                    checked.map(|()| CertificateCheckStatus::CertificatePassthrough).map_err(|error| {
+                        *self.refused.borrow_mut() = Some(error);
+                        git2::Error::new(ErrorCode::Certificate, ErrorClass::Ssh, "the host key is not trusted")
+                    })
+                });
+            }
         }
         callbacks
     }

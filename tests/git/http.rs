@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -217,4 +217,40 @@ fn a_repository_that_is_not_there_over_http_is_told() {
     let peer = Peer::with(&[("a", "1")]);
     let error = failure(&format!("http://127.0.0.1:{}/other", serve_git(&peer, None)), &Credentials::default());
     assert!(matches!(error, Error::NoRepository { .. }), "{error}");
+}
+
+/// Needs Debian's `openssl`, for a TLS server with a certificate that nobody vouches for.
+#[test]
+fn a_certificate_of_nobody_is_refused_before_a_password_is_sent() {
+    let peer = Peer::new();
+    let (key, certificate) = (peer.beside("key.pem"), peer.beside("certificate.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .stderr(Stdio::null())
+        .status()
+        .expect("openssl is installed");
+    assert!(made.success());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = Command::new("openssl")
+        .args(["s_server", "-www", "-accept", &format!("127.0.0.1:{port}"), "-key"])
+        .arg(&key)
+        .arg("-cert")
+        .arg(&certificate)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(server.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("ACCEPT") {
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "openssl ended: {line}");
+    }
+    let error = failure(&format!("https://me:s3cret@localhost:{port}/app.git"), &Credentials::default());
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(matches!(error, Error::Certificate { .. }) && !error.to_string().contains("s3cret"), "{error}");
 }
