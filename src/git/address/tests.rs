@@ -1,3 +1,5 @@
+//! Which addresses are taken, what of them is shown, and what a credential belongs to.
+
 use super::*;
 
 fn remote(url: &str) -> Remote {
