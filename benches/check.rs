@@ -26,7 +26,7 @@ fn main() {
     });
     let (steps, lines) = (limits::STEPS, text.lines().count());
     println!("check of {steps} steps ({lines} lines): {checked:.2} ms; read to a plan: {planned:.2} ms");
-    assert!(checked < 50.0, "the target is 50 ms");
+    assert!(checked < 50.0 || cfg!(debug_assertions), "the target is 50 ms, in a release build");
 }
 
 /// Ten jobs of fifty steps, each with every key that a step has.
