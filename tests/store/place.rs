@@ -75,6 +75,7 @@ pub fn trigger(branch: &str) -> Trigger {
         author: "Ada <ada@example.org>".to_owned(),
         default_branch: "main".to_owned(),
         repo: "roof".to_owned(),
+        url: "/srv/git/roof.git".to_owned(),
         because: format!("{branch} moved"),
     }
 }
@@ -119,7 +120,7 @@ pub fn new_run(repo: &Repo, branch: &str) -> NewRun {
 }
 
 pub fn intake(repo: &Repo, now: i64) -> Intake {
-    Intake { repo: repo.id.clone(), refs: Vec::new(), runs: Vec::new(), notes: Vec::new(), delivery: None, now: at(now) }
+    Intake { repo: repo.id.clone(), refs: Vec::new(), runs: Vec::new(), notes: Vec::new(), deliveries: Vec::new(), now: at(now) }
 }
 
 /// An open store with one repository `roof`.

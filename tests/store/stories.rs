@@ -139,14 +139,14 @@ pub async fn an_intake_that_fails_leaves_nothing(place: Place) {
     let whole = Intake {
         refs: vec![RefMove { name: "refs/heads/main".to_owned(), to: Some("1a".to_owned()) }],
         runs: vec![new_run(&roof, "main")],
-        delivery: Some(DeliveryId::new(&Clock::System)),
+        deliveries: vec![DeliveryId::new(&Clock::System)],
         ..intake(&roof, 5)
     };
     assert!(matches!(store.take_in(whole.clone()).await, Err(Error::Gone(what)) if what.starts_with("delivery")));
     assert!(store.refs(&roof.id).await.unwrap().is_empty() && store.unfinished().await.unwrap().is_empty());
     assert_eq!(store.last_event().await.unwrap(), events);
     assert_eq!(make_run(&store, &roof, "main", 6).await.number, 1, "no number was lost");
-    let stranger = Intake { repo: RepoId::new(&Clock::System), delivery: None, ..whole };
+    let stranger = Intake { repo: RepoId::new(&Clock::System), deliveries: Vec::new(), ..whole };
     assert!(matches!(store.take_in(stranger).await, Err(Error::Gone(what)) if what.starts_with("repository")));
 }
 
@@ -223,7 +223,7 @@ pub async fn a_delivery_is_open_until_it_is_answered_byte_for_byte(place: Place)
     drop(store);
     let store = place.open().await;
     assert_eq!(store.open_deliveries().await.unwrap(), [first.clone(), second.clone()]);
-    store.take_in(Intake { delivery: Some(first.id), ..intake(&roof, 5) }).await.unwrap();
+    store.take_in(Intake { deliveries: vec![first.id], ..intake(&roof, 5) }).await.unwrap();
     assert_eq!(store.open_deliveries().await.unwrap(), [second]);
     let stranger = Delivery { repo: RepoId::new(&Clock::System), ..delivery(3) };
     assert!(matches!(store.keep_delivery(&stranger).await, Err(Error::Gone(_))));

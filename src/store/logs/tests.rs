@@ -412,3 +412,25 @@ fn only_the_owner_may_read_logs_and_no_id_leads_out_of_the_directory() {
     assert!(logs.remove_run(&run).is_err());
     assert!(logs.read(&AttemptKey { run, ..key }, 1, 1).is_err());
 }
+
+#[test]
+fn a_disk_that_fails_for_a_while_loses_and_doubles_nothing() {
+    for index_fails in [false, true] {
+        let (_dir, logs, key) = logs();
+        let mut writer = logs.writer(&key).unwrap();
+        writer.write(0, Stdout, b"one\n").unwrap();
+        let paths = logs.paths(&key).unwrap();
+        let broken = if index_fails { (&mut writer.index, &paths.index) } else { (&mut writer.data, &paths.data) };
+        *broken.0 = fs::File::open(broken.1).unwrap();
+        // Taken, though not yet stored.
+        writer.write(0, Stdout, b"two\nthr").unwrap();
+        assert_eq!(writer.received(Stdout), 4);
+        assert!(writer.write(0, Stdout, b"not taken\n").is_err() && writer.flush().is_err() && writer.finish().is_err());
+        let well = |path| fs::OpenOptions::new().write(true).open(path).unwrap();
+        (writer.data, writer.index) = (well(&paths.data), well(&paths.index));
+        writer.write(0, Stderr, b"ee\n").unwrap();
+        assert_eq!((writer.received(Stdout), writer.received(Stderr)), (11, 3));
+        writer.finish().unwrap();
+        assert_eq!(texts(&logs.read(&key, 1, 10).unwrap()), ["one", "two", "thr", "ee"], "{index_fails}");
+    }
+}

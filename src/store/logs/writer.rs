@@ -18,8 +18,8 @@ const SYSTEM_BYTES: u64 = 64 * 1024;
 /// The one writer of an attempt's log. Dropped without [`LogWriter::finish`] (a crash, a cancelled task) the log stays open, to be taken up again.
 #[derive(Debug)]
 pub struct LogWriter {
-    data: File,
-    index: File,
+    pub(super) data: File,
+    pub(super) index: File,
     lines: Lines,
     /// Beginnings of lines, by stream.
     open: PerStream<Open>,
