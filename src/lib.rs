@@ -8,9 +8,11 @@
 
 pub mod base;
 pub mod executor;
+pub mod forge;
 pub mod git;
 pub mod pipeline;
 pub mod run;
 pub mod schedule;
 pub mod server;
 pub mod store;
+pub mod web;

@@ -1,0 +1,41 @@
+//! The JSON API: the routes, by subject. `web/assets/openapi.json` describes them; a test holds the two together.
+
+mod events;
+mod health;
+mod logs;
+mod repos;
+mod runs;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
+
+use super::app::App;
+use super::assets;
+use crate::base::limits;
+pub(super) use repos::span_ms;
+pub(super) use runs::Filter;
+
+/// Who asked, as a run's reason says it.
+const BY: &str = "the API";
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/repos", get(repos::list).post(repos::add))
+        .route("/api/v1/repos/{repo}", delete(repos::remove).get(repos::show))
+        .route("/api/v1/repos/{repo}/sync", post(repos::sync))
+        .route("/api/v1/repos/{repo}/runs", post(runs::create))
+        .route("/api/v1/runs", get(runs::list))
+        .route("/api/v1/runs/{id}", get(runs::show))
+        .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
+        .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
+        .route("/api/v1/runs/{id}/events", get(events::of_run))
+        .route("/api/v1/events", get(events::all))
+        .route("/api/v1/runs/{id}/steps/{job}/{step}/log", get(logs::page))
+        .route("/api/v1/runs/{id}/steps/{job}/{step}/log/raw", get(logs::raw))
+        .route("/api/v1/runs/{id}/steps/{job}/{step}/log/stream", get(logs::stream))
+        .route("/api/openapi.json", get(assets::openapi))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
+}

@@ -1,0 +1,104 @@
+//! Repositories: list, add, remove, poll now.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::store::Repo;
+use crate::web::app::App;
+use crate::web::extract::{At, Given};
+use crate::web::problem::Problem;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web) struct NewRepo {
+    name: String,
+    url: String,
+    poll: Option<Poll>,
+}
+
+/// `"30s"`, or a number of milliseconds.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Poll {
+    Ms(u64),
+    Text(String),
+}
+
+pub(super) async fn list(State(app): State<App>) -> Result<Json<Value>, Problem> {
+    let repos = app.store().repos().await?;
+    Ok(Json(json!({ "items": repos.iter().map(as_json).collect::<Vec<_>>(), "next": null })))
+}
+
+pub(super) async fn show(State(app): State<App>, At(name): At<String>) -> Result<Json<Value>, Problem> {
+    Ok(Json(as_json(&app.repo(&name).await?)))
+}
+
+pub(super) async fn add(State(app): State<App>, Given(new): Given<NewRepo>) -> Result<(StatusCode, Json<Value>), Problem> {
+    let poll_ms = match new.poll {
+        None => None,
+        Some(Poll::Ms(ms)) => Some(ms),
+        Some(Poll::Text(text)) => Some(span_ms(&text)?),
+    };
+    let repo = app.handle.add_repo(&new.name, &new.url, poll_ms).await?;
+    let mut answer = as_json(&repo);
+    // This once: no later answer holds the secret.
+    answer["webhook"]["secret"] = repo.hook_secret.into();
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+pub(super) async fn remove(State(app): State<App>, At(name): At<String>) -> Result<StatusCode, Problem> {
+    app.handle.remove_repo(&name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn sync(State(app): State<App>, At(name): At<String>) -> Result<(StatusCode, Json<Value>), Problem> {
+    app.handle.sync_repo(&name).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "name": name }))))
+}
+
+fn as_json(repo: &Repo) -> Value {
+    let Repo { id: _, name, url, poll_ms, hook_secret: _, added_at, default_branch, status } = repo;
+    let webhook = json!({ "path": format!("/hooks/generic/{name}") });
+    json!({
+        "name": name, "url": url, "poll_ms": poll_ms, "added_at": added_at, "default_branch": default_branch, "status": status,
+        "webhook": webhook,
+    })
+}
+
+/// `500ms`, `30s`, `5m`, `2h` in milliseconds.
+pub(in crate::web) fn span_ms(text: &str) -> Result<u64, Problem> {
+    let invalid = || {
+        Problem::invalid(format!(
+            "`{}` is no interval; write it as `30s`, `5m` or `1h`.",
+            text.chars().take(40).collect::<String>()
+        ))
+    };
+    let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(invalid()),
+    };
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span_ms;
+
+    #[test]
+    fn intervals_are_read_as_people_write_them() {
+        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("5 min", 300_000), ("2h", 7_200_000)] {
+            assert_eq!(span_ms(text).unwrap(), ms, "{text}");
+        }
+        for text in ["", "30", "s", "-1s", "1.5s", "99999999999999999999s", "18446744073709551615h", "1d"] {
+            assert!(span_ms(text).is_err(), "{text}");
+        }
+    }
+}

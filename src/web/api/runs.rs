@@ -1,0 +1,92 @@
+//! Runs: list, one, ask for one, cancel, run again.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::BY;
+use crate::base::{RunId, limits};
+use crate::run::{Outcome, RunView, view};
+use crate::store::{Page, RunFilter, RunSummary};
+use crate::web::app::App;
+use crate::web::extract::{Asked, At, Given};
+use crate::web::problem::Problem;
+
+/// Which runs a list holds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web) struct Filter {
+    pub repo: Option<String>,
+    pub branch: Option<String>,
+    pub outcome: Option<String>,
+    pub before: Option<String>,
+    pub limit: Option<u32>,
+}
+
+impl Filter {
+    /// As the store takes it. A page's form sends empty fields: they filter nothing.
+    pub(in crate::web) fn read(&self, default_limit: u32) -> Result<RunFilter, Problem> {
+        let Self { repo, branch, outcome, before, limit } = self;
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let outcome = given(outcome).map(|word| outcome_of(&word)).transpose()?;
+        let not_an_id = |_| Problem::invalid("`before` must be the id of a run: take it from `next` of the page before.");
+        let before = given(before).map(|id| id.parse::<RunId>()).transpose().map_err(not_an_id)?;
+        let limit = limit.unwrap_or(default_limit);
+        if limit == 0 || limit > limits::PAGE_ROWS {
+            return Err(Problem::invalid(format!("`limit` must be from 1 to {}.", limits::PAGE_ROWS)));
+        }
+        Ok(RunFilter { repo: given(repo), branch: given(branch), outcome, before, limit })
+    }
+}
+
+fn outcome_of(word: &str) -> Result<Outcome, Problem> {
+    let invalid =
+        |_| Problem::invalid("`outcome` must be one of passed, warning, failed, timed_out, cancelled, skipped, lost and error.");
+    serde_json::from_value(Value::from(word)).map_err(invalid)
+}
+
+pub(super) async fn list(State(app): State<App>, Asked(filter): Asked<Filter>) -> Result<Json<Page<RunSummary>>, Problem> {
+    Ok(Json(app.store().runs(&filter.read(50)?).await?))
+}
+
+pub(super) async fn show(State(app): State<App>, At(id): At<String>) -> Result<Json<RunView>, Problem> {
+    Ok(Json(view(&app.run(&id).await?)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRun {
+    branch: Option<String>,
+    #[serde(default)]
+    inputs: BTreeMap<String, Value>,
+}
+
+pub(super) async fn create(
+    State(app): State<App>,
+    At(repo): At<String>,
+    Given(new): Given<NewRun>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    if !new.inputs.is_empty() {
+        return Err(Problem::invalid("Pipelines do not take inputs yet."));
+    }
+    let branch = new.branch.filter(|branch| !branch.is_empty());
+    let runs = app.handle.trigger(&repo, branch.as_deref(), BY).await?;
+    let items: Vec<_> = runs.iter().map(|id| json!({ "id": id })).collect();
+    Ok((StatusCode::CREATED, Json(json!({ "items": items, "next": null }))))
+}
+
+pub(super) async fn cancel(State(app): State<App>, At(id): At<String>) -> Result<(StatusCode, Json<Value>), Problem> {
+    let run = app.run(&id).await?;
+    app.handle.cancel(&run.id, BY).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": run.id }))))
+}
+
+pub(super) async fn rerun(State(app): State<App>, At(id): At<String>) -> Result<(StatusCode, Json<Value>), Problem> {
+    let run = app.run(&id).await?;
+    let id = app.handle.rerun(&run.id, BY).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
+}

@@ -1,0 +1,93 @@
+//! What the pages' forms do. Each asks the server's handle and goes back to the page, so that a reload does nothing twice.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::html;
+use super::shell::Shell;
+use crate::store::Repo;
+use crate::web::api::span_ms;
+use crate::web::app::App;
+use crate::web::extract::{At, Filled};
+use crate::web::problem::Problem;
+
+/// Who asked, as a run's reason says it.
+const BY: &str = "the dashboard";
+
+pub(super) async fn cancel(State(app): State<App>, At(id): At<String>) -> Result<Redirect, Problem> {
+    let run = app.run(&id).await?;
+    app.handle.cancel(&run.id, BY).await?;
+    Ok(Redirect::to(&format!("/runs/{}", run.id)))
+}
+
+pub(super) async fn rerun(State(app): State<App>, At(id): At<String>) -> Result<Redirect, Problem> {
+    let run = app.run(&id).await?;
+    let new = app.handle.rerun(&run.id, BY).await?;
+    Ok(Redirect::to(&format!("/runs/{new}")))
+}
+
+pub(super) async fn sync_repo(State(app): State<App>, At(name): At<String>) -> Result<Redirect, Problem> {
+    let repo = app.repo(&name).await?;
+    app.handle.sync_repo(&repo.name).await?;
+    Ok(Redirect::to(&to_repo(&repo.name)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunNow {
+    #[serde(default)]
+    branch: String,
+}
+
+/// To the new run when it is one; to the repository, whose notes say why, when it is none.
+pub(super) async fn run_now(
+    State(app): State<App>,
+    At(name): At<String>,
+    Filled(asked): Filled<RunNow>,
+) -> Result<Redirect, Problem> {
+    let repo = app.repo(&name).await?;
+    let branch = Some(asked.branch.trim()).filter(|branch| !branch.is_empty());
+    let runs = app.handle.trigger(&repo.name, branch, BY).await?;
+    Ok(Redirect::to(&match runs.as_slice() {
+        [run] => format!("/runs/{run}"),
+        _ => to_repo(&repo.name),
+    }))
+}
+
+pub(super) async fn remove_repo(State(app): State<App>, At(name): At<String>) -> Result<Redirect, Problem> {
+    let repo = app.repo(&name).await?;
+    app.handle.remove_repo(&repo.name).await?;
+    Ok(Redirect::to("/repos"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRepo {
+    name: String,
+    url: String,
+    #[serde(default)]
+    poll: String,
+}
+
+#[derive(Template)]
+#[template(path = "added.html")]
+struct AddedPage {
+    shell: Shell,
+    repo: Repo,
+}
+
+/// No redirect: this answer is the only one that holds the webhook's secret.
+pub(super) async fn add_repo(State(app): State<App>, Filled(new): Filled<NewRepo>) -> Result<Response, Problem> {
+    let poll_ms = Some(new.poll.trim()).filter(|poll| !poll.is_empty()).map(span_ms).transpose()?;
+    let repo = app.handle.add_repo(new.name.trim(), new.url.trim(), poll_ms).await?;
+    let page = AddedPage { shell: Shell::still(&app, format!("{} added – Gantry", repo.name)), repo };
+    Ok((StatusCode::CREATED, html(&page)?).into_response())
+}
+
+fn to_repo(name: &str) -> String {
+    let encoded = askama::filters::urlencode_strict(name).map(|name| name.to_string()).unwrap_or_default();
+    format!("/repos/{encoded}")
+}

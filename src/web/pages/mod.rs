@@ -1,0 +1,76 @@
+//! The dashboard. Every page reads without JavaScript; its forms post and are answered with a redirect.
+//!
+//! | File | Page |
+//! |---|---|
+//! | `runs` | `/`, all runs |
+//! | `repos`, `repo` | `/repos`, `/repos/{name}` |
+//! | `run` | `/runs/{id}` with the log of the step that is looked at |
+//! | `lines` | lines of a log as HTML |
+//! | `nudges` | `/live`: when to look again |
+//! | `actions` | what the forms do |
+//! | `shell` | what surrounds every page |
+//! | `face`, `moment`, `words` | states, times and sentences as people read them |
+
+mod actions;
+mod face;
+mod lines;
+mod moment;
+mod nudges;
+mod repo;
+mod repos;
+mod row;
+mod run;
+mod runs;
+mod shell;
+mod words;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::app::App;
+use super::problem::Problem;
+use crate::base::limits;
+use shell::Shell;
+use words::Words;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/", get(runs::page))
+        .route("/live", get(nudges::stream))
+        .route("/repos", get(repos::page).post(actions::add_repo))
+        .route("/repos/{name}", get(repo::page))
+        .route("/repos/{name}/sync", post(actions::sync_repo))
+        .route("/repos/{name}/runs", post(actions::run_now))
+        .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
+        .route("/runs/{id}", get(run::page))
+        .route("/runs/{id}/cancel", post(actions::cancel))
+        .route("/runs/{id}/rerun", post(actions::rerun))
+        .route("/runs/{id}/steps/{job}/{step}/lines", get(lines::answer))
+        .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
+}
+
+/// A page as an answer.
+fn html(page: &impl Template) -> Result<Response, Problem> {
+    page.render().map(|text| Html(text).into_response()).map_err(Problem::internal)
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    shell: Shell,
+    problem: &'a Problem,
+    request_id: &'a str,
+}
+
+/// A refusal for people.
+pub(super) fn problem(app: &App, problem: &Problem, request_id: &str) -> Response {
+    let shell = Shell::still(app, problem.title());
+    let page = ProblemPage { shell, problem, request_id };
+    match page.render() {
+        Ok(text) => (problem.status, Html(text)).into_response(),
+        Err(_) => (problem.status, problem.detail.clone()).into_response(),
+    }
+}

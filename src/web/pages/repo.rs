@@ -1,0 +1,90 @@
+//! `/repos/{name}`: how watching goes, the repository's runs, and what was not made, and why.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::html;
+use super::moment::Ago;
+use super::repos::Nothing;
+use super::row::{Row, short};
+use super::shell::Shell;
+use super::words::Words;
+use crate::run::Span;
+use crate::store::{Note, Repo, RunFilter};
+use crate::web::app::App;
+use crate::web::extract::{Asked, At};
+use crate::web::problem::Problem;
+
+/// Runs and notes that are shown.
+const SHOWN: u32 = 20;
+
+#[derive(Template)]
+#[template(path = "repo.html")]
+struct RepoPage {
+    shell: Shell,
+    repo: Repo,
+    poll: String,
+    since: Ago,
+    rows: Vec<Row>,
+    has_more: bool,
+    notes: Vec<NoteRow>,
+}
+
+struct NoteRow {
+    note: Note,
+    at: Ago,
+}
+
+impl NoteRow {
+    /// Branch or tag without its folder.
+    fn reference(&self) -> Option<&str> {
+        let reference = self.note.reference.as_deref()?;
+        let short = ["refs/heads/", "refs/tags/"].iter().find_map(|folder| reference.strip_prefix(folder));
+        Some(short.unwrap_or(reference))
+    }
+
+    fn short_commit(&self) -> Option<&str> {
+        self.note.commit.as_deref().map(short)
+    }
+}
+
+pub(super) async fn page(
+    State(app): State<App>,
+    At(name): At<String>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Result<Response, Problem> {
+    let shell = Shell::live(&app, "repos", format!("{name} – Gantry")).await?;
+    let repo = app.repo(&name).await?;
+    let now = app.now();
+    let filter = RunFilter { repo: Some(name), limit: SHOWN, ..RunFilter::default() };
+    let runs = app.store().runs(&filter).await?;
+    let notes = app.store().notes(&repo.id, SHOWN).await?;
+    let rows: Vec<Row> = runs.items.into_iter().map(|run| Row::new(run, now)).collect();
+    let shell = match rows.first() {
+        Some(latest) => shell.of(latest.face),
+        None => shell,
+    };
+    html(&RepoPage {
+        shell,
+        poll: Span(repo.poll_ms).to_string(),
+        since: Ago { at: repo.status.at, now },
+        repo,
+        rows,
+        has_more: runs.next.is_some(),
+        notes: notes.into_iter().map(|note| NoteRow { at: Ago { at: note.at, now }, note }).collect(),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "removal.html")]
+struct RemovalPage {
+    shell: Shell,
+    repo: Repo,
+}
+
+/// The question before a removal.
+pub(super) async fn removal(State(app): State<App>, At(name): At<String>) -> Result<Response, Problem> {
+    let repo = app.repo(&name).await?;
+    html(&RemovalPage { shell: Shell::still(&app, format!("Remove {name}? – Gantry")), repo })
+}
