@@ -62,7 +62,7 @@ impl Group {
     /// Starts the shell behind the gate and puts it on record; the script runs once [`Self::follow`] is polled.
     pub(super) fn spawn(
         shell: &[String],
-        attempt: &Attempt,
+        attempt: Attempt,
         workspace: &Path,
         env: &BTreeMap<String, String>,
     ) -> Result<Self, Failure> {
@@ -90,8 +90,8 @@ impl Group {
         else {
             return Err(cannot(io::Error::other("it has no number or no pipes")));
         };
-        let group = Self { child, pgid, stdout, stderr, gate };
-        attempt.note_group(pgid).map_err(cannot)?;
+        let group = Self { attempt, child, pgid, stdout, stderr, gate };
+        group.attempt.note_group(pgid).map_err(cannot)?;
         Ok(group)
     }
 
@@ -131,6 +131,10 @@ impl Group {
             }
             status
         };
+        self.pgid = 0;
+        if let Err(error) = self.attempt.note_end() {
+            tracing::warn!(%error, "the end of a step cannot be put on record");
+        }
         let status =
             ended.map_err(|error| Failure::Infrastructure(format!("the step's process cannot be waited for: {error}")))?;
         let finished = match output.error {
