@@ -22,10 +22,7 @@ impl Rig {
     async fn new() -> Self {
         let instance = new_instance();
         let docker = Docker::connect(None, instance.clone(), Tasks::default(), Clock::System);
-        docker
-            .health()
-            .await
-            .expect("these tests need a Docker engine; `.ci/docker-up` makes sure of one");
+        docker.health().await.expect("these tests need a Docker engine; `.ci/docker-up` makes sure of one");
         let image = docker.has_image(IMAGE).await.unwrap();
         assert!(image, "these tests need the image {IMAGE}; `.ci/docker-up` makes it");
         Self { docker, instance }
@@ -44,39 +41,16 @@ impl Rig {
 
     /// Names of this instance's containers, in any state.
     fn containers(&self) -> Vec<String> {
-        docker(&[
-            "ps",
-            "-a",
-            "--filter",
-            &format!("label=io.gantry.instance={}", self.instance),
-            "--format",
-            "{{.Names}}",
-        ])
+        docker(&["ps", "-a", "--filter", &format!("label=io.gantry.instance={}", self.instance), "--format", "{{.Names}}"])
     }
 
     fn step_containers(&self) -> Vec<String> {
         let label = format!("label=io.gantry.instance={}", self.instance);
-        docker(&[
-            "ps",
-            "-a",
-            "--filter",
-            &label,
-            "--filter",
-            "label=io.gantry.key",
-            "--format",
-            "{{.Names}}",
-        ])
+        docker(&["ps", "-a", "--filter", &label, "--filter", "label=io.gantry.key", "--format", "{{.Names}}"])
     }
 
     fn networks(&self) -> Vec<String> {
-        docker(&[
-            "network",
-            "ls",
-            "--filter",
-            &format!("label=io.gantry.instance={}", self.instance),
-            "--format",
-            "{{.Name}}",
-        ])
+        docker(&["network", "ls", "--filter", &format!("label=io.gantry.instance={}", self.instance), "--format", "{{.Name}}"])
     }
 }
 
@@ -93,10 +67,7 @@ impl Drop for Rig {
 
 /// The command line client, as another witness. Gives the lines it prints.
 fn docker(args: &[&str]) -> Vec<String> {
-    let output = Command::new("docker")
-        .args(args)
-        .output()
-        .expect("the docker client is installed");
+    let output = Command::new("docker").args(args).output().expect("the docker client is installed");
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
 
@@ -107,11 +78,7 @@ fn numbered(lines: u32) -> String {
 /// Compares without printing megabytes.
 fn assert_same(found: &[u8], expected: &[u8], what: &str) {
     if found != expected {
-        let at = found
-            .iter()
-            .zip(expected)
-            .position(|(a, b)| a != b)
-            .unwrap_or(found.len().min(expected.len()));
+        let at = found.iter().zip(expected).position(|(a, b)| a != b).unwrap_or(found.len().min(expected.len()));
         let around = |bytes: &[u8]| {
             String::from_utf8_lossy(&bytes[at.saturating_sub(40).min(bytes.len())..(at + 40).min(bytes.len())]).into_owned()
         };
@@ -152,27 +119,15 @@ async fn steps_share_the_workspace_and_the_network_but_not_their_files() {
     let rig = Rig::new().await;
     let job = rig.job().await;
     std::fs::write(job.workspace().join("from-server"), "tree\n").unwrap();
-    let (exit, kept) = run(
-        &rig.docker,
-        &job.script(0, "pwd; cat from-server; echo made > here; echo x > /tmp/private"),
-    )
-    .await;
+    let (exit, kept) = run(&rig.docker, &job.script(0, "pwd; cat from-server; echo made > here; echo x > /tmp/private")).await;
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "/workspace\ntree\n"));
     assert_eq!(std::fs::read_to_string(job.workspace().join("here")).unwrap(), "made\n");
 
     let log = Log::default();
     let server = "cat here; test ! -e /tmp/private; echo hello | nc -l -p 8080";
-    let live = rig
-        .docker
-        .start(&job.script(1, server), log.sink(), CancellationToken::new())
-        .await
-        .unwrap();
+    let live = rig.docker.start(&job.script(1, server), log.sink(), CancellationToken::new()).await.unwrap();
     let serving = drive(live);
-    let (exit, kept) = run(
-        &rig.docker,
-        &job.script(2, "until nc -w 5 127.0.0.1 8080 | grep hello; do :; done"),
-    )
-    .await;
+    let (exit, kept) = run(&rig.docker, &job.script(2, "until nc -w 5 127.0.0.1 8080 | grep hello; do :; done")).await;
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "hello\n"));
     assert_eq!(serving.await.unwrap(), Ok(Exit::Code(0)));
     assert_eq!(log.kept().stdout(), "made\n");
@@ -198,10 +153,7 @@ async fn what_is_shared_is_seen_under_its_own_path_and_cannot_be_written() {
     std::fs::write(shared.join("pack"), "packed\n").unwrap();
     job.spec.dirs.shared.push(shared.clone());
     rig.docker.prepare(&job.spec).await.unwrap();
-    let text = format!(
-        "cat {0}/pack; ! touch {0}/new; ! touch /gantry/new; cat /gantry/script | head -c 3",
-        shared.display()
-    );
+    let text = format!("cat {0}/pack; ! touch {0}/new; ! touch /gantry/new; cat /gantry/script | head -c 3", shared.display());
     let (exit, kept) = run(&rig.docker, &job.script(0, &text)).await;
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "packed\ncat"));
 }
@@ -230,18 +182,11 @@ async fn a_step_without_a_script_runs_the_images_own_entry_point() {
 async fn output_of_200_000_lines_is_complete() {
     let rig = Rig::new().await;
     let job = rig.job().await;
-    let (exit, kept) = run(
-        &rig.docker,
-        &job.script(0, "seq -f 'line %.0f' 200000 2>/dev/null || seq 200000 | sed 's/^/line /'"),
-    )
-    .await;
+    let (exit, kept) =
+        run(&rig.docker, &job.script(0, "seq -f 'line %.0f' 200000 2>/dev/null || seq 200000 | sed 's/^/line /'")).await;
     assert_eq!(exit, Ok(Exit::Code(0)));
     assert_same(&kept.stdout, numbered(200_000).as_bytes(), "stdout");
-    assert!(
-        kept.writes.len() < 100_000,
-        "pieces at hand go together: {} writes",
-        kept.writes.len()
-    );
+    assert!(kept.writes.len() < 100_000, "pieces at hand go together: {} writes", kept.writes.len());
 }
 
 /// Everything that output can be: no newline at the end, no text, lines beyond every buffer.
@@ -250,16 +195,7 @@ head -c 16384 /dev/zero | tr '\0' y; printf '\n'; head -c 70000 /dev/urandom | t
 
 fn odd(job: &TestJob) -> Vec<u8> {
     let random = std::fs::read(job.workspace().join("random")).unwrap();
-    [
-        b"a\r\n\n",
-        &[b'x'; 40_000][..],
-        b"\nbin:\xff\xfe\0\x01\n",
-        &[b'y'; 16_384],
-        b"\n",
-        &random,
-        b"\nno newline",
-    ]
-    .concat()
+    [b"a\r\n\n", &[b'x'; 40_000][..], b"\nbin:\xff\xfe\0\x01\n", &[b'y'; 16_384], b"\n", &random, b"\nno newline"].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,21 +215,13 @@ async fn odd_output_is_whole_again_after_a_crash_wherever_it_was_cut() {
     let step = job.script(0, ODD);
     run(&rig.docker, &step).await.0.unwrap();
     let whole = odd(&job);
-    let newlines = whole
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'\n')
-        .map(|(at, _)| at + 1);
+    let newlines = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     let all: Vec<usize> = std::iter::once(0).chain(newlines).collect();
     // Some of the cuts that whole lines allow: the first ones, which are around the long lines, and the last.
     for cut in all.iter().take(8).chain(all.last()) {
         let log = Log::default();
         log.sink().write(0, Stream::Stdout, &whole[..*cut]).unwrap();
-        let live = rig
-            .restarted()
-            .attach(&step.key, log.sink(), CancellationToken::new())
-            .await
-            .unwrap();
+        let live = rig.restarted().attach(&step.key, log.sink(), CancellationToken::new()).await.unwrap();
         assert_eq!(live.exit.await, Ok(Exit::Code(0)));
         assert_same(&log.kept().stdout, &whole, &format!("cut at {cut}"));
         assert!(log.kept().finished);
@@ -327,19 +255,12 @@ async fn after_crashes_in_the_middle_no_line_is_missing_and_none_doubled() {
         let mut driving = drive(rig.docker.start(&spec, log.sink(), CancellationToken::new()).await.unwrap());
         for crash in 1..=4 {
             let lines = crash * 3_000 + step as usize * 617;
-            log.until("enough lines", |kept| {
-                kept.stdout.iter().filter(|byte| **byte == b'\n').count() >= lines
-            })
-            .await;
+            log.until("enough lines", |kept| kept.stdout.iter().filter(|byte| **byte == b'\n').count() >= lines).await;
             driving.abort();
             let _ = driving.await;
             let survivors = rig.restarted().survivors().await.unwrap();
             assert!(survivors.iter().any(|survivor| survivor.key == spec.key), "{survivors:?}");
-            let live = rig
-                .restarted()
-                .attach(&spec.key, log.sink(), CancellationToken::new())
-                .await
-                .unwrap();
+            let live = rig.restarted().attach(&spec.key, log.sink(), CancellationToken::new()).await.unwrap();
             driving = drive(live);
         }
         assert_eq!(driving.await.unwrap(), Ok(Exit::Code(0)));
@@ -360,17 +281,10 @@ async fn an_attempt_that_ended_while_the_server_was_down_gives_its_output_and_ex
     docker(&["wait", &rig.step_containers()[0]]);
     let survivors = rig.restarted().survivors().await.unwrap();
     assert_eq!(survivors.iter().map(|survivor| survivor.running).collect::<Vec<_>>(), [false]);
-    let live = rig
-        .restarted()
-        .attach(&spec.key, log.sink(), CancellationToken::new())
-        .await
-        .unwrap();
+    let live = rig.restarted().attach(&spec.key, log.sink(), CancellationToken::new()).await.unwrap();
     assert_eq!(live.exit.await, Ok(Exit::Code(3)));
     assert_slow_is_whole(&log.kept(), "after the end");
-    assert!(
-        log.kept().times.is_sorted_by(|a, b| b - a > -1_000_000_000),
-        "times are the engine's and ours, near each other"
-    );
+    assert!(log.kept().times.is_sorted_by(|a, b| b - a > -1_000_000_000), "times are the engine's and ours, near each other");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -380,25 +294,13 @@ async fn a_start_that_comes_twice_makes_one_container() {
     let spec = job.script(0, "echo once >> ran; echo hello; usleep 300000; echo bye");
     let (first, second) = (Log::default(), Log::default());
     let one = drive(rig.docker.start(&spec, first.sink(), CancellationToken::new()).await.unwrap());
-    let again = drive(
-        rig.restarted()
-            .start(&spec, second.sink(), CancellationToken::new())
-            .await
-            .unwrap(),
-    );
+    let again = drive(rig.restarted().start(&spec, second.sink(), CancellationToken::new()).await.unwrap());
     assert_eq!(one.await.unwrap(), Ok(Exit::Code(0)));
     assert_eq!(again.await.unwrap(), Ok(Exit::Code(0)));
-    assert_eq!(
-        (first.kept().stdout(), second.kept().stdout()),
-        ("hello\nbye\n".to_owned(), "hello\nbye\n".to_owned())
-    );
+    assert_eq!((first.kept().stdout(), second.kept().stdout()), ("hello\nbye\n".to_owned(), "hello\nbye\n".to_owned()));
     assert_eq!(rig.step_containers().len(), 1);
     let (exit, kept) = run(&rig.docker, &spec).await;
-    assert_eq!(
-        (exit, kept.stdout().as_str()),
-        (Ok(Exit::Code(0)), "hello\nbye\n"),
-        "a third time, after its end"
-    );
+    assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "hello\nbye\n"), "a third time, after its end");
     assert_eq!(std::fs::read_to_string(job.workspace().join("ran")).unwrap(), "once\n");
 }
 
@@ -453,11 +355,7 @@ async fn a_stop_after_a_crash_uses_the_grace_that_the_step_was_started_with() {
     let since = now();
     let live = rig.restarted().attach(&spec.key, log.sink(), stop).await.unwrap();
     assert_eq!(live.exit.await, Ok(Exit::Code(137)));
-    assert!(
-        since.elapsed() < Duration::from_secs(8),
-        "not the default grace of 10 s: {:?}",
-        since.elapsed()
-    );
+    assert!(since.elapsed() < Duration::from_secs(8), "not the default grace of 10 s: {:?}", since.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -482,13 +380,8 @@ async fn an_image_that_cannot_be_pulled_is_told_in_a_sentence() {
     let mut spec = job.script(0, "true");
     spec.image = Some("127.0.0.1:1/nobody/nothing:9".to_owned());
     let (exit, kept) = run(&rig.docker, &spec).await;
-    let Err(Failure::Infrastructure(sentence)) = exit else {
-        panic!("{exit:?}")
-    };
-    assert!(
-        sentence.starts_with("the image `127.0.0.1:1/nobody/nothing:9` cannot be pulled: "),
-        "{sentence}"
-    );
+    let Err(Failure::Infrastructure(sentence)) = exit else { panic!("{exit:?}") };
+    assert!(sentence.starts_with("the image `127.0.0.1:1/nobody/nothing:9` cannot be pulled: "), "{sentence}");
     assert!(sentence.contains("refused"), "{sentence}");
     assert_eq!(kept.system(), "pulling 127.0.0.1:1/nobody/nothing:9\n");
     assert_eq!(rig.step_containers(), [""; 0]);
@@ -526,27 +419,15 @@ struct Registry {
 impl Registry {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = dir.path().join("config.yml");
         let text = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
             dir.path().join("data").display()
         );
         std::fs::write(&config, text).unwrap();
-        let process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&config)
-            .spawn()
-            .expect("docker-registry is installed");
-        let registry = Self {
-            port,
-            process,
-            _dir: dir,
-        };
+        let process = Command::new("docker-registry").arg("serve").arg(&config).spawn().expect("docker-registry is installed");
+        let registry = Self { port, process, _dir: dir };
         let since = now();
         while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             assert!(since.elapsed() < Duration::from_secs(20), "the registry does not come up");
@@ -573,28 +454,10 @@ test ! -e /var/run/docker.sock; test ! -e /run/docker.sock
 chown 1000:1000 /tmp; ls /dev | grep -E '^(sd|vd|nvme|kmsg|mem)' || echo no disks";
     let (exit, kept) = run(&rig.docker, &job.script(0, text)).await;
     assert_eq!(exit, Ok(Exit::Code(0)), "{}{}", kept.stdout(), kept.stderr());
-    let lines: Vec<String> = kept
-        .stdout()
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
+    let lines: Vec<String> = kept.stdout().lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID.
-    assert_eq!(
-        lines,
-        [
-            "CapEff: 00000000000000fb",
-            "CapBnd: 00000000000000fb",
-            "NoNewPrivs: 1",
-            "Seccomp: 2",
-            "no disks"
-        ]
-    );
-    let limit = docker(&[
-        "inspect",
-        "-f",
-        "{{.HostConfig.PidsLimit}} {{.HostConfig.Privileged}}",
-        &rig.step_containers()[0],
-    ]);
+    assert_eq!(lines, ["CapEff: 00000000000000fb", "CapBnd: 00000000000000fb", "NoNewPrivs: 1", "Seccomp: 2", "no disks"]);
+    let limit = docker(&["inspect", "-f", "{{.HostConfig.PidsLimit}} {{.HostConfig.Privileged}}", &rig.step_containers()[0]]);
     assert_eq!(limit, ["2048 false"]);
 }
 
@@ -605,20 +468,11 @@ async fn two_jobs_cannot_reach_each_other() {
     let log = Log::default();
     let text = "hostname -i; while true; do echo secret | nc -l -p 8080; done";
     let stop = CancellationToken::new();
-    let serving = drive(
-        rig.docker
-            .start(&one.script(0, text), log.sink(), stop.clone())
-            .await
-            .unwrap(),
-    );
+    let serving = drive(rig.docker.start(&one.script(0, text), log.sink(), stop.clone()).await.unwrap());
     log.until("its address", |kept| kept.stdout.ends_with(b"\n")).await;
     let address = log.kept().stdout().trim().to_owned();
     // The address is right: a step of the same job reaches it.
-    let (exit, kept) = run(
-        &rig.docker,
-        &one.script(1, &format!("until nc -w 2 {address} 8080; do :; done")),
-    )
-    .await;
+    let (exit, kept) = run(&rig.docker, &one.script(1, &format!("until nc -w 2 {address} 8080; do :; done"))).await;
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "secret\n"));
     let (exit, kept) = run(&rig.docker, &two.script(0, &format!("nc -w 2 {address} 8080 </dev/null"))).await;
     assert_eq!(kept.stdout(), "");
@@ -631,17 +485,10 @@ async fn two_jobs_cannot_reach_each_other() {
 async fn after_a_release_nothing_is_left_also_by_a_server_that_remembers_nothing() {
     let rig = Rig::new().await;
     let (one, two) = (rig.job().await, rig.job().await);
-    run(&rig.docker, &one.script(0, "mkdir -p deep/er; chmod 000 deep; touch x"))
-        .await
-        .0
-        .unwrap();
+    run(&rig.docker, &one.script(0, "mkdir -p deep/er; chmod 000 deep; touch x")).await.0.unwrap();
     // The second job's step still runs.
     let log = Log::default();
-    let live = rig
-        .docker
-        .start(&two.script(0, "echo up; sleep 100"), log.sink(), CancellationToken::new())
-        .await
-        .unwrap();
+    let live = rig.docker.start(&two.script(0, "echo up; sleep 100"), log.sink(), CancellationToken::new()).await.unwrap();
     let driving = drive(live);
     log.until("up", |kept| kept.stdout == b"up\n").await;
     let mut jobs = rig.restarted().jobs().await.unwrap();
@@ -661,10 +508,7 @@ async fn after_a_release_nothing_is_left_also_by_a_server_that_remembers_nothing
     assert_eq!(rig.containers(), [""; 0]);
     assert_eq!(rig.networks(), [""; 0]);
     assert_eq!(rig.restarted().jobs().await.unwrap(), []);
-    rig.docker
-        .release(&one.spec.key)
-        .await
-        .expect("nothing to release is no error");
+    rig.docker.release(&one.spec.key).await.expect("nothing to release is no error");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -673,18 +517,11 @@ async fn a_removed_attempt_is_gone_and_removing_it_again_is_no_error() {
     let job = rig.job().await;
     let spec = job.script(0, "true");
     run(&rig.docker, &spec).await.0.unwrap();
-    assert_eq!(
-        rig.docker.survivors().await.unwrap().len(),
-        1,
-        "an ended attempt stays until it is removed"
-    );
+    assert_eq!(rig.docker.survivors().await.unwrap().len(), 1, "an ended attempt stays until it is removed");
     rig.docker.remove(&spec.key).await.unwrap();
     rig.docker.remove(&spec.key).await.unwrap();
     assert_eq!(rig.docker.survivors().await.unwrap(), []);
-    let gone = rig
-        .docker
-        .attach(&spec.key, Log::default().sink(), CancellationToken::new())
-        .await;
+    let gone = rig.docker.attach(&spec.key, Log::default().sink(), CancellationToken::new()).await;
     assert_eq!(gone.err(), Some(Failure::Gone));
 }
 
@@ -693,11 +530,7 @@ async fn a_sandbox_that_vanished_is_made_again_for_the_next_step() {
     let rig = Rig::new().await;
     let job = rig.job().await;
     for (step, removal) in [(0, "kill"), (1, "rm")] {
-        let sandbox = rig
-            .containers()
-            .into_iter()
-            .find(|name| name.ends_with(&job.spec.key.to_string()))
-            .unwrap();
+        let sandbox = rig.containers().into_iter().find(|name| name.ends_with(&job.spec.key.to_string())).unwrap();
         docker(
             if removal == "kill" { &["kill"][..] } else { &["rm", "-f"][..] }
                 .iter()
@@ -733,12 +566,7 @@ async fn containers_of_another_instance_are_not_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_image_is_made_of_this_machines_busybox() {
     let rig = Rig::new().await;
-    let image = rig
-        .docker
-        .demo_image()
-        .await
-        .unwrap()
-        .expect("`.ci/docker-up` installs a static busybox");
+    let image = rig.docker.demo_image().await.unwrap().expect("`.ci/docker-up` installs a static busybox");
     let job = rig.job().await;
     let mut spec = job.script(0, "id -un; touch /tmp/x; ls -ld /tmp | cut -c1-10; echo one | sed s/one/two/");
     spec.image = Some(image);

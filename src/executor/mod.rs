@@ -9,9 +9,11 @@
 
 mod docker;
 mod fake;
+mod host;
 
 pub use docker::{Docker, Limits};
 pub use fake::Fake;
+pub use host::Host;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

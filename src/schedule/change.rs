@@ -6,22 +6,9 @@ use crate::run::{JobState, Life, Run, StepState, StopReason};
 /// One state row that has a new value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    Run {
-        run: RunId,
-        life: Life,
-        stop: Option<StopReason>,
-    },
-    Job {
-        run: RunId,
-        job: JobIx,
-        state: JobState,
-    },
-    Step {
-        run: RunId,
-        job: JobIx,
-        step: StepIx,
-        state: StepState,
-    },
+    Run { run: RunId, life: Life, stop: Option<StopReason> },
+    Job { run: RunId, job: JobIx, state: JobState },
+    Step { run: RunId, job: JobIx, step: StepIx, state: StepState },
 }
 
 /// The rows of `after` that differ from `before`.
@@ -31,28 +18,15 @@ pub fn diff(before: &Run, after: &Run) -> Vec<Change> {
     for (job, (old, new)) in (0..).zip(before.jobs.iter().zip(&after.jobs)) {
         for (step, (old, new)) in (0..).zip(old.steps.iter().zip(&new.steps)) {
             if old.state != new.state {
-                changes.push(Change::Step {
-                    run: after.id.clone(),
-                    job,
-                    step,
-                    state: new.state.clone(),
-                });
+                changes.push(Change::Step { run: after.id.clone(), job, step, state: new.state.clone() });
             }
         }
         if old.state != new.state {
-            changes.push(Change::Job {
-                run: after.id.clone(),
-                job,
-                state: new.state.clone(),
-            });
+            changes.push(Change::Job { run: after.id.clone(), job, state: new.state.clone() });
         }
     }
     if before.life != after.life || before.stop != after.stop {
-        changes.push(Change::Run {
-            run: after.id.clone(),
-            life: after.life.clone(),
-            stop: after.stop.clone(),
-        });
+        changes.push(Change::Run { run: after.id.clone(), life: after.life.clone(), stop: after.stop.clone() });
     }
     changes
 }

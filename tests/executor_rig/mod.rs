@@ -75,12 +75,7 @@ impl Log {
         };
         if tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.is_err() {
             let kept = self.kept();
-            panic!(
-                "the log never said {what}; stdout: {} stderr: {} system: {}",
-                kept.stdout(),
-                kept.stderr(),
-                kept.system()
-            );
+            panic!("the log never said {what}; stdout: {} stderr: {} system: {}", kept.stdout(), kept.stderr(), kept.system());
         }
     }
 }
@@ -134,16 +129,9 @@ impl TestJob {
         let workspace = root.join("workspace");
         std::fs::create_dir_all(&workspace).unwrap();
         let spec = JobSpec {
-            key: JobKey {
-                run: RunId::new(&Clock::System),
-                job: 0,
-            },
+            key: JobKey { run: RunId::new(&Clock::System), job: 0 },
             title: "1 / test".to_owned(),
-            dirs: JobDirs {
-                root,
-                workspace,
-                shared: Vec::new(),
-            },
+            dirs: JobDirs { root, workspace, shared: Vec::new() },
         };
         Self { dir, spec }
     }
@@ -159,23 +147,12 @@ impl TestJob {
     /// A step of this job that runs `text` by `/bin/sh -e`.
     pub fn script(&self, step: u32, text: &str) -> StepSpec {
         let shell = ["/bin/sh", "-e"].map(str::to_owned).to_vec();
-        self.step(
-            step,
-            Action::Script {
-                shell,
-                text: text.to_owned(),
-            },
-        )
+        self.step(step, Action::Script { shell, text: text.to_owned() })
     }
 
     pub fn step(&self, step: u32, action: Action) -> StepSpec {
         StepSpec {
-            key: AttemptKey {
-                run: self.spec.key.run.clone(),
-                job: self.spec.key.job,
-                step,
-                attempt: 1,
-            },
+            key: AttemptKey { run: self.spec.key.run.clone(), job: self.spec.key.job, step, attempt: 1 },
             title: format!("test / {step}"),
             dirs: self.spec.dirs.clone(),
             image: Some(IMAGE.to_owned()),

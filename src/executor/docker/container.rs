@@ -49,10 +49,7 @@ pub(super) fn of_step(
         Action::Script { shell, .. } => (Some(shell.clone()), Some(vec![format!("{PRIVATE}/{SCRIPT}")])),
         Action::EntryPoint => (None, None),
     };
-    let mut mounts = vec![
-        bind(&step.dirs.workspace, WORKSPACE, false),
-        bind(&private_dir(step), PRIVATE, true),
-    ];
+    let mut mounts = vec![bind(&step.dirs.workspace, WORKSPACE, false), bind(&private_dir(step), PRIVATE, true)];
     mounts.extend(step.dirs.shared.iter().map(|dir| bind(dir, &absolute(dir), true)));
     ContainerCreateBody {
         image: step.image.clone(),
@@ -92,10 +89,7 @@ pub(super) fn hardened(capabilities: &[&str]) -> HostConfig {
 
 /// The attempt's own directory on this machine.
 pub(super) fn private_dir(step: &StepSpec) -> std::path::PathBuf {
-    step.dirs
-        .root
-        .join("steps")
-        .join(format!("{}-{}", step.key.step, step.key.attempt))
+    step.dirs.root.join("steps").join(format!("{}-{}", step.key.step, step.key.attempt))
 }
 
 /// A bind mount that, unlike the older form, does not make a missing source up.
@@ -111,10 +105,7 @@ pub(super) fn bind(source: &Path, target: &str, read_only: bool) -> Mount {
 
 /// The engine takes no path relative to our working directory.
 fn absolute(path: &Path) -> String {
-    std::path::absolute(path)
-        .unwrap_or_else(|_| path.to_owned())
-        .display()
-        .to_string()
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 fn environment(step: &StepSpec) -> Vec<String> {
@@ -133,17 +124,10 @@ fn environment(step: &StepSpec) -> Vec<String> {
 /// replaces what is not UTF-8, after which counts of bytes no longer match), one file of a size never reached (a rotation would lose the
 /// beginning), blocking (the other mode drops lines). Said in full, since the engine's configuration may have other defaults.
 fn log() -> HostConfigLogConfig {
-    let options = [
-        ("max-size", "1000t"),
-        ("max-file", "1"),
-        ("compress", "false"),
-        ("mode", "blocking"),
-    ];
+    let options = [("max-size", "1000t"), ("max-file", "1"), ("compress", "false"), ("mode", "blocking")];
     HostConfigLogConfig {
         typ: Some("local".to_owned()),
-        config: Some(HashMap::from(
-            options.map(|(name, value)| (name.to_owned(), value.to_owned())),
-        )),
+        config: Some(HashMap::from(options.map(|(name, value)| (name.to_owned(), value.to_owned())))),
     }
 }
 
@@ -155,12 +139,7 @@ mod tests {
 
     fn spec(action: Action) -> StepSpec {
         StepSpec {
-            key: AttemptKey {
-                run: RunId::new(&Clock::System),
-                job: 0,
-                step: 2,
-                attempt: 3,
-            },
+            key: AttemptKey { run: RunId::new(&Clock::System), job: 0, step: 2, attempt: 3 },
             title: "build / test".to_owned(),
             dirs: JobDirs {
                 root: "/data/jobs/x".into(),
@@ -169,30 +148,19 @@ mod tests {
             },
             image: Some("rust:1".to_owned()),
             action,
-            env: [("A", "1"), ("GIT_CONFIG_COUNT", "1")]
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .into(),
+            env: [("A", "1"), ("GIT_CONFIG_COUNT", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             grace_ms: 10_000,
         }
     }
 
     fn body(action: Action) -> ContainerCreateBody {
-        of_step(
-            &spec(action),
-            &InstanceId::new(&Clock::System),
-            "box",
-            &Limits::default(),
-            true,
-        )
+        of_step(&spec(action), &InstanceId::new(&Clock::System), "box", &Limits::default(), true)
     }
 
     #[test]
     fn a_script_runs_by_its_shell_from_a_file_and_an_entry_point_as_the_image_says() {
         let shell = vec!["/bin/sh".to_owned(), "-e".to_owned()];
-        let script = body(Action::Script {
-            shell: shell.clone(),
-            text: "true".to_owned(),
-        });
+        let script = body(Action::Script { shell: shell.clone(), text: "true".to_owned() });
         assert_eq!(script.entrypoint, Some(shell));
         assert_eq!(script.cmd, Some(vec!["/gantry/script".to_owned()]));
         let image = body(Action::EntryPoint);
@@ -202,21 +170,14 @@ mod tests {
     #[test]
     fn only_the_work_tree_can_be_written_and_nothing_else_of_the_machine_is_seen() {
         let host = body(Action::EntryPoint).host_config.unwrap();
-        let mounts: Vec<_> = host
-            .mounts
-            .unwrap()
-            .into_iter()
-            .map(|m| (m.source.unwrap(), m.target.unwrap(), m.read_only.unwrap()))
-            .collect();
+        let mounts: Vec<_> =
+            host.mounts.unwrap().into_iter().map(|m| (m.source.unwrap(), m.target.unwrap(), m.read_only.unwrap())).collect();
         let expected = [
             ("/data/jobs/x/workspace", "/workspace", false),
             ("/data/jobs/x/steps/2-3", "/gantry", true),
             ("/data/mirrors/r/objects", "/data/mirrors/r/objects", true),
         ];
-        assert_eq!(
-            mounts,
-            expected.map(|(source, target, ro)| (source.to_owned(), target.to_owned(), ro))
-        );
+        assert_eq!(mounts, expected.map(|(source, target, ro)| (source.to_owned(), target.to_owned(), ro)));
         assert_eq!(host.binds, None);
         assert_eq!(host.privileged, Some(false));
         assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
@@ -226,13 +187,9 @@ mod tests {
     #[test]
     fn git_is_told_that_the_tree_is_safe_beside_what_the_step_configures_itself() {
         let env = body(Action::EntryPoint).env.unwrap();
-        for line in [
-            "A=1",
-            "CI_WORKSPACE=/workspace",
-            "GIT_CONFIG_COUNT=2",
-            "GIT_CONFIG_KEY_1=safe.directory",
-            "GIT_CONFIG_VALUE_1=*",
-        ] {
+        for line in
+            ["A=1", "CI_WORKSPACE=/workspace", "GIT_CONFIG_COUNT=2", "GIT_CONFIG_KEY_1=safe.directory", "GIT_CONFIG_VALUE_1=*"]
+        {
             assert!(env.iter().any(|entry| entry == line), "{line} in {env:?}");
         }
     }

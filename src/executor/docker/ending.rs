@@ -43,9 +43,7 @@ pub(super) async fn stop_when(
 
 async fn signal(engine: &Engine, name: &str, signal: &str) -> Result<(), Trouble> {
     let options = KillContainerOptionsBuilder::new().signal(signal).build();
-    engine
-        .ask(|client| async move { client.kill_container(name, Some(options)).await })
-        .await
+    engine.ask(|client| async move { client.kill_container(name, Some(options)).await }).await
 }
 
 /// The exit of a container whose output has ended; `None` if it still runs after a little patience: it closed its output and goes on, or it is the
@@ -59,9 +57,7 @@ pub(super) async fn exit(
     for patience in [Some(PATIENCE), None] {
         match seen::look(engine, name).await? {
             None => {
-                return Ok(Some(Exit::Lost(
-                    "its container was removed while it ran, not by this server".to_owned(),
-                )));
+                return Ok(Some(Exit::Lost("its container was removed while it ran, not by this server".to_owned())));
             }
             Some(seen) => match seen.phase {
                 Phase::Created => return Ok(Some(Exit::Lost("its container never ran".to_owned()))),

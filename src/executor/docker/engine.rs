@@ -36,19 +36,9 @@ impl Engine {
     /// Does not connect yet. `None` is `DOCKER_HOST`, or the usual socket.
     pub(super) fn new(host: Option<&str>) -> Self {
         let from_env = || std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
-        let host = host
-            .map(str::to_owned)
-            .or_else(from_env)
-            .unwrap_or_else(|| DEFAULT_HOST.to_owned());
-        let host = if host.starts_with('/') {
-            format!("unix://{host}")
-        } else {
-            host
-        };
-        Self {
-            host,
-            link: Mutex::new(None),
-        }
+        let host = host.map(str::to_owned).or_else(from_env).unwrap_or_else(|| DEFAULT_HOST.to_owned());
+        let host = if host.starts_with('/') { format!("unix://{host}") } else { host };
+        Self { host, link: Mutex::new(None) }
     }
 
     /// Whether the engine is on this machine, as far as its address tells.

@@ -57,27 +57,18 @@ pub(super) async fn pull(engine: &Engine, name: &str, output: &mut Output) -> Re
             output.say(&format!("pulled {name}"));
             Ok(())
         }
-        false => Err(Failure::Infrastructure(format!(
-            "the image `{name}` cannot be pulled: the engine stopped without saying why"
-        ))),
+        false => {
+            Err(Failure::Infrastructure(format!("the image `{name}` cannot be pulled: the engine stopped without saying why")))
+        }
     }
 }
 
 /// Makes an image from the archive (tar) of a root file system.
 pub(super) async fn import(engine: &Engine, name: &str, tar: Vec<u8>) -> Result<(), Trouble> {
     let (repository, tag) = split_reference(name);
-    let options = CreateImageOptionsBuilder::new()
-        .from_src("-")
-        .repo(repository)
-        .tag(tag)
-        .build();
+    let options = CreateImageOptionsBuilder::new().from_src("-").repo(repository).tag(tag).build();
     let question = |client: bollard::Docker| async move {
-        drain(client.create_image(
-            Some::<CreateImageOptions>(options),
-            Some(bollard::body_full(tar.into())),
-            None,
-        ))
-        .await
+        drain(client.create_image(Some::<CreateImageOptions>(options), Some(bollard::body_full(tar.into())), None)).await
     };
     engine.ask(question).await
 }

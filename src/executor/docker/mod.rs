@@ -111,9 +111,7 @@ impl Docker {
     /// # Errors
     /// The engine does not answer or refuses.
     pub async fn has_image(&self, name: &str) -> Result<bool, Failure> {
-        image::has(&self.inner.engine, name)
-            .await
-            .map_err(|trouble| trouble.into_failure("could not be asked for the image"))
+        image::has(&self.inner.engine, name).await.map_err(|trouble| trouble.into_failure("could not be asked for the image"))
     }
 
     /// Makes an image out of the archive (tar) of a root file system.
@@ -133,12 +131,8 @@ impl Docker {
         if self.has_image(DEMO_IMAGE).await? {
             return Ok(Some(DEMO_IMAGE.to_owned()));
         }
-        let packed = self
-            .inner
-            .tasks
-            .spawn_blocking(rootfs::from_busybox)
-            .await
-            .unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        let packed =
+            self.inner.tasks.spawn_blocking(rootfs::from_busybox).await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
         let Some(tar) =
             packed.map_err(|error| Failure::Infrastructure(format!("/bin/busybox cannot be packed into an image: {error}")))?
         else {
@@ -151,9 +145,7 @@ impl Docker {
 
 impl Inner {
     fn is_ours(&self, labels: &Labels) -> bool {
-        labels
-            .get(names::INSTANCE)
-            .is_some_and(|instance| instance == self.instance.as_str())
+        labels.get(names::INSTANCE).is_some_and(|instance| instance == self.instance.as_str())
     }
 
     fn remember(&self, job: &JobKey, root: &Path, image: Option<&str>) {
@@ -165,11 +157,7 @@ impl Inner {
 
     /// What is known of a job that is to be released; put back if the release fails.
     fn forget(&self, job: &JobKey) -> Known {
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(job)
-            .unwrap_or_default()
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(job).unwrap_or_default()
     }
 
     async fn remove_dir(&self, dir: PathBuf, images: &BTreeSet<String>) -> Result<(), Failure> {
@@ -208,22 +196,13 @@ impl Executor for Docker {
     }
 
     async fn health(&self) -> Result<(), Failure> {
-        self.inner
-            .engine
-            .ping()
-            .await
-            .map_err(|trouble| trouble.into_failure("is not well"))
+        self.inner.engine.ping().await.map_err(|trouble| trouble.into_failure("is not well"))
     }
 
     async fn prepare(&self, job: &JobSpec) -> Result<(), Failure> {
         let inner = &self.inner;
         inner.remember(&job.key, &job.dirs.root, None);
-        let wanted = sandbox::Job {
-            instance: &inner.instance,
-            key: &job.key,
-            title: &job.title,
-            root: &job.dirs.root,
-        };
+        let wanted = sandbox::Job { instance: &inner.instance, key: &job.key, title: &job.title, root: &job.dirs.root };
         let made = sandbox::ensure(&inner.engine, &inner.network, &wanted).await;
         made.map_err(|trouble| trouble.into_failure("could not make the job's network"))
     }
@@ -257,10 +236,7 @@ impl Executor for Docker {
             let key = names::key_of(labels)?;
             Some(Survivor { key, running })
         };
-        Ok(listed
-            .into_iter()
-            .filter_map(|container| survivor(&container.labels.unwrap_or_default(), container.state))
-            .collect())
+        Ok(listed.into_iter().filter_map(|container| survivor(&container.labels.unwrap_or_default(), container.state)).collect())
     }
 
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
@@ -298,10 +274,7 @@ impl Executor for Docker {
         let cannot = |trouble: Trouble| trouble.into_failure("could not list what it holds");
         let containers = release::list(&inner.engine, &ours).await.map_err(cannot)?;
         let networks = network::list(&inner.engine, &ours).await.map_err(cannot)?;
-        let labels = containers
-            .into_iter()
-            .map(|found| found.labels)
-            .chain(networks.into_iter().map(|found| found.labels));
+        let labels = containers.into_iter().map(|found| found.labels).chain(networks.into_iter().map(|found| found.labels));
         let jobs: BTreeSet<JobKey> = labels.flatten().filter_map(|labels| names::job_of(&labels)).collect();
         Ok(jobs.into_iter().collect())
     }

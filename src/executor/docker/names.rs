@@ -67,13 +67,7 @@ fn job_labels(instance: &InstanceId, job: &JobKey, root: &Path) -> Labels {
         (INSTANCE, instance.to_string()),
         (RUN, job.run.to_string()),
         (JOB, job.job.to_string()),
-        (
-            ROOT,
-            std::path::absolute(root)
-                .unwrap_or_else(|_| root.to_owned())
-                .display()
-                .to_string(),
-        ),
+        (ROOT, std::path::absolute(root).unwrap_or_else(|_| root.to_owned()).display().to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -93,17 +87,11 @@ pub(super) fn key_of(labels: &Labels) -> Option<AttemptKey> {
 }
 
 pub(super) fn job_of(labels: &Labels) -> Option<JobKey> {
-    Some(JobKey {
-        run: labels.get(RUN)?.parse().ok()?,
-        job: labels.get(JOB)?.parse().ok()?,
-    })
+    Some(JobKey { run: labels.get(RUN)?.parse().ok()?, job: labels.get(JOB)?.parse().ok()? })
 }
 
 pub(super) fn root_of(labels: &Labels) -> Option<&Path> {
-    labels
-        .get(ROOT)
-        .map(Path::new)
-        .filter(|root| root.is_absolute() && root.components().count() > 2)
+    labels.get(ROOT).map(Path::new).filter(|root| root.is_absolute() && root.components().count() > 2)
 }
 
 pub(super) fn grace_of(labels: &Labels) -> Option<u64> {

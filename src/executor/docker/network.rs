@@ -92,11 +92,7 @@ async fn find_or_make(engine: &Engine) -> Result<String, Trouble> {
 async fn find(engine: &Engine) -> Result<Option<String>, Trouble> {
     let found = list(engine, &[(names::NETWORK, Some("1"))]).await?;
     let silent = |network: &Network| {
-        network
-            .options
-            .as_ref()
-            .and_then(|options| options.get(NO_TALK))
-            .is_some_and(|value| value == "false")
+        network.options.as_ref().and_then(|options| options.get(NO_TALK)).is_some_and(|value| value == "false")
     };
     Ok(found.into_iter().filter(silent).filter_map(|network| network.id).min())
 }
@@ -115,20 +111,14 @@ pub(super) async fn make(
         options,
         ..NetworkCreateRequest::default()
     };
-    let made = engine
-        .ask(|client| async move { client.create_network(request).await })
-        .await?;
+    let made = engine.ask(|client| async move { client.create_network(request).await }).await?;
     Ok(made.id)
 }
 
 /// Networks that bear these labels.
 pub(super) async fn list(engine: &Engine, labels: &[(&str, Option<&str>)]) -> Result<Vec<Network>, Trouble> {
-    let options = ListNetworksOptionsBuilder::new()
-        .filters(&names::label_filter(labels))
-        .build();
-    engine
-        .ask(|client| async move { client.list_networks(Some(options)).await })
-        .await
+    let options = ListNetworksOptionsBuilder::new().filters(&names::label_filter(labels)).build();
+    engine.ask(|client| async move { client.list_networks(Some(options)).await }).await
 }
 
 /// Removes a network; none of that id is fine.

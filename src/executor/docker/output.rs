@@ -36,12 +36,7 @@ pub(super) enum End {
 
 impl Output {
     pub(super) fn new(sink: Box<dyn Sink>, clock: Clock) -> Self {
-        Self {
-            passed: [Channel::Stdout, Channel::Stderr].map(|stream| sink.received(stream)),
-            sink,
-            clock,
-            error: None,
-        }
+        Self { passed: [Channel::Stdout, Channel::Stderr].map(|stream| sink.received(stream)), sink, clock, error: None }
     }
 
     /// A line of our own.
@@ -79,9 +74,8 @@ impl Output {
             let at_ns = self.clock.now_ns();
             let mut together: Option<(Channel, Vec<u8>)> = None;
             for piece in ready {
-                let Some((stream, bytes)) = piece
-                    .ok()
-                    .and_then(|piece| channel(&piece).map(|stream| (stream, piece.into_bytes())))
+                let Some((stream, bytes)) =
+                    piece.ok().and_then(|piece| channel(&piece).map(|stream| (stream, piece.into_bytes())))
                 else {
                     self.flush(at_ns, together);
                     return End::Broken;
@@ -112,9 +106,7 @@ impl Output {
     {
         let mut resume = Resume::after(self.passed);
         while let Some(frame) = frames.next().await {
-            let Some((stream, frame)) = frame
-                .ok()
-                .and_then(|frame| channel(&frame).map(|stream| (stream, frame.into_bytes())))
+            let Some((stream, frame)) = frame.ok().and_then(|frame| channel(&frame).map(|stream| (stream, frame.into_bytes())))
             else {
                 return End::Broken;
             };

@@ -35,10 +35,7 @@ impl Progress {
         let layer = self.layers.entry(id.clone()).or_default();
         layer.done = done;
         if let ("Downloading", Some(detail)) = (status, &info.progress_detail) {
-            layer.current = detail
-                .current
-                .and_then(|bytes| bytes.try_into().ok())
-                .unwrap_or(layer.current);
+            layer.current = detail.current.and_then(|bytes| bytes.try_into().ok()).unwrap_or(layer.current);
             layer.total = detail.total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(layer.total);
         }
         if matches!(status, "Download complete" | "Extracting" | "Pull complete") {
@@ -68,10 +65,7 @@ mod tests {
         CreateImageInfo {
             id: Some(id.to_owned()),
             status: Some(status.to_owned()),
-            progress_detail: detail.map(|(current, total)| ProgressDetail {
-                current: Some(current),
-                total: Some(total),
-            }),
+            progress_detail: detail.map(|(current, total)| ProgressDetail { current: Some(current), total: Some(total) }),
             ..CreateImageInfo::default()
         }
     }

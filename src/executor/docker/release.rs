@@ -19,10 +19,7 @@ use crate::base::{InstanceId, JobKey};
 /// Kills and removes a container, with its anonymous volumes; none of that name is fine, as is one that is being removed.
 pub(super) async fn remove_container(engine: &Engine, name: &str) -> Result<(), Trouble> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    match engine
-        .ask(|client| async move { client.remove_container(name, Some(options)).await })
-        .await
-    {
+    match engine.ask(|client| async move { client.remove_container(name, Some(options)).await }).await {
         Err(trouble) if !trouble.is(404) && !trouble.is(409) => Err(trouble),
         _ => Ok(()),
     }
@@ -30,30 +27,18 @@ pub(super) async fn remove_container(engine: &Engine, name: &str) -> Result<(), 
 
 /// Containers that bear these labels, in any state.
 pub(super) async fn list(engine: &Engine, labels: &[(&str, Option<&str>)]) -> Result<Vec<ContainerSummary>, Trouble> {
-    let options = ListContainersOptionsBuilder::new()
-        .all(true)
-        .filters(&names::label_filter(labels))
-        .build();
-    engine
-        .ask(|client| async move { client.list_containers(Some(options)).await })
-        .await
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&names::label_filter(labels)).build();
+    engine.ask(|client| async move { client.list_containers(Some(options)).await }).await
 }
 
 /// Removes all containers and networks of a job, those that hold its network last. Gives what was removed, since labels tell more.
 pub(super) async fn remove_job(engine: &Engine, instance: &InstanceId, job: &JobKey) -> Result<Vec<ContainerSummary>, Trouble> {
     let number = job.job.to_string();
-    let labels = [
-        (names::INSTANCE, Some(instance.as_str())),
-        (names::RUN, Some(job.run.as_str())),
-        (names::JOB, Some(number.as_str())),
-    ];
+    let labels =
+        [(names::INSTANCE, Some(instance.as_str())), (names::RUN, Some(job.run.as_str())), (names::JOB, Some(number.as_str()))];
     let containers = list(engine, &labels).await?;
-    let is_sandbox = |container: &&ContainerSummary| {
-        container
-            .labels
-            .as_ref()
-            .is_some_and(|labels| labels.contains_key(names::SANDBOX))
-    };
+    let is_sandbox =
+        |container: &&ContainerSummary| container.labels.as_ref().is_some_and(|labels| labels.contains_key(names::SANDBOX));
     let (sandboxes, steps): (Vec<_>, Vec<_>) = containers.iter().partition(is_sandbox);
     for group in [steps, sandboxes] {
         let ids = group.iter().filter_map(|container| container.id.as_deref());
@@ -81,9 +66,7 @@ pub(super) fn remove_tree(dir: &Path) -> io::Result<()> {
 /// and then others that the engine has; what is needed of one is `rm`. The image may be anybody's, so it sees that directory and nothing else.
 pub(super) async fn empty_by_container(engine: &Engine, dir: &Path, images: &[String]) -> Result<(), Trouble> {
     let link = engine.link().await?;
-    let mut others = engine
-        .ask(|client| async move { client.list_images(None::<ListImagesOptions>).await })
-        .await?;
+    let mut others = engine.ask(|client| async move { client.list_images(None::<ListImagesOptions>).await }).await?;
     others.sort_by_key(|image| image.size);
     let others = others.into_iter().map(|image| image.id);
     for image in images.iter().cloned().chain(others).take(8) {
@@ -100,14 +83,10 @@ pub(super) async fn empty_by_container(engine: &Engine, dir: &Path, images: &[St
             }),
             ..ContainerCreateBody::default()
         };
-        let made = engine
-            .ask(|client| async move { client.create_container(None::<CreateContainerOptions>, body).await })
-            .await;
+        let made = engine.ask(|client| async move { client.create_container(None::<CreateContainerOptions>, body).await }).await;
         let Ok(made) = made else { continue };
         let id = &made.id;
-        let started = engine
-            .ask(|client| async move { client.start_container(id, None::<StartContainerOptions>).await })
-            .await;
+        let started = engine.ask(|client| async move { client.start_container(id, None::<StartContainerOptions>).await }).await;
         if started.is_ok() {
             // Its code says nothing: `rm` cannot remove the mount itself. Whether the directory is empty is seen from outside.
             let _ = link.client.wait_container(id, None::<WaitContainerOptions>).next().await;

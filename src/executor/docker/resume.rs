@@ -34,10 +34,7 @@ struct Place {
 impl Resume {
     /// `passed`: how many bytes of stdout and of stderr to skip.
     pub(super) fn after(passed: [u64; 2]) -> Self {
-        let [stdout, stderr] = passed.map(|skip| Place {
-            skip,
-            ..Place::default()
-        });
+        let [stdout, stderr] = passed.map(|skip| Place { skip, ..Place::default() });
         Self { stdout, stderr }
     }
 
@@ -77,9 +74,7 @@ impl Place {
 fn split_time(frame: &[u8]) -> (Option<i64>, &[u8]) {
     let head = &frame[..frame.len().min(40)];
     let space = head.iter().position(|byte| *byte == b' ');
-    let time = space
-        .and_then(|at| std::str::from_utf8(&head[..at]).ok())
-        .and_then(moment::parse_ns);
+    let time = space.and_then(|at| std::str::from_utf8(&head[..at]).ok()).and_then(moment::parse_ns);
     match (time, space) {
         (Some(time), Some(at)) => (Some(time), &frame[at + 1..]),
         _ => (None, frame),
@@ -122,10 +117,7 @@ mod tests {
     fn a_long_line_gets_the_newline_back_that_the_engine_forgets() {
         let piece = vec![b'x'; PIECE];
         for (records, whole) in [
-            (
-                vec![&piece[..], &piece, b"end", b"next\n"],
-                [&piece[..], &piece, b"end\nnext\n"].concat(),
-            ),
+            (vec![&piece[..], &piece, b"end", b"next\n"], [&piece[..], &piece, b"end\nnext\n"].concat()),
             (vec![&piece[..], b"", b"next\n"], [&piece[..], b"\nnext\n"].concat()),
             (vec![&piece[..], b"end\n", b"next\n"], [&piece[..], b"end\nnext\n"].concat()),
             (vec![&piece[..], b"\n", b"next"], [&piece[..], b"\nnext"].concat()),
@@ -142,12 +134,9 @@ mod tests {
         let piece = vec![b'x'; PIECE];
         let mut resume = Resume::after([0, 4]);
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        for (stream, bytes) in [
-            (Stream::Stdout, &piece[..]),
-            (Stream::Stderr, b"old\nnew\n"),
-            (Stream::Stdout, b"end"),
-            (Stream::Stdout, b"z\n"),
-        ] {
+        for (stream, bytes) in
+            [(Stream::Stdout, &piece[..]), (Stream::Stderr, b"old\nnew\n"), (Stream::Stdout, b"end"), (Stream::Stdout, b"z\n")]
+        {
             let into = if stream == Stream::Stdout { &mut out } else { &mut err };
             resume.take(stream, &frame(bytes), &mut |_, bytes| into.extend_from_slice(bytes));
         }

@@ -28,26 +28,14 @@ fn pack<'a>(busybox: &[u8], applets: impl Iterator<Item = &'a str>) -> io::Resul
     }
     let files: [(&str, u32, &[u8]); 3] = [
         ("bin/busybox", 0o755, busybox),
-        (
-            "etc/passwd",
-            0o644,
-            b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
-        ),
+        ("etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
         ("etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n"),
     ];
     for (path, mode, content) in files {
-        archive.append_data(
-            &mut header(tar::EntryType::Regular, mode, content.len() as u64),
-            path,
-            content,
-        )?;
+        archive.append_data(&mut header(tar::EntryType::Regular, mode, content.len() as u64), path, content)?;
     }
     for applet in applets {
-        archive.append_link(
-            &mut header(tar::EntryType::Symlink, 0o777, 0),
-            format!("bin/{applet}"),
-            "busybox",
-        )?;
+        archive.append_link(&mut header(tar::EntryType::Symlink, 0o777, 0), format!("bin/{applet}"), "busybox")?;
     }
     archive.into_inner()
 }
@@ -103,10 +91,7 @@ mod tests {
             .map(|entry| {
                 let entry = entry.unwrap();
                 let link = entry.link_name().unwrap().map(|link| link.display().to_string());
-                (
-                    entry.path().unwrap().display().to_string(),
-                    (entry.header().mode().unwrap(), link),
-                )
+                (entry.path().unwrap().display().to_string(), (entry.header().mode().unwrap(), link))
             })
             .collect();
         assert_eq!(entries["bin/busybox"], (0o755, None));

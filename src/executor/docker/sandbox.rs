@@ -54,9 +54,7 @@ pub(super) async fn runs(engine: &Engine, instance: &InstanceId, job: &JobKey) -
 }
 
 async fn start(engine: &Engine, name: &str) -> Result<(), Trouble> {
-    engine
-        .ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await })
-        .await
+    engine.ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await }).await
 }
 
 async fn create(engine: &Engine, shared: &SharedNetwork, job: &Job<'_>, name: &str) -> Result<(), Trouble> {
@@ -88,9 +86,7 @@ async fn create_once(engine: &Engine, job: &Job<'_>, name: &str, network: &str) 
         ..ContainerCreateBody::default()
     };
     let options = CreateContainerOptionsBuilder::new().name(name).build();
-    engine
-        .ask(|client| async move { client.create_container(Some(options), body).await })
-        .await?;
+    engine.ask(|client| async move { client.create_container(Some(options), body).await }).await?;
     Ok(())
 }
 
@@ -102,11 +98,7 @@ async fn own_network(engine: &Engine, job: &Job<'_>, name: &str) -> Result<Strin
         (names::RUN, Some(job.key.run.as_str())),
         (names::JOB, Some(number.as_str())),
     ];
-    if let Some(id) = network::list(engine, &labels)
-        .await?
-        .into_iter()
-        .find_map(|network| network.id)
-    {
+    if let Some(id) = network::list(engine, &labels).await?.into_iter().find_map(|network| network.id) {
         return Ok(id);
     }
     let labels = names::sandbox_labels(job.instance, job.key, job.title, job.root);
@@ -115,10 +107,8 @@ async fn own_network(engine: &Engine, job: &Job<'_>, name: &str) -> Result<Strin
 
 async fn make_image(engine: &Engine) -> Result<(), Trouble> {
     let machine = engine.link().await?.architecture;
-    let unknown = || Trouble::Refused {
-        status: 501,
-        message: format!("Gantry knows no sandbox for its machine `{machine}` yet"),
-    };
+    let unknown =
+        || Trouble::Refused { status: 501, message: format!("Gantry knows no sandbox for its machine `{machine}` yet") };
     let program = pause::executable(&machine).ok_or_else(unknown)?;
     let broken = |error: std::io::Error| Trouble::Refused {
         status: 501,
@@ -128,8 +118,6 @@ async fn make_image(engine: &Engine) -> Result<(), Trouble> {
     let mut header = tar::Header::new_gnu();
     header.set_size(program.len() as u64);
     header.set_mode(0o755);
-    archive
-        .append_data(&mut header, PROGRAM, program.as_slice())
-        .map_err(broken)?;
+    archive.append_data(&mut header, PROGRAM, program.as_slice()).map_err(broken)?;
     image::import(engine, IMAGE, archive.into_inner().map_err(broken)?).await
 }

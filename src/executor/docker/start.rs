@@ -52,10 +52,7 @@ pub(super) async fn start(
         }
     };
     let cannot_ask = |trouble: Trouble| trouble.into_failure("could not be asked about the step");
-    let seen = seen::look(&inner.engine, &name)
-        .await
-        .map_err(cannot_ask)?
-        .ok_or(Failure::Gone)?;
+    let seen = seen::look(&inner.engine, &name).await.map_err(cannot_ask)?.ok_or(Failure::Gone)?;
     Ok(live(inner, name, &seen, output, Some(pieces), stop))
 }
 
@@ -96,11 +93,7 @@ async fn write_script(inner: &Inner, step: &StepSpec) -> Result<(), Failure> {
         std::fs::write(&script, text)?;
         open_to_all(&script, 0o755)
     };
-    let written = inner
-        .tasks
-        .spawn_blocking(write)
-        .await
-        .unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    let written = inner.tasks.spawn_blocking(write).await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
     written.map_err(|error| Failure::Infrastructure(format!("the step's script cannot be written: {error}")))
 }
 
@@ -153,10 +146,7 @@ async fn create_once(inner: &Inner, step: &StepSpec, name: &str) -> Result<(), T
     let sandbox = names::sandbox_name(&inner.instance, &step.key.job_key());
     let body = container::of_step(step, &inner.instance, &sandbox, &inner.limits, link.has_init);
     let options = CreateContainerOptionsBuilder::new().name(name).build();
-    inner
-        .engine
-        .ask(|client| async move { client.create_container(Some(options), body).await })
-        .await?;
+    inner.engine.ask(|client| async move { client.create_container(Some(options), body).await }).await?;
     Ok(())
 }
 
@@ -171,41 +161,22 @@ async fn launch(inner: &Inner, step: &StepSpec, name: &str) -> Result<Pieces, Fa
     if sandbox::runs(&inner.engine, &inner.instance, &job).await.map_err(cannot)? {
         return Err(cannot(trouble));
     }
-    let job = sandbox::Job {
-        instance: &inner.instance,
-        key: &job,
-        title: &step.title,
-        root: &step.dirs.root,
-    };
+    let job = sandbox::Job { instance: &inner.instance, key: &job, title: &step.title, root: &step.dirs.root };
     sandbox::ensure(&inner.engine, &inner.network, &job).await.map_err(cannot)?;
     attach_and_start(inner, name).await.map_err(cannot)
 }
 
 async fn attach_and_start(inner: &Inner, name: &str) -> Result<Pieces, Trouble> {
-    let options = AttachContainerOptionsBuilder::new()
-        .stream(true)
-        .stdout(true)
-        .stderr(true)
-        .build();
-    let attached = inner
-        .engine
-        .ask(|client| async move { client.attach_container(name, Some(options)).await })
-        .await?;
-    inner
-        .engine
-        .ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await })
-        .await?;
+    let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
+    let attached = inner.engine.ask(|client| async move { client.attach_container(name, Some(options)).await }).await?;
+    inner.engine.ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await }).await?;
     Ok(attached.output)
 }
 
 /// A container that was made and could not or shall not run. If it cannot be removed now, the release of its job removes it.
 async fn discard(inner: &Inner, name: &str) {
     if let Err(trouble) = release::remove_container(&inner.engine, name).await {
-        tracing::debug!(
-            container = name,
-            ?trouble,
-            "a container that did not start stays until its job is released"
-        );
+        tracing::debug!(container = name, ?trouble, "a container that did not start stays until its job is released");
     }
 }
 
@@ -248,19 +219,11 @@ fn live(
         output.finish()?;
         Ok(exit)
     };
-    Live {
-        started_at,
-        exit: Box::pin(exit),
-    }
+    Live { started_at, exit: Box::pin(exit) }
 }
 
 async fn follow_log(inner: &Inner, name: &str, output: &mut Output) -> Result<End, Trouble> {
     let link = inner.engine.link().await?;
-    let options = LogsOptionsBuilder::new()
-        .follow(true)
-        .stdout(true)
-        .stderr(true)
-        .timestamps(true)
-        .build();
+    let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).build();
     Ok(output.follow_log(Box::pin(link.client.logs(name, Some(options)))).await)
 }

@@ -33,22 +33,13 @@ impl Trouble {
 pub(super) fn read(error: &Error, host: &str) -> Trouble {
     let message = match error {
         Error::DockerResponseServerError { status_code, message } => {
-            return Trouble::Refused {
-                status: *status_code,
-                message: message.clone(),
-            };
+            return Trouble::Refused { status: *status_code, message: message.clone() };
         }
         Error::DockerStreamError { error } => {
-            return Trouble::Refused {
-                status: 500,
-                message: error.clone(),
-            };
+            return Trouble::Refused { status: 500, message: error.clone() };
         }
         Error::JsonDataError { message, .. } => {
-            return Trouble::Refused {
-                status: 500,
-                message: format!("its answer is not understood: {message}"),
-            };
+            return Trouble::Refused { status: 500, message: format!("its answer is not understood: {message}") };
         }
         Error::RequestTimeoutError => "it does not answer in time".to_owned(),
         Error::SocketNotFoundError(_) => "there is no such socket".to_owned(),
@@ -86,9 +77,7 @@ mod tests {
 
     #[test]
     fn a_refused_connection_is_told_with_the_address_and_a_question() {
-        let refused = Error::IOError {
-            err: io::Error::from_raw_os_error(111),
-        };
+        let refused = Error::IOError { err: io::Error::from_raw_os_error(111) };
         let failure = read(&refused, "unix:///var/run/docker.sock").into_failure("could not be asked");
         assert_eq!(
             failure,
@@ -100,10 +89,7 @@ mod tests {
 
     #[test]
     fn an_answer_with_a_status_is_a_refusal_and_keeps_its_status() {
-        let missing = Error::DockerResponseServerError {
-            status_code: 404,
-            message: "no such thing\n".to_owned(),
-        };
+        let missing = Error::DockerResponseServerError { status_code: 404, message: "no such thing\n".to_owned() };
         let trouble = read(&missing, "x");
         assert!(trouble.is(404) && !trouble.is(409));
         assert_eq!(
