@@ -7,6 +7,7 @@
 //! ```
 
 pub mod base;
+pub mod cli;
 pub mod executor;
 pub mod forge;
 pub mod git;

@@ -1,3 +1,7 @@
-//! The `gantry` program: hands the command line to its room.
+//! The binary: everything it does is in `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gantry::cli::main()
+}

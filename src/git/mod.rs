@@ -24,6 +24,7 @@ mod files;
 mod host_key;
 mod library;
 mod mirror;
+mod sample;
 mod work_tree;
 
 pub use address::{check_url, public_url};
@@ -33,4 +34,5 @@ pub use error::Error;
 pub use fetch::Snapshot;
 pub use files::PipelineFile;
 pub use mirror::{Commit, Mirror};
+pub use sample::Sample;
 pub use work_tree::WorkTree;

@@ -1,0 +1,178 @@
+//! What the API answers, as far as the verbs read it. **Invariant:** unknown fields are no error, since later servers add some.
+
+use serde::Deserialize;
+
+use super::screen::Hue;
+use crate::base::Timestamp;
+use crate::pipeline::Problem;
+
+/// A list.
+#[derive(Deserialize)]
+pub(super) struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+/// A watched repository.
+#[derive(Deserialize)]
+pub(super) struct Repo {
+    pub name: String,
+    pub url: String,
+    pub poll_ms: u64,
+    pub status: Status,
+    pub webhook: Webhook,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Status {
+    pub ok: bool,
+    pub sentence: String,
+    pub at: Timestamp,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Webhook {
+    pub path: String,
+    /// Only in the answer to the repository's making.
+    pub secret: Option<String>,
+}
+
+/// What a refusal holds (RFC 9457).
+#[derive(Deserialize)]
+pub(super) struct ProblemDocument {
+    pub detail: String,
+    pub request_id: Option<String>,
+}
+
+/// A new run's id.
+#[derive(Deserialize)]
+pub(super) struct Made {
+    pub id: String,
+}
+
+/// A run; in lists without jobs and problems.
+#[derive(Deserialize)]
+pub(super) struct Run {
+    pub id: String,
+    pub number: u64,
+    pub repo: String,
+    pub pipeline: String,
+    pub event: String,
+    pub branch: String,
+    pub tag: Option<String>,
+    pub commit: String,
+    pub message: String,
+    pub author: String,
+    pub state: String,
+    pub outcome: Option<String>,
+    pub reason: String,
+    #[serde(default)]
+    pub because: String,
+    #[serde(default)]
+    pub stopping: bool,
+    pub queued_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    #[serde(default)]
+    pub problems: Vec<Problem>,
+    #[serde(default)]
+    pub jobs: Vec<Job>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Job {
+    pub name: String,
+    pub state: String,
+    pub outcome: Option<String>,
+    pub reason: String,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Step {
+    pub name: String,
+    pub state: String,
+    pub outcome: Option<String>,
+    pub reason: String,
+    /// The latest; 0 before the first.
+    pub attempt: u32,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Part of a log.
+#[derive(Deserialize)]
+pub(super) struct LogPage {
+    pub lines: Vec<LogLine>,
+    pub next: u64,
+    pub end: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LogLine {
+    pub n: u64,
+    pub at: i64,
+    pub stream: String,
+    pub text: String,
+}
+
+impl Run {
+    /// `shop#12`: how people call it, and how every verb takes it.
+    pub(super) fn name(&self) -> String {
+        format!("{}#{}", self.repo, self.number)
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.state == "ended"
+    }
+
+    /// One word for how it stands.
+    pub(super) fn standing(&self) -> &str {
+        if self.stopping { "stopping" } else { standing(&self.state, self.outcome.as_deref()) }
+    }
+
+    /// The branch, or the tag.
+    pub(super) fn reference(&self) -> &str {
+        self.tag.as_deref().unwrap_or(&self.branch)
+    }
+
+    /// As much of the commit's id as people compare.
+    pub(super) fn short_commit(&self) -> &str {
+        self.commit.get(..8).unwrap_or(&self.commit)
+    }
+}
+
+impl Step {
+    /// Nothing more comes of the latest attempt.
+    pub(super) fn attempt_is_over(&self) -> bool {
+        matches!(self.state.as_str(), "ended" | "backoff")
+    }
+}
+
+/// The outcome, or the state while there is none.
+pub(super) fn standing<'a>(state: &'a str, outcome: Option<&'a str>) -> &'a str {
+    outcome.unwrap_or(state)
+}
+
+/// What a state or an outcome is like.
+pub(super) fn hue_of(standing: &str) -> Hue {
+    match standing {
+        "passed" => Hue::Good,
+        "warning" | "stopping" | "backoff" => Hue::Doubtful,
+        "failed" | "timed_out" | "lost" | "error" => Hue::Bad,
+        "running" | "starting" | "preparing" => Hue::Live,
+        _ => Hue::Quiet,
+    }
+}
+
+/// Whether this outcome is a good end.
+pub(super) fn is_good(outcome: Option<&str>) -> bool {
+    matches!(outcome, Some("passed" | "warning"))
+}
+
+/// From start to end, or to `now`; nothing when it never started.
+pub(super) fn took(started_at: Option<Timestamp>, ended_at: Option<Timestamp>, now: Timestamp) -> String {
+    started_at.map(|start| super::span::span(ended_at.unwrap_or(now).ms_since(start))).unwrap_or_default()
+}

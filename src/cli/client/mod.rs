@@ -1,0 +1,84 @@
+//! The verbs that talk to a running server, over HTTP.
+//!
+//! | File | What |
+//! |---|---|
+//! | `verb` | the command line of these verbs |
+//! | `api`, `answer`, `sse` | the server's API: requests, what is answered, live streams taken up again |
+//! | `reference` | `shop#12`, `shop/latest`, an id: which run is meant |
+//! | `repos`, `runs`, `show`, `logs`, `follow` | what each verb does |
+//! | `track` | which steps' logs are meant |
+//! | `screen`, `table`, `text`, `span` | data to stdout, talk to stderr, in a form for people |
+//! | `failure` | what went wrong, as a sentence and an exit code |
+//!
+//! **Invariants:** stdout holds data and nothing else; nothing that a server, a commit or a step says can steer a terminal; a webhook's secret
+//! is printed once, by `repo add`.
+
+mod answer;
+mod api;
+mod failure;
+mod follow;
+mod logs;
+mod reference;
+mod repos;
+mod runs;
+mod screen;
+mod show;
+mod span;
+mod sse;
+mod table;
+mod text;
+mod track;
+mod verb;
+
+use std::process::ExitCode;
+
+use api::Api;
+use failure::Failure;
+pub use reference::Reference;
+pub use screen::Screen;
+pub use verb::{LogsArgs, RepoVerb, RunsArgs, ServerArgs, Verb};
+
+/// Does what `verb` says, in front of the user. Exit codes: 0 ok, 1 the followed run or step did not pass, 2 usage, 4 server or I/O.
+pub async fn run(verb: Verb, server: &ServerArgs) -> ExitCode {
+    ExitCode::from(run_on(verb, server, &mut Screen::real()).await)
+}
+
+/// The same on any screen; answers the exit code.
+pub async fn run_on(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> u8 {
+    let done = perform(verb, server, screen).await;
+    let written = screen.flush();
+    match done.and_then(|ending| written.map(|()| ending)) {
+        Ok(Ending::Good) => 0,
+        Ok(Ending::NotPassed) => 1,
+        Err(failure) => {
+            if !failure.is_closed_pipe() {
+                screen.complain(&failure.to_string());
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+/// How a verb that did its work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Good,
+    /// It followed a run or a step that did not pass.
+    NotPassed,
+}
+
+async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result<Ending, Failure> {
+    let api = Api::new(&server.server)?;
+    let json = server.json;
+    match verb {
+        Verb::Repo { verb } => repos::perform(&api, screen, verb, json).await?,
+        Verb::Runs(args) => runs::list(&api, screen, args, json).await?,
+        Verb::Show { run } => show::show(&api, screen, &run, json).await?,
+        Verb::Logs(args) if args.follow => return follow::follow(&api, screen, &args, json).await,
+        Verb::Logs(args) => logs::print(&api, screen, &args, json).await?,
+        Verb::Cancel { run } => runs::cancel(&api, screen, &run, json).await?,
+        Verb::Rerun { run } => runs::rerun(&api, screen, &run, json).await?,
+        Verb::Trigger { repo, branch } => runs::trigger(&api, screen, &repo, branch.as_deref(), json).await?,
+    }
+    Ok(Ending::Good)
+}

@@ -1,0 +1,111 @@
+//! `gantry show RUN`: one run with its jobs, its steps and the sentence that explains each.
+
+use super::answer::{Run, hue_of, standing, took};
+use super::api::Api;
+use super::screen::{Colour, Hue};
+use super::span::ago;
+use super::table::{Cell, Table};
+use super::text::one_line;
+use super::{Failure, Reference, Screen};
+use crate::base::Timestamp;
+use crate::pipeline;
+
+pub(super) async fn show(api: &Api, screen: &mut Screen, run: &Reference, json: bool) -> Result<(), Failure> {
+    let id = run.find(api).await?;
+    let answer = api.get(api.url(&["api", "v1", "runs", &id])).await?;
+    if json {
+        return screen.json(&answer.text);
+    }
+    let text = render(&answer.read()?, screen.now(), screen.colour);
+    screen.data(&text)
+}
+
+fn render(run: &Run, now: Timestamp, colour: Colour) -> String {
+    let state = colour.paint(hue_of(run.standing()), run.standing());
+    let took = took(run.started_at, run.ended_at, now);
+    let time = match (run.is_ended(), took.is_empty()) {
+        (_, true) => String::new(),
+        (true, false) => format!(" in {took}"),
+        (false, false) => format!(" for {took}"),
+    };
+    let mut out = format!("{} {state}{time}: {}\n\n", colour.paint(Hue::Strong, &one_line(&run.name())), one_line(&run.reason));
+    let because = if run.because.is_empty() { run.event.clone() } else { run.because.clone() };
+    for (what, value) in [
+        ("id", run.id.clone()),
+        ("pipeline", run.pipeline.clone()),
+        (if run.tag.is_some() { "tag" } else { "branch" }, run.reference().to_owned()),
+        ("commit", format!("{} {}", run.short_commit(), one_line(&run.message))),
+        ("author", run.author.clone()),
+        ("why", because),
+        ("queued", ago(now.ms_since(run.queued_at))),
+    ] {
+        if !value.is_empty() {
+            out.push_str(&format!("{}{}\n", colour.paint(Hue::Quiet, &format!("{what:<10}")), one_line(&value)));
+        }
+    }
+    if !run.problems.is_empty() {
+        out.push_str(&format!("\n{}", pipeline::render(&run.problems, colour.0)));
+    }
+    if !run.jobs.is_empty() {
+        out.push_str(&format!("\n{}", table(run, now).render(colour)));
+    }
+    out
+}
+
+fn table(run: &Run, now: Timestamp) -> Table<4> {
+    let mut table = Table::new(["JOB / STEP", "STATE", "TOOK", "REASON"]);
+    // What the state says already needs no second telling.
+    let reason = |state: &str, reason: &str| if state == reason { String::new() } else { one_line(reason) };
+    for job in &run.jobs {
+        let state = standing(&job.state, job.outcome.as_deref());
+        table.row([
+            Cell::hued(&job.name, Hue::Strong),
+            Cell::hued(state, hue_of(state)),
+            Cell::new(took(job.started_at, job.ended_at, now)),
+            Cell::new(reason(state, &job.reason)),
+        ]);
+        for step in &job.steps {
+            let state = standing(&step.state, step.outcome.as_deref());
+            let attempt = if step.attempt > 1 { format!("attempt {}: ", step.attempt) } else { String::new() };
+            table.row([
+                Cell::indented(&step.name, 2),
+                Cell::hued(state, hue_of(state)),
+                Cell::new(took(step.started_at, step.ended_at, now)),
+                Cell::new(if attempt.is_empty() { reason(state, &step.reason) } else { attempt + &step.reason }),
+            ]);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_shown_with_the_sentence_that_explains_each_part() {
+        let run = json!({
+            "id": "01k3v5xw3v8e2d9ghyq0r5m7pz", "number": 12, "repo": "shop", "pipeline": "ci", "event": "push", "branch": "main", "tag": null,
+            "commit": "0123456789abcdef", "message": "second\n\nmore\u{1b}[2J", "author": "Ada", "state": "ended", "outcome": "failed",
+            "reason": "`build / test` failed", "because": "`main` moved", "queued_at": 1000, "started_at": 2000, "ended_at": 65000,
+            "new": "field", "problems": [{
+                "severity": "warning", "code": "old-key", "message": "use another", "file": ".gantry.yml", "line": 0, "column": 1,
+                "length": 1, "source": "", "hint": null }],
+            "jobs": [{ "name": "build", "state": "ended", "outcome": "failed", "reason": "a step failed", "started_at": 2000, "ended_at": 65000,
+                "steps": [
+                    { "name": "compile", "state": "ended", "outcome": "passed", "reason": "passed", "attempt": 1, "started_at": 2000,
+                      "ended_at": 5000 },
+                    { "name": "test", "state": "ended", "outcome": "failed", "reason": "exit code 1", "attempt": 2, "started_at": 5000,
+                      "ended_at": 65000 },
+                    { "name": "ship", "state": "ended", "outcome": "skipped", "reason": "`test` failed", "attempt": 0, "started_at": null,
+                      "ended_at": 65000 }] }],
+        });
+        let run: Run = serde_json::from_value(run).unwrap();
+        insta::assert_snapshot!(render(&run, Timestamp(125_000), Colour(false)), @"");
+        let colours = render(&run, Timestamp(125_000), Colour(true));
+        assert!(colours.contains("\x1b[31mfailed\x1b[0m"), "{colours:?}");
+        assert!(!colours.contains("\x1b[2J"), "{colours:?}");
+    }
+}

@@ -1,0 +1,126 @@
+//! The command line of the verbs that talk to a server.
+
+use clap::builder::PossibleValuesParser;
+
+use super::Reference;
+use crate::base::limits;
+
+/// Outcomes that a list can be filtered by.
+const OUTCOMES: [&str; 8] = ["passed", "warning", "failed", "timed_out", "cancelled", "skipped", "lost", "error"];
+
+/// Which server, and in what form it answers.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServerArgs {
+    /// The server that the verbs talk to
+    #[arg(long, global = true, env = "GANTRY_SERVER", value_name = "URL", default_value = "http://127.0.0.1:7070")]
+    pub server: String,
+    /// Prints JSON, as the API gives it
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// A verb that talks to a running server.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Verb {
+    /// Repositories that the server watches
+    Repo {
+        #[command(subcommand)]
+        verb: RepoVerb,
+    },
+    /// Lists runs, newest first
+    Runs(RunsArgs),
+    /// Shows a run with its jobs and steps; ends with 0 also when the run failed
+    Show {
+        /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
+        #[arg(value_name = "RUN")]
+        run: Reference,
+    },
+    /// Prints the logs of a run or of one of its steps
+    ///
+    /// Without STEP, the logs of all steps, each line with `job/step | ` before it; with --json, one object for each line. With --follow
+    /// it ends when the run or step ends: with 0 when that passed (or a failure was allowed), with 1 when it did not.
+    Logs(LogsArgs),
+    /// Cancels a run: its steps are asked to end; a second time they are made to
+    Cancel {
+        /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
+        #[arg(value_name = "RUN")]
+        run: Reference,
+    },
+    /// Runs the same plan for the same commit again; prints the new run
+    Rerun {
+        /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
+        #[arg(value_name = "RUN")]
+        run: Reference,
+    },
+    /// Runs the pipelines of a branch's head now; prints the new runs
+    Trigger {
+        /// Name of the repository
+        repo: String,
+        /// The branch [default: the repository's own]
+        #[arg(long)]
+        branch: Option<String>,
+    },
+}
+
+/// What to do about repositories.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum RepoVerb {
+    /// Watches a repository; prints its webhook and, this once, the webhook's secret
+    Add {
+        /// What to call it: letters, digits, `-`, `_` and `.`
+        name: String,
+        /// A path, file://…, https://…, ssh://… or user@host:path
+        url: String,
+        /// Between two polls, such as 30s, 5m or 1h [default: 30s]
+        #[arg(long, value_name = "TIME")]
+        poll: Option<String>,
+    },
+    /// Lists the repositories and how watching them goes
+    List,
+    /// Polls a repository now
+    Sync {
+        /// Name of the repository
+        name: String,
+    },
+    /// Stops watching a repository and forgets its runs and logs
+    Remove {
+        /// Name of the repository
+        name: String,
+    },
+}
+
+/// Which runs to list.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunsArgs {
+    /// Only of this repository
+    #[arg(long)]
+    pub repo: Option<String>,
+    /// Only of this branch
+    #[arg(long)]
+    pub branch: Option<String>,
+    /// Only those that ended so
+    #[arg(long, value_parser = PossibleValuesParser::new(OUTCOMES))]
+    pub outcome: Option<String>,
+    /// How many at most
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::PAGE_ROWS)))]
+    pub limit: u32,
+    /// Only those made before this run
+    #[arg(long, value_name = "RUN")]
+    pub before: Option<Reference>,
+}
+
+/// Which logs to print.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LogsArgs {
+    /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
+    #[arg(value_name = "RUN")]
+    pub run: Reference,
+    /// JOB/STEP, or STEP when only one job has a step of that name [default: all steps]
+    pub step: Option<String>,
+    /// Goes on until the run or step ends; 1 when it did not pass
+    #[arg(short, long)]
+    pub follow: bool,
+    /// This attempt at the step [default: the latest; with --follow, also those to come]
+    #[arg(long, requires = "step", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub attempt: Option<u32>,
+}

@@ -1,0 +1,123 @@
+//! The command line. stdout is data, stderr is talk. Exit codes: 0 ok, 1 the run failed, 2 usage, 3 pipeline invalid, 4 server or I/O.
+//!
+//! | File | What |
+//! |---|---|
+//! | `serve` | the server, until it is told to end |
+//! | `run`, `progress`, `tail` | the pipeline of the work tree, here and now |
+//! | `check` | the problems of pipeline files |
+//! | `demo` | a sample repository, two pushes, and a server to look at |
+//! | `client` | the verbs that talk to a running server |
+//! | `config`, `engine` | the server's settings; which executor |
+
+mod check;
+pub mod client;
+mod config;
+mod demo;
+mod engine;
+mod progress;
+mod run;
+mod serve;
+mod tail;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Everything ended as it should.
+const OK: u8 = 0;
+/// A run did not pass.
+const RUN_FAILED: u8 = 1;
+/// The command line asks for something that cannot be.
+const USAGE: u8 = 2;
+/// A pipeline file is not valid.
+const INVALID: u8 = 3;
+/// The server, the engine, Git or the disk.
+const TROUBLE: u8 = 4;
+
+/// CI/CD that needs nothing but Git and Docker.
+#[derive(Parser)]
+#[command(name = "gantry", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    server: client::ServerArgs,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Watches repositories, runs their pipelines and shows them
+    Serve(serve::Args),
+    /// Runs the pipeline of the current work tree, uncommitted changes included, without a server
+    Run(run::Args),
+    /// Prints the problems of pipeline files
+    Check(check::Args),
+    /// Shows what Gantry does: a server, a sample repository and two pushes
+    Demo(demo::Args),
+    #[command(flatten)]
+    Client(client::Verb),
+}
+
+/// An end that is not good: what to say, and the exit code.
+#[derive(Debug)]
+struct Ended {
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl Ended {
+    fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: USAGE, error: error.into() }
+    }
+}
+
+/// Trouble, unless said otherwise.
+impl<E: Into<anyhow::Error>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self { code: TROUBLE, error: error.into() }
+    }
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { verb, server } = Cli::parse();
+    speak(&verb);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(Err(Ended::from(error))),
+    };
+    let json = server.json;
+    let done = runtime.block_on(async {
+        match verb {
+            Verb::Serve(args) => end(serve::serve(args).await),
+            Verb::Run(args) => end(run::run(args, json).await),
+            Verb::Check(args) => end(check::check(&args, json)),
+            Verb::Demo(args) => end(demo::demo(args).await),
+            Verb::Client(verb) => client::run(verb, &server).await,
+        }
+    });
+    // A fetch that hangs in the network holds a thread; it must not hold the end.
+    runtime.shutdown_background();
+    done
+}
+
+fn end(done: Result<u8, Ended>) -> ExitCode {
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(Ended { code, error }) => {
+            eprintln!("gantry: {error:#}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Log lines go to stderr: the server's from `info`, the others' only from `warn`. `GANTRY_LOG` says otherwise.
+fn speak(verb: &Verb) {
+    let usual = if matches!(verb, Verb::Serve(_)) { "gantry=info,warn" } else { "warn" };
+    let filter = EnvFilter::try_from_env("GANTRY_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let colour = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false).init();
+}
