@@ -79,7 +79,7 @@ async fn a_stop_ends_the_whole_group_at_once() {
 async fn a_script_that_ignores_sigterm_is_killed_after_the_grace() {
     let (host, job) = prepared().await;
     let (log, stop) = (Log::default(), CancellationToken::new());
-    let mut step = job.script(0, "trap 'echo no' TERM; echo up; while true; do sleep 1; done");
+    let mut step = job.script(0, "trap 'echo no' TERM; echo up; while true; do sleep 1 || true; done");
     step.grace_ms = 2_500;
     let driving = drive(host.start(&step, log.sink(), stop.clone()).await.unwrap());
     log.until("up", |kept| kept.stdout == b"up\n").await;
