@@ -47,19 +47,15 @@ pub(super) fn latest_attempt(state: &StepState) -> u32 {
 impl App {
     /// Lines from number `from`, or those of them that contain `q`.
     pub(super) async fn log_page(&self, log: &Log, from: u64, limit: usize, q: Option<String>) -> Result<LogPage, Problem> {
-        let (key, is_over) = (log.key.clone(), log.is_over);
+        let (key, is_search) = (log.key.clone(), q.is_some());
         let read = move |logs: &crate::store::Logs| match &q {
             Some(q) => logs.search(&key, q, from, limit),
             None => logs.read(&key, from, limit),
         };
-        // An attempt that never came to write anything has no file.
-        let read = move |logs: &crate::store::Logs| match read(logs) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(LogPage { lines: Vec::new(), next: from, end: is_over })
-            }
-            other => other,
-        };
-        self.reading(read).await
+        let mut page = self.reading(read).await?;
+        // The step has ended, so there will be no more, whether or not anybody ever began to write.
+        page.end |= log.is_over && !is_search && page.lines.is_empty();
+        Ok(page)
     }
 
     /// How many lines there are so far.

@@ -66,6 +66,7 @@ export class LogView {
     this.tail.hidden = !idle || this.search !== null;
     this.tail.textContent = this.end ? "This step printed nothing." : "No output yet.";
     this.button("follow", this.following && !this.end);
+    this.element.querySelector("[data-toggle=follow]").textContent = this.end ? "To the end" : "Follow";
   }
 
   // Brings the lines that should be seen.
@@ -128,6 +129,7 @@ export class LogView {
     }
     const chunk = this.chunk(part);
     const { box } = this;
+    if (where === "below" && this.joined(chunk, part)) return this.measure();
     if (where === "replace") {
       for (const old of this.chunks) old.remove();
       this.below.before(chunk);
@@ -161,6 +163,15 @@ export class LogView {
     return chunk;
   }
 
+  // A log that grows line by line does not get a chunk for each.
+  joined(chunk, part) {
+    const last = this.chunks.at(-1);
+    if (!last || last.childElementCount + part.count > CHUNK) return false;
+    last.append(...chunk.childNodes);
+    last.dataset.next = part.next;
+    return true;
+  }
+
   toEnd() {
     this.box.scrollTop = this.box.scrollHeight;
     this.position = this.box.scrollTop;
@@ -178,7 +189,7 @@ export class LogView {
     const isUp = box.scrollTop < (this.position ?? 0) - 2;
     const isAtEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - ROW;
     this.position = box.scrollTop;
-    const following = isUp ? false : this.following || (isAtEnd && this.next > this.total);
+    const following = isUp ? false : this.following || (isAtEnd && this.total - this.next < CHUNK);
     if (following !== this.following) {
       this.following = following;
       this.measure();
@@ -244,7 +255,7 @@ export class LogView {
       });
     }
     this.on("follow", () => {
-      if (!this.following) return this.follow();
+      if (!this.following || this.end) return this.follow();
       this.following = false;
       this.measure();
     });
