@@ -12,6 +12,8 @@ mod reducer;
 mod settle;
 mod state;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod view;
 

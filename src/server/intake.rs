@@ -100,6 +100,7 @@ fn summary(snapshot: &Snapshot) -> String {
     let plural = |n: usize, one: &str, many: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {many}") };
     match (count("refs/heads/"), count("refs/tags/")) {
         (0, 0) => "it is empty: the first push to it will make a run".to_owned(),
+        (heads, 0) => format!("watching {}", plural(heads, "branch", "branches")),
         (heads, tags) => format!("watching {} and {}", plural(heads, "branch", "branches"), plural(tags, "tag", "tags")),
     }
 }
@@ -278,7 +279,7 @@ fn shown(reference: &str) -> String {
 }
 
 fn short(id: &str) -> &str {
-    id.get(..7).unwrap_or(id)
+    id.get(..8).unwrap_or(id)
 }
 
 /// The pipeline's name when the file does not say: `ci` for `.gantry/ci.yml`, `gantry` for `.gantry.yml`.

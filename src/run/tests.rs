@@ -1,0 +1,293 @@
+//! The reducer by its exact moves and commands. The simulation covers what nobody thought of; these say what is meant.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::base::{AttemptKey, Clock, JobKey, RepoId, RunId, Timestamp};
+use crate::pipeline::{Action, AllowFailure, Cause, Event as On, JobPlan, Need, Plan, Retry, StepPlan, Trigger, When};
+
+const NOW: Timestamp = Timestamp(1_000);
+
+fn step(name: &str) -> StepPlan {
+    StepPlan {
+        name: name.to_owned(),
+        needs: Vec::new(),
+        need: Need::Explicit,
+        when: When::Success,
+        skip: None,
+        image: None,
+        action: Action::EntryPoint,
+        env: BTreeMap::new(),
+        timeout_ms: None,
+        retry: Retry::default(),
+        allow_failure: AllowFailure::No,
+    }
+}
+
+fn job(name: &str, steps: Vec<StepPlan>) -> JobPlan {
+    let (needs, when) = (Vec::new(), When::Success);
+    JobPlan { name: name.to_owned(), needs, when, skip: None, timeout_ms: 60_000, allow_failure: false, steps }
+}
+
+/// Steps in a row, each waiting for all before it.
+fn in_a_row(mut steps: Vec<StepPlan>) -> Vec<StepPlan> {
+    for (position, step) in (0..).zip(&mut steps) {
+        step.needs = (0..position).collect();
+        step.need = Need::Position;
+    }
+    steps
+}
+
+fn run_of(jobs: Vec<JobPlan>) -> Run {
+    let trigger = Trigger {
+        event: On::Push,
+        branch: "main".to_owned(),
+        tag: None,
+        commit: "c".repeat(40),
+        message: String::new(),
+        author: String::new(),
+        default_branch: "main".to_owned(),
+        repo: "shop".to_owned(),
+        url: String::new(),
+        because: String::new(),
+    };
+    let plan = Arc::new(Plan { name: "ci".to_owned(), file: ".gantry.yml".to_owned(), jobs });
+    Run::new(RunId::new(&Clock::System), RepoId::new(&Clock::System), "shop".to_owned(), 1, trigger, plan, NOW)
+}
+
+/// A run whose first job is prepared; answers it with the commands of that moment.
+fn begun(jobs: Vec<JobPlan>) -> (Run, Vec<Command>) {
+    let mut run = run_of(jobs);
+    let first = commands(&mut run, Event::JobAdmitted { job: 0 });
+    assert_eq!(first, [Command::PrepareJob(JobKey { run: run.id.clone(), job: 0 })]);
+    let commands = commands(&mut run, Event::JobPrepared { job: 0 });
+    (run, commands)
+}
+
+fn commands(run: &mut Run, event: Event) -> Vec<Command> {
+    match apply(run, &event, NOW, true) {
+        Applied::Applied { commands } => commands,
+        Applied::Ignored(why) => panic!("{event:?} was ignored: {why}"),
+    }
+}
+
+fn ignored(run: &mut Run, event: Event) -> &'static str {
+    let before = run.clone();
+    match apply(run, &event, NOW, true) {
+        Applied::Applied { commands } => panic!("{event:?} was applied: {commands:?}"),
+        Applied::Ignored(why) => {
+            assert_eq!(*run, before, "what is ignored changes nothing");
+            why
+        }
+    }
+}
+
+fn key(run: &Run, step: u32, attempt: u32) -> AttemptKey {
+    AttemptKey { run: run.id.clone(), job: 0, step, attempt }
+}
+
+fn exited(step: u32, attempt: u32, exit: Exit) -> Event {
+    Event::StepExited { job: 0, step, attempt, exit }
+}
+
+fn started(step: u32, attempt: u32) -> Event {
+    Event::StepStarted { job: 0, step, attempt, at: NOW }
+}
+
+fn end_of(run: &Run, step: usize) -> (&str, &str) {
+    match &run.jobs[0].steps[step].state {
+        StepState::Ended(end) => (end.outcome.as_str(), &end.reason),
+        other => panic!("not ended: {other:?}"),
+    }
+}
+
+#[test]
+fn a_step_starts_the_moment_its_own_needs_have_ended() {
+    let mut last = step("last");
+    last.needs = vec![0];
+    let (mut run, begun) = begun(vec![job("j", vec![step("quick"), step("slow"), last])]);
+    assert_eq!(begun, [Command::StartStep(key(&run, 0, 1)), Command::StartStep(key(&run, 1, 1))]);
+    let next = commands(&mut run, exited(0, 1, Exit::Code(0)));
+    assert_eq!(next, [Command::RemoveStep(key(&run, 0, 1)), Command::StartStep(key(&run, 2, 1))]);
+}
+
+#[test]
+fn the_last_exit_ends_the_job_releases_it_and_ends_the_run() {
+    let (mut run, _) = begun(vec![job("j", vec![step("only")])]);
+    commands(&mut run, started(0, 1));
+    let last = commands(&mut run, exited(0, 1, Exit::Code(0)));
+    let job = JobKey { run: run.id.clone(), job: 0 };
+    assert_eq!(last, [Command::RemoveStep(key(&run, 0, 1)), Command::ReleaseJob(job)]);
+    assert!(
+        matches!(&run.life, Life::Ended { outcome: Outcome::Passed, reason, .. } if reason == "1 job passed"),
+        "{:?}",
+        run.life
+    );
+    assert_eq!(ignored(&mut run, Event::CancelRequested { by: "ada".to_owned() }), "the run has ended");
+}
+
+#[test]
+fn an_exit_of_another_attempt_is_ignored() {
+    let mut again = step("again");
+    again.retry = Retry { max: 1, backoff_ms: 0, ..Retry::default() };
+    let (mut run, _) = begun(vec![job("j", vec![again])]);
+    let retried = commands(&mut run, exited(0, 1, Exit::Code(1)));
+    assert_eq!(retried, [Command::RemoveStep(key(&run, 0, 1)), Command::StartStep(key(&run, 0, 2))]);
+    assert_eq!(ignored(&mut run, exited(0, 1, Exit::Code(0))), "it speaks of another attempt");
+    commands(&mut run, exited(0, 2, Exit::Code(1)));
+    assert_eq!(end_of(&run, 0), ("failed", "exited with 1"));
+    assert_eq!(ignored(&mut run, exited(0, 2, Exit::Code(1))), "the run has ended");
+}
+
+#[test]
+fn what_was_not_wanted_holds_back_only_those_that_named_it() {
+    let unwanted = || StepPlan { skip: Some("its `if` is false".to_owned()), ..step("unwanted") };
+    let (run, begun_by_order) = begun(vec![job("j", in_a_row(vec![unwanted(), step("next")]))]);
+    assert_eq!(begun_by_order, [Command::StartStep(key(&run, 1, 1))]);
+    let named = StepPlan { needs: vec![0], ..step("next") };
+    let (run, _) = begun(vec![job("j", vec![unwanted(), named])]);
+    assert_eq!(end_of(&run, 1), ("skipped", "skipped: `unwanted`, which it needs, was skipped"));
+}
+
+#[test]
+fn a_failure_skips_success_runs_failure_and_always() {
+    let steps = vec![
+        step("build"),
+        step("test"),
+        StepPlan { when: When::Failure, ..step("tell") },
+        StepPlan { when: When::Always, ..step("tidy") },
+    ];
+    let (mut run, _) = begun(vec![job("j", in_a_row(steps))]);
+    let next = commands(&mut run, exited(0, 1, Exit::Code(2)));
+    assert_eq!(end_of(&run, 1), ("skipped", "skipped: `build` failed"));
+    assert_eq!(next, [Command::RemoveStep(key(&run, 0, 1)), Command::StartStep(key(&run, 2, 1))]);
+    let next = commands(&mut run, exited(2, 1, Exit::Code(0)));
+    assert_eq!(next[1], Command::StartStep(key(&run, 3, 1)));
+    commands(&mut run, exited(3, 1, Exit::Code(0)));
+    assert!(matches!(&run.life, Life::Ended { outcome: Outcome::Failed, .. }), "{:?}", run.life);
+}
+
+#[test]
+fn allowed_failures_are_warnings_and_count_as_passed() {
+    let allowed = StepPlan { allow_failure: AllowFailure::Codes(vec![3]), ..step("lint") };
+    let (mut run, _) = begun(vec![job("j", in_a_row(vec![allowed.clone(), step("next")]))]);
+    let next = commands(&mut run, exited(0, 1, Exit::Code(3)));
+    assert_eq!(end_of(&run, 0).0, "warning");
+    assert_eq!(next[1], Command::StartStep(key(&run, 1, 1)));
+    let (mut run, _) = begun(vec![job("j", vec![allowed])]);
+    commands(&mut run, exited(0, 1, Exit::Code(4)));
+    assert_eq!(end_of(&run, 0), ("failed", "exited with 4"), "another code is not allowed");
+}
+
+#[test]
+fn retry_looks_at_the_cause_and_the_exit_code() {
+    let retry = Retry { max: 3, when: vec![Cause::Failure], exit_codes: vec![75], backoff_ms: 500 };
+    let (mut run, _) = begun(vec![job("j", vec![StepPlan { retry, ..step("s") }])]);
+    commands(&mut run, exited(0, 1, Exit::Code(75)));
+    let StepState::Backoff { attempt: 2, until, .. } = &run.jobs[0].steps[0].state else { panic!("{:?}", run.jobs) };
+    assert_eq!(*until, NOW.plus_ms(500));
+    let again = apply(&mut run, &Event::Woken, NOW.plus_ms(499), true);
+    assert_eq!(again, Applied::Applied { commands: vec![] }, "not before its time");
+    let again = apply(&mut run, &Event::Woken, NOW.plus_ms(500), true);
+    assert_eq!(again, Applied::Applied { commands: vec![Command::StartStep(key(&run, 0, 2))] });
+    commands(&mut run, exited(0, 2, Exit::Lost("gone".to_owned())));
+    assert_eq!(end_of(&run, 0), ("lost", "gone"), "a lost container is not the script's failure");
+}
+
+#[test]
+fn the_first_cancel_spares_always_and_the_second_spares_nothing() {
+    let tidy = StepPlan { when: When::Always, ..step("tidy") };
+    let (mut run, _) = begun(vec![job("j", in_a_row(vec![step("long"), tidy]))]);
+    commands(&mut run, started(0, 1));
+    let by = || "ada".to_owned();
+    let first = commands(&mut run, Event::CancelRequested { by: by() });
+    assert_eq!(first, [Command::StopStep { key: key(&run, 0, 1), at_once: false }]);
+    let next = commands(&mut run, exited(0, 1, Exit::Code(143)));
+    assert_eq!(end_of(&run, 0), ("cancelled", "cancelled by ada"));
+    assert_eq!(next[1], Command::StartStep(key(&run, 1, 1)));
+    let second = commands(&mut run, Event::CancelRequested { by: by() });
+    assert_eq!(second, [Command::StopStep { key: key(&run, 1, 1), at_once: true }]);
+    assert_eq!(ignored(&mut run, Event::CancelRequested { by: by() }), "it is being cancelled at once already");
+    commands(&mut run, exited(1, 1, Exit::Code(137)));
+    assert!(matches!(&run.life, Life::Ended { outcome: Outcome::Cancelled, reason, .. } if reason == "cancelled at once by ada"));
+}
+
+#[test]
+fn a_timeout_counts_from_the_start_and_names_whose_it_was() {
+    let (mut run, _) = begun(vec![job("j", vec![StepPlan { timeout_ms: Some(5_000), ..step("s") }])]);
+    commands(&mut run, started(0, 1));
+    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(4_999), true), Applied::Applied { commands: vec![] });
+    let stop = Command::StopStep { key: key(&run, 0, 1), at_once: false };
+    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(5_000), true), Applied::Applied { commands: vec![stop] });
+    // The job's own timeout is the stronger reason.
+    let stop = Command::StopStep { key: key(&run, 0, 1), at_once: false };
+    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(60_000), true), Applied::Applied { commands: vec![stop] });
+    commands(&mut run, exited(0, 1, Exit::Code(143)));
+    assert_eq!(end_of(&run, 0), ("timed_out", "stopped: the job's timeout of 60 s is over"));
+}
+
+#[test]
+fn nothing_starts_while_the_engine_is_silent_and_everything_does_once_it_answers() {
+    let mut run = run_of(vec![job("j", vec![step("s")])]);
+    commands(&mut run, Event::JobAdmitted { job: 0 });
+    assert_eq!(apply(&mut run, &Event::JobPrepared { job: 0 }, NOW, false), Applied::Applied { commands: vec![] });
+    assert_eq!(commands(&mut run, Event::Woken), [Command::StartStep(key(&run, 0, 1))]);
+    let back = apply(&mut run, &Event::StepNotStarted { job: 0, step: 0, attempt: 1 }, NOW, false);
+    assert_eq!(back, Applied::Applied { commands: vec![] });
+    assert_eq!(commands(&mut run, Event::Woken), [Command::StartStep(key(&run, 0, 1))], "the same attempt: it never ran");
+}
+
+#[test]
+fn after_a_crash_starts_and_stops_are_given_again_and_the_vanished_are_lost() {
+    let steps = vec![step("starting"), step("running"), step("gone"), step("stopping")];
+    let (mut run, _) = begun(vec![job("j", steps)]);
+    for n in 1..4 {
+        commands(&mut run, started(n, 1));
+    }
+    run.jobs[0].steps[3].state =
+        StepState::Stopping { attempt: 1, started_at: Some(NOW), why: StopReason::StepTimeout { after_ms: 1 }, since: NOW };
+    let known = vec![key(&run, 1, 1), key(&run, 3, 1)];
+    let given = commands(&mut run, Event::Compared { known, asked_at: NOW.plus_ms(1) });
+    let expected = [
+        Command::StartStep(key(&run, 0, 1)),
+        Command::AttachStep(key(&run, 1, 1)),
+        Command::AttachStep(key(&run, 3, 1)),
+        Command::StopStep { key: key(&run, 3, 1), at_once: false },
+        Command::RemoveStep(key(&run, 2, 1)),
+    ];
+    assert_eq!(given, expected);
+    assert_eq!(end_of(&run, 2), ("lost", "its container vanished while it ran"));
+}
+
+#[test]
+fn an_answer_older_than_the_attempt_does_not_lose_it() {
+    let (mut run, _) = begun(vec![job("j", vec![step("s")])]);
+    commands(&mut run, started(0, 1));
+    assert_eq!(commands(&mut run, Event::Compared { known: vec![], asked_at: NOW }), []);
+    assert!(matches!(run.jobs[0].steps[0].state, StepState::Running { .. }));
+}
+
+#[test]
+fn a_job_that_cannot_be_prepared_ends_as_error_and_skips_those_that_need_it() {
+    let mut second = job("second", vec![step("s")]);
+    second.needs = vec![0];
+    let mut run = run_of(vec![job("first", vec![step("s")]), second]);
+    commands(&mut run, Event::JobAdmitted { job: 0 });
+    let message = "the commit is gone".to_owned();
+    commands(&mut run, Event::JobNotPrepared { job: 0, message, again: false });
+    let Life::Ended { outcome, reason, .. } = &run.life else { panic!("{:?}", run.life) };
+    assert_eq!((*outcome, reason.as_str()), (Outcome::Error, "job `first` could not be run: the commit is gone"));
+    assert!(
+        matches!(&run.jobs[1].state, JobState::Ended { outcome: Outcome::Skipped, reason, .. } if reason == "skipped: `first` could not be run")
+    );
+}
+
+#[test]
+fn nonsense_is_ignored_and_never_panics() {
+    let (mut run, _) = begun(vec![job("j", vec![step("s")])]);
+    assert_eq!(ignored(&mut run, Event::JobPrepared { job: 7 }), "no such job");
+    assert_eq!(ignored(&mut run, exited(9, 1, Exit::Code(0))), "no such step");
+    assert_eq!(ignored(&mut run, Event::JobAdmitted { job: 0 }), "the job has its slot already");
+    assert_eq!(ignored(&mut run, exited(0, 2, Exit::Code(0))), "it speaks of another attempt");
+}
