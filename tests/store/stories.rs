@@ -27,6 +27,7 @@ macro_rules! each_story {
             a_commit_is_recorded_change_by_change,
             a_commit_about_a_removed_run_is_refused_whole,
             a_reader_never_meets_a_gap_that_is_filled_later,
+            a_run_is_read_as_of_one_moment,
             pages_of_runs_hold_what_was_asked_for,
             a_row_that_cannot_be_read_is_named,
             a_newer_schema_is_refused,
@@ -337,19 +338,51 @@ pub async fn a_reader_never_meets_a_gap_that_is_filled_later(place: Place) {
             })
         })
         .collect();
-    // Before them came the repository and the run.
-    let total = 2 + 20 * (1..=8).sum::<i64>();
+    let writers = tasks.spawn(futures_util::future::join_all(writers));
     let mut seen = 0;
-    while seen < total {
-        for event in store.events_after(seen, None, 7).await.unwrap() {
+    loop {
+        let ended = writers.is_finished();
+        let events = store.events_after(seen, None, 7).await.unwrap();
+        if ended && events.is_empty() {
+            break;
+        }
+        for event in events {
             assert_eq!(event.seq, seen + 1);
             seen = event.seq;
         }
     }
-    for writer in writers {
-        writer.await.unwrap();
+    assert!(writers.await.unwrap().iter().all(Result::is_ok));
+    // Before them came the repository and the run.
+    assert_eq!((seen, store.last_event().await.unwrap()), (2 + 20 * (1..=8).sum::<i64>(), seen));
+}
+
+pub async fn a_run_is_read_as_of_one_moment(place: Place) {
+    let (store, roof) = with_repo(&place).await;
+    let id = make_run(&store, &roof, "main", 5).await.id;
+    let both = |id: &RunId, n| {
+        let (run, job) = (id.clone(), JobState::Running { since: at(n) });
+        let step = Change::Step { run: id.clone(), job: 1, step: 1, state: StepState::Running { attempt: 1, since: at(n) } };
+        [Change::Job { run, job: 1, state: job }, step]
+    };
+    store.commit(&both(&id, 0), at(6)).await.unwrap();
+    let writer = Tasks::default().spawn({
+        let (store, id) = (store.clone(), id.clone());
+        async move {
+            for n in 1..=300 {
+                store.commit(&both(&id, n), at(6)).await.unwrap();
+            }
+        }
+    });
+    while !writer.is_finished() {
+        let runs = [store.run(&id).await.unwrap().unwrap(), store.unfinished().await.unwrap().remove(0)];
+        for run in runs {
+            match (&run.jobs[1].state, &run.jobs[1].steps[1].state) {
+                (JobState::Running { since: job }, StepState::Running { since: step, .. }) => assert_eq!(job, step),
+                other => panic!("{other:?}"),
+            }
+        }
     }
-    assert_eq!(store.last_event().await.unwrap(), total);
+    writer.await.unwrap();
 }
 
 pub async fn pages_of_runs_hold_what_was_asked_for(place: Place) {

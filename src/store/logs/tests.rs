@@ -151,6 +151,8 @@ fn a_log_cut_anywhere_by_a_crash_goes_on_without_a_missing_or_doubled_byte() {
                 at[place] = usize::try_from(writer.received(*stream)).unwrap();
                 assert_eq!(stream_bytes(&kept, *stream), source[..at[place]], "seed {seed}, life {life}");
             }
+            let data = fs::metadata(logs.paths(&key).unwrap().data).unwrap().len();
+            assert_eq!(data, kept.iter().map(|(record, _)| record.bytes()).sum::<u64>(), "seed {seed}: data without a line");
             let last = life == 3;
             for _ in 0..dice.roll(30) {
                 write_some(&mut dice, &mut writer, &sources, &mut at);
@@ -212,6 +214,18 @@ fn zeros_that_a_power_cut_left_at_the_end_are_no_lines() {
     let mut writer = logs.writer(&key).unwrap();
     assert_eq!(writer.received(Stdout), 4);
     writer.write(0, Stdout, b"two\n").unwrap();
+    assert_eq!(texts(&logs.read(&key, 1, 10).unwrap()), ["one", "two"]);
+}
+
+#[test]
+fn a_record_that_does_not_follow_the_one_before_is_no_line() {
+    let (_dir, logs, key) = logs();
+    logs.writer(&key).unwrap().write(0, Stdout, b"one\ntwo\n").unwrap();
+    let index = logs.paths(&key).unwrap().index;
+    let mut bytes = fs::read(&index).unwrap();
+    bytes.extend_from_within(..RECORD);
+    fs::write(&index, bytes).unwrap();
+    assert_eq!(logs.writer(&key).unwrap().received(Stdout), 8);
     assert_eq!(texts(&logs.read(&key, 1, 10).unwrap()), ["one", "two"]);
 }
 
