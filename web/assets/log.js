@@ -192,9 +192,15 @@ export class LogView {
     const following = isUp ? false : this.following || (isAtEnd && this.total - this.next < CHUNK);
     if (following !== this.following) {
       this.following = following;
+      if (!following) this.pin();
       this.measure();
     }
     this.fill();
+  }
+
+  // The page shows by itself the step that runs; a log that somebody reads stays.
+  pin() {
+    if (!new URLSearchParams(location.search).has("step")) history.replaceState(null, "", this.element.dataset.page);
   }
 
   // A line's number marks the line and is its address.
@@ -278,6 +284,7 @@ export class LogView {
   async find(q) {
     if (q === (this.search ?? "")) return;
     if (!q) return this.follow();
+    this.pin();
     this.search = q;
     this.found.textContent = "…";
     let found = 0;
