@@ -3,7 +3,7 @@
 //! | File | What |
 //! |---|---|
 //! | `serve` | the server, until it is told to end |
-//! | `run`, `progress`, `tail` | the pipeline of the work tree, here and now |
+//! | `run`, `follow`, `progress`, `tail` | the pipeline of the work tree, here and now |
 //! | `check` | the problems of pipeline files |
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `client` | the verbs that talk to a running server |
@@ -14,6 +14,7 @@ pub mod client;
 mod config;
 mod demo;
 mod engine;
+mod follow;
 mod progress;
 mod run;
 mod serve;
