@@ -12,8 +12,22 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
+        #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
+
+        impl TryFrom<String> for $name {
+            type Error = NotAnId;
+
+            fn try_from(text: String) -> Result<Self, NotAnId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
 
         impl $name {
             /// A new id; later ones sort after earlier ones (to the millisecond).
@@ -81,6 +95,7 @@ mod tests {
         assert_eq!(id.as_str().parse::<RunId>().unwrap(), id);
         for bad in ["", "../../../../../../etc/passwd", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "01arz3ndektsv4rrffq69g5fa/"] {
             assert!(bad.parse::<RunId>().is_err(), "{bad}");
+            assert!(serde_json::from_value::<RunId>(bad.into()).is_err(), "{bad}");
         }
     }
 }

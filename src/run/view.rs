@@ -120,7 +120,7 @@ fn view_step(job_plan: &crate::pipeline::JobPlan, plan: &crate::pipeline::StepPl
     let seen = see_step(plan, job_plan, job, step);
     let (attempt, exit_code) = match &step.state {
         StepState::Ended(end) => (end.attempt, end.exit_code),
-        StepState::Backoff { attempt, .. } => (attempt - 1, None),
+        StepState::Backoff { attempt, .. } => (attempt.saturating_sub(1), None),
         other => (other.live_attempt().unwrap_or(0), None),
     };
     StepView {
@@ -227,7 +227,7 @@ fn see_step(plan: &crate::pipeline::StepPlan, job_plan: &crate::pipeline::JobPla
         StepState::Running { attempt, since } => going("running", format!("running, attempt {attempt}"), Some(*since)),
         StepState::Stopping { why, started_at, .. } => going("stopping", format!("stopping: {why}"), *started_at),
         StepState::Backoff { attempt, reason, .. } => {
-            going("backoff", format!("attempt {} {reason}; waits for attempt {attempt}", attempt - 1), None)
+            going("backoff", format!("attempt {} {reason}; waits for attempt {attempt}", attempt.saturating_sub(1)), None)
         }
         StepState::Ended(end) => Seen {
             state: "ended",
