@@ -43,7 +43,7 @@ impl Verdict {
             || plan.retry.exit_codes.is_empty()
             || self.exit_code.is_some_and(|code| plan.retry.exit_codes.contains(&code));
         let again = attempt <= plan.retry.max && plan.retry.when.contains(&cause) && code_wanted;
-        again.then(|| plan.retry.backoff_ms.saturating_mul(1 << (attempt - 1).min(16)))
+        again.then(|| plan.retry.backoff_ms.saturating_mul(1 << attempt.saturating_sub(1).min(16)))
     }
 
     /// A failure that the step allows becomes a warning.

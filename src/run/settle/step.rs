@@ -55,7 +55,7 @@ pub(super) fn settle_step(
                 outcome,
                 reason: format!("{why} before attempt {attempt}; the one before {reason}"),
                 exit_code: None,
-                attempt: attempt - 1,
+                attempt: attempt.saturating_sub(1),
                 started_at: None,
                 at: now,
             };
