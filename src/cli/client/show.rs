@@ -103,7 +103,26 @@ mod tests {
                       "ended_at": 65000 }] }],
         });
         let run: Run = serde_json::from_value(run).unwrap();
-        insta::assert_snapshot!(render(&run, Timestamp(125_000), Colour(false)), @"");
+        insta::assert_snapshot!(render(&run, Timestamp(125_000), Colour(false)), @"
+        shop#12 failed in 1 min 03 s: `build / test` failed
+
+        id        01k3v5xw3v8e2d9ghyq0r5m7pz
+        pipeline  ci
+        branch    main
+        commit    01234567 second
+        author    Ada
+        why       `main` moved
+        queued    2 min ago
+
+        warning[old-key]: use another
+         --> .gantry.yml
+
+        JOB / STEP  STATE    TOOK        REASON
+        build       failed   1 min 03 s  a step failed
+          compile   passed   3 s
+          test      failed   1 min 00 s  attempt 2: exit code 1
+          ship      skipped              `test` failed
+        ");
         let colours = render(&run, Timestamp(125_000), Colour(true));
         assert!(colours.contains("\x1b[31mfailed\x1b[0m"), "{colours:?}");
         assert!(!colours.contains("\x1b[2J"), "{colours:?}");
