@@ -171,7 +171,7 @@ async fn a_repository_is_added_listed_polled_and_removed() {
     assert_eq!(done.code, 0, "{done:?}");
     let field = |what: &str| done.data.lines().find_map(|line| line.strip_prefix(what)).unwrap_or_default().trim().to_owned();
     assert_eq!(Path::new(&field("url")), path, "a relative path is meant from the user's directory");
-    assert_eq!((field("webhook").as_str(), field("polled").as_str()), ("/hooks/generic/shop", "every 5 min 00 s"));
+    assert_eq!((field("webhook").as_str(), field("polled").as_str()), ("/hooks/generic/shop", "every 5 min"));
     let secret = field("secret");
     assert_eq!(secret.len(), 64, "{done:?}");
     assert!(done.talk.contains(&format!("-hmac {secret} ")), "{}", done.talk);

@@ -3,6 +3,7 @@
 //! **Invariant:** this is the only room that reads the clock, makes randomness or spawns tasks; `clippy.toml` forbids it elsewhere.
 
 mod clock;
+mod duration;
 mod id;
 mod key;
 pub mod limits;
@@ -10,6 +11,7 @@ mod random;
 mod tasks;
 
 pub use clock::{Clock, Timestamp};
+pub use duration::{Span, ago, parse_duration_ms, took};
 pub use id::{DeliveryId, InstanceId, RepoId, RunId};
 pub use key::{AttemptKey, JobIx, JobKey, StepIx};
 pub use random::{random_hex, random_u64};

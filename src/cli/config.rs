@@ -88,33 +88,9 @@ impl File {
     }
 }
 
-/// `250ms`, `10s`, `5m`, `2h` in milliseconds.
-pub(super) fn duration_ms(text: &str) -> anyhow::Result<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => bail!("`{text}` is not a duration: write a number and a unit, as in `500ms`, `30s`, `5m` or `2h`"),
-    };
-    let number: u64 = number.parse().with_context(|| format!("`{text}` is not a duration: it needs a number, as in `30s`"))?;
-    number.checked_mul(factor).with_context(|| format!("`{text}` is too long"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_need_a_number_and_a_unit() {
-        assert_eq!(duration_ms("250ms").unwrap(), 250);
-        assert_eq!(duration_ms("2h").unwrap(), 7_200_000);
-        for bad in ["", "s", "10", "10d", "-1s", "1.5s", "99999999999999999999s", "9999999999999999h"] {
-            assert!(duration_ms(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_misspelt_setting_is_refused() {

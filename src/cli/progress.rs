@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::run::{Outcome, RunView, Span, StepView, Stream};
+use crate::base::took;
+use crate::run::{Outcome, RunView, StepView, Stream};
 
 /// Where progress goes: lines to stdout, or to stderr when stdout is for JSON.
 pub(super) struct Progress {
@@ -49,22 +50,22 @@ impl Progress {
     /// A step that ended, or that never began.
     pub fn ended(&self, title: &str, step: &StepView) {
         let Some(outcome) = step.outcome else { return };
-        let took = match (step.started_at, step.ended_at) {
+        let how_long = match (step.started_at, step.ended_at) {
             (Some(from), Some(to)) => format!(" in {}", took(to.ms_since(from))),
             _ => String::new(),
         };
         let why = if outcome == Outcome::Passed { String::new() } else { format!(": {}", step.reason) };
-        self.line(&format!("{} {title} {}{took}{why}", self.mark(outcome), outcome.as_str()));
+        self.line(&format!("{} {title} {}{how_long}{why}", self.mark(outcome), outcome.as_str()));
     }
 
     /// A run that ended.
     pub fn run_ended(&self, run: &RunView) {
         let Some(outcome) = run.outcome else { return };
-        let took = match (run.started_at, run.ended_at) {
+        let how_long = match (run.started_at, run.ended_at) {
             (Some(from), Some(to)) => format!(" in {}", took(to.ms_since(from))),
             _ => String::new(),
         };
-        self.line(&format!("{} {} {}{took}: {}", self.mark(outcome), run.pipeline, outcome.as_str(), run.reason));
+        self.line(&format!("{} {} {}{how_long}: {}", self.mark(outcome), run.pipeline, outcome.as_str(), run.reason));
     }
 
     /// What is going on now, on a terminal.
@@ -111,14 +112,5 @@ impl Progress {
 
     fn dim(&self, text: &str) -> String {
         self.paint("90", text)
-    }
-}
-
-/// A span in milliseconds when it is very short, in tenths of a second when it is short, else in whole seconds.
-fn took(ms: u64) -> String {
-    match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..10_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        _ => Span(ms / 1_000 * 1_000).to_string(),
     }
 }

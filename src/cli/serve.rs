@@ -9,12 +9,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::base::{Clock, Tasks, limits};
+use crate::base::{Clock, Tasks, limits, parse_duration_ms};
 use crate::server::{Config, Handle, Layout, Server, Source};
 use crate::store::{DataDir, Database, Store, StoreConfig};
 use crate::web::{self, WebOptions};
 
-use super::config::{File, duration_ms};
+use super::config::File;
 use super::engine::{self, Kind};
 use super::{Ended, OK};
 
@@ -58,7 +58,7 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         kind,
         docker_host: file.docker.host.clone(),
         database: file.database.clone(),
-        grace_ms: file.grace.as_deref().map(duration_ms).transpose().map_err(Ended::usage)?.unwrap_or(limits::GRACE_MS),
+        grace_ms: file.grace.as_deref().map(grace_ms).transpose().map_err(Ended::usage)?.unwrap_or(limits::GRACE_MS),
         credentials: file.credentials().map_err(Ended::usage)?,
     })
     .await?;
@@ -70,6 +70,10 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         () = signals.next() => tracing::info!("ended at once"),
     }
     Ok(OK)
+}
+
+fn grace_ms(text: &str) -> anyhow::Result<u64> {
+    parse_duration_ms(text).map_err(|why| anyhow!("the settings: `grace: {text}` is no duration: {why}"))
 }
 
 /// Jobs at the same time when nobody says.

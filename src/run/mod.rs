@@ -21,7 +21,7 @@ pub use environment::environment;
 pub use event::{Applied, Command, Event};
 pub use exit::Exit;
 pub use outcome::Outcome;
-pub use reason::{Span, StopReason, Wait};
+pub use reason::{StopReason, Wait};
 pub use reducer::apply;
 pub use state::{Job, JobState, Life, Run, Step, StepEnd, StepState};
 pub use stream::Stream;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::Span;
+
 /// Why a running step is stopped. **Invariant:** ordered; a stronger reason replaces a weaker one, never the reverse.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,21 +69,6 @@ impl fmt::Display for Wait {
             Wait::Slot { slots: 1 } => f.write_str("waits for the one slot, which is taken"),
             Wait::Slot { slots } => write!(f, "waits for one of the {slots} slots, which are all taken"),
             Wait::Engine { message } => write!(f, "waits for the engine: {message}"),
-        }
-    }
-}
-
-/// A span of time as people say it: `90 s`, `5 min`, `2 h`, `250 ms`.
-pub struct Span(pub u64);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            ms if ms >= 7_200_000 && ms % 3_600_000 == 0 => write!(f, "{} h", ms / 3_600_000),
-            ms if ms >= 120_000 && ms % 60_000 == 0 => write!(f, "{} min", ms / 60_000),
-            ms if ms >= 1_000 && ms % 1_000 == 0 => write!(f, "{} s", ms / 1_000),
-            ms if ms >= 10_000 => write!(f, "{:.1} s", ms as f64 / 1_000.0),
-            ms => write!(f, "{ms} ms"),
         }
     }
 }

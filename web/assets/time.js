@@ -1,4 +1,4 @@
-// Times that stay current: ages, running spans, and the reader's own time zone. Says the same as src/web/pages/moment.rs.
+// Times that stay current: ages, running spans, and the reader's own time zone. Says the same as src/base/duration.rs.
 
 export const ago = (ms) => {
   const s = Math.floor(ms / 1000);
@@ -11,6 +11,7 @@ export const ago = (ms) => {
 
 const two = (n) => String(n).padStart(2, "0");
 
+// Of something that still runs: whole seconds.
 export const span = (ms) => {
   const s = Math.floor(ms / 1000);
   if (s < 60) return `${s} s`;

@@ -174,5 +174,5 @@ pub(super) fn is_good(outcome: Option<&str>) -> bool {
 
 /// From start to end, or to `now`; nothing when it never started.
 pub(super) fn took(started_at: Option<Timestamp>, ended_at: Option<Timestamp>, now: Timestamp) -> String {
-    started_at.map(|start| super::span::span(ended_at.unwrap_or(now).ms_since(start))).unwrap_or_default()
+    started_at.map(|start| crate::base::took(ended_at.unwrap_or(now).ms_since(start))).unwrap_or_default()
 }

@@ -7,7 +7,7 @@
 //! | `reference` | `shop#12`, `shop/latest`, an id: which run is meant |
 //! | `repos`, `runs`, `show`, `logs`, `follow` | what each verb does |
 //! | `track` | which steps' logs are meant |
-//! | `screen`, `table`, `text`, `span` | data to stdout, talk to stderr, in a form for people |
+//! | `screen`, `table`, `text` | data to stdout, talk to stderr, in a form for people |
 //! | `failure` | what went wrong, as a sentence and an exit code |
 //!
 //! **Invariants:** stdout holds data and nothing else; nothing that a server, a commit or a step says can steer a terminal; a webhook's secret
@@ -23,7 +23,6 @@ mod repos;
 mod runs;
 mod screen;
 mod show;
-mod span;
 mod sse;
 mod table;
 mod text;

@@ -7,9 +7,9 @@ use serde_json::json;
 use super::answer::{Page, Repo};
 use super::api::Api;
 use super::screen::Hue;
-use super::span::{ago, span};
 use super::table::{Cell, Table};
 use super::{Failure, RepoVerb, Screen};
+use crate::base::{Span, ago};
 
 pub(super) async fn perform(api: &Api, screen: &mut Screen, verb: RepoVerb, json: bool) -> Result<(), Failure> {
     match verb {
@@ -46,7 +46,7 @@ async fn add(api: &Api, screen: &mut Screen, name: &str, url: &str, poll: Option
     for (what, value) in [
         ("repository", repo.name.as_str()),
         ("url", repo.url.as_str()),
-        ("polled", &format!("every {}", span(repo.poll_ms))),
+        ("polled", &format!("every {}", Span(repo.poll_ms))),
         ("webhook", &repo.webhook.path),
         ("secret", &secret),
     ] {
@@ -84,7 +84,7 @@ async fn list(api: &Api, screen: &mut Screen, json: bool) -> Result<(), Failure>
         table.row([
             Cell::hued(&repo.name, Hue::Strong),
             Cell::new(&repo.url),
-            Cell::new(format!("every {}", span(repo.poll_ms))),
+            Cell::new(format!("every {}", Span(repo.poll_ms))),
             Cell::new(ago(now.ms_since(repo.status.at))),
             Cell::hued(&repo.status.sentence, if repo.status.ok { Hue::Good } else { Hue::Bad }),
         ]);

@@ -5,10 +5,10 @@ use serde_json::json;
 use super::answer::{Made, Page, Run, hue_of, took};
 use super::api::{Answer, Api};
 use super::screen::Hue;
-use super::span::ago;
 use super::table::{Cell, Table};
 use super::text::{cut, one_line};
 use super::{Failure, Reference, RunsArgs, Screen};
+use crate::base::ago;
 
 /// Columns of a commit's message on a terminal; elsewhere it is whole.
 const MESSAGE: usize = 50;

@@ -3,11 +3,11 @@
 use super::answer::{Run, hue_of, standing, took};
 use super::api::Api;
 use super::screen::{Colour, Hue};
-use super::span::ago;
 use super::table::{Cell, Table};
 use super::text::one_line;
 use super::{Failure, Reference, Screen};
 use crate::base::Timestamp;
+use crate::base::ago;
 use crate::pipeline;
 
 pub(super) async fn show(api: &Api, screen: &mut Screen, run: &Reference, json: bool) -> Result<(), Failure> {
@@ -119,7 +119,7 @@ mod tests {
 
         JOB / STEP  STATE    TOOK        REASON
         build       failed   1 min 03 s  a step failed
-          compile   passed   3 s
+          compile   passed   3.0 s
           test      failed   1 min 00 s  attempt 2: exit code 1
           ship      skipped              `test` failed
         ");

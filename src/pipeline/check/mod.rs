@@ -6,7 +6,6 @@
 //! **Invariants:** reading goes on after a problem, so that all are told at once; what is left out because it was wrong has been reported; no key is
 //! ignored silently.
 
-mod duration;
 mod fields;
 mod graph;
 mod jobs;

@@ -1,8 +1,8 @@
 //! Single values: text, numbers, lists of text, names, images, conditions.
 
+use super::Reader;
 use super::fields::Field;
-use super::{Reader, duration};
-use crate::base::limits;
+use crate::base::{limits, parse_duration_ms};
 use crate::pipeline::expr::{Expression, Place, Template, Want, braces};
 use crate::pipeline::plan::When;
 use crate::pipeline::report::{nearest, shown};
@@ -123,7 +123,7 @@ impl Reader<'_, '_> {
     /// A duration in milliseconds.
     pub(super) fn duration(&mut self, field: &Field) -> Option<u64> {
         let text = self.text(field)?;
-        match duration::parse(text) {
+        match parse_duration_ms(text) {
             Ok(ms) => Some(ms),
             Err(hint) => {
                 self.report.error_hint("duration", field.place(), format!("`{}` is no duration", shown(text)), hint);

@@ -422,9 +422,7 @@ fn only_the_owner_may_read_logs_and_no_id_leads_out_of_the_directory() {
     for (path, mode) in [(paths.data.parent().unwrap().to_owned(), 0o700), (paths.data, 0o600), (paths.index, 0o600)] {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
     }
-    let run: RunId = serde_json::from_str("\"../../etc\"").unwrap();
-    assert!(logs.remove_run(&run).is_err());
-    assert!(logs.read(&AttemptKey { run, ..key }, 1, 1).is_err());
+    assert!(serde_json::from_str::<RunId>("\"../../etc\"").is_err(), "no other id can be had");
 }
 
 #[test]

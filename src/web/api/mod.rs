@@ -13,7 +13,7 @@ use axum::routing::{delete, get, post};
 use super::app::App;
 use super::assets;
 use crate::base::limits;
-pub(super) use repos::span_ms;
+pub(super) use repos::interval_ms;
 pub(super) use runs::Filter;
 
 /// Who asked, as a run's reason says it.

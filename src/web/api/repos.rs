@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::base::parse_duration_ms;
 use crate::store::Repo;
 use crate::web::app::App;
 use crate::web::extract::{At, Given};
@@ -40,7 +41,7 @@ pub(super) async fn add(State(app): State<App>, Given(new): Given<NewRepo>) -> R
     let poll_ms = match new.poll {
         None => None,
         Some(Poll::Ms(ms)) => Some(ms),
-        Some(Poll::Text(text)) => Some(span_ms(&text)?),
+        Some(Poll::Text(text)) => Some(interval_ms(&text)?),
     };
     let repo = app.handle.add_repo(&new.name, &new.url, poll_ms).await?;
     let mut answer = as_json(&repo);
@@ -69,36 +70,7 @@ fn as_json(repo: &Repo) -> Value {
 }
 
 /// `500ms`, `30s`, `5m`, `2h` in milliseconds.
-pub(in crate::web) fn span_ms(text: &str) -> Result<u64, Problem> {
-    let invalid = || {
-        Problem::invalid(format!(
-            "`{}` is no interval; write it as `30s`, `5m` or `1h`.",
-            text.chars().take(40).collect::<String>()
-        ))
-    };
-    let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor: u64 = match unit.trim() {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(invalid()),
-    };
-    number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(invalid)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::span_ms;
-
-    #[test]
-    fn intervals_are_read_as_people_write_them() {
-        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("5 min", 300_000), ("2h", 7_200_000)] {
-            assert_eq!(span_ms(text).unwrap(), ms, "{text}");
-        }
-        for text in ["", "30", "s", "-1s", "1.5s", "99999999999999999999s", "18446744073709551615h", "1d"] {
-            assert!(span_ms(text).is_err(), "{text}");
-        }
-    }
+pub(in crate::web) fn interval_ms(text: &str) -> Result<u64, Problem> {
+    let shown: String = text.chars().take(40).collect();
+    parse_duration_ms(text).map_err(|why| Problem::invalid(format!("`{shown}` is no interval: {why}.")))
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::html;
 use super::shell::Shell;
 use crate::store::Repo;
-use crate::web::api::span_ms;
+use crate::web::api::interval_ms;
 use crate::web::app::App;
 use crate::web::extract::{At, Filled};
 use crate::web::problem::Problem;
@@ -81,7 +81,7 @@ struct AddedPage {
 
 /// No redirect: this answer is the only one that holds the webhook's secret.
 pub(super) async fn add_repo(State(app): State<App>, Filled(new): Filled<NewRepo>) -> Result<Response, Problem> {
-    let poll_ms = Some(new.poll.trim()).filter(|poll| !poll.is_empty()).map(span_ms).transpose()?;
+    let poll_ms = Some(new.poll.trim()).filter(|poll| !poll.is_empty()).map(interval_ms).transpose()?;
     let repo = app.handle.add_repo(new.name.trim(), new.url.trim(), poll_ms).await?;
     let page = AddedPage { shell: Shell::still(&app, format!("{} added – Gantry", repo.name)), repo };
     Ok((StatusCode::CREATED, html(&page)?).into_response())

@@ -10,7 +10,7 @@ use super::repos::Nothing;
 use super::row::{Row, short};
 use super::shell::Shell;
 use super::words::Words;
-use crate::run::Span;
+use crate::base::Span;
 use crate::store::{Note, Repo, RunFilter};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At};
