@@ -277,6 +277,24 @@ steps:
 }
 
 #[tokio::test]
+async fn following_the_latest_run_of_a_new_repository_waits_for_its_first() {
+    let house = House::open().await;
+    let remote = Remote::empty();
+    house.app.watch("shop", &remote).await;
+    let user = house.user();
+    let talk = user.talk.clone();
+    let meanwhile = async {
+        talk.says(1, "shop: it is empty").await;
+        remote.commit(&[(".gantry.yml", "steps: [make]\n")], "first");
+        house.app.handle().sync_repo("shop").await.unwrap();
+    };
+    let (run, ()) = tokio::join!(user.types("logs -f shop/latest"), meanwhile);
+    assert!(run.code == 0 && run.talk.contains("shop#1 passed"), "{run:?}");
+    user.is_refused("logs -f nowhere/latest", 4, "no repository `nowhere`").await;
+    house.close().await;
+}
+
+#[tokio::test]
 async fn following_outlives_a_restart_of_the_server() {
     let mut house = House::open().await;
     let remote = Remote::with("steps:\n  - { name: long, run: x, env: { FAKE_OUTPUT: \"one\\ntwo\\n\", FAKE_MS: hang } }\n");

@@ -10,12 +10,12 @@ use std::time::Duration;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt, StreamExt};
 
-use super::answer::{LogLine, Run, is_good, took};
+use super::answer::{LogLine, Repo, Run, is_good, took};
 use super::api::Api;
 use super::logs::{address, print_attempt};
 use super::sse::{self, News};
 use super::track::{Printer, Track, choose};
-use super::{Ending, Failure, LogsArgs, Screen, runs};
+use super::{Ending, Failure, LogsArgs, Reference, Screen, runs};
 
 /// News handled before the screen is brought up to date and the run is looked at.
 const BATCH: usize = 1_000;
@@ -68,7 +68,12 @@ struct Follower<'a> {
 }
 
 pub(super) async fn follow(api: &Api, screen: &mut Screen, args: &LogsArgs, json: bool) -> Result<Ending, Failure> {
-    let id = args.run.find(api).await?;
+    let id = match args.run.find(api).await {
+        Err(Failure::NotFound(why)) if matches!(args.run, Reference::LatestOf(_)) => {
+            first_run(api, screen, &args.run, &why).await?
+        }
+        found => found?,
+    };
     let run = runs::read(api, &id).await?;
     let tracks = choose(&run, args.step.as_deref())?;
     let is_one_step = args.step.is_some();
@@ -92,6 +97,32 @@ pub(super) async fn follow(api: &Api, screen: &mut Screen, args: &LogsArgs, json
         follower.step_once(screen).await?;
     }
     follower.conclude(screen)
+}
+
+/// Waits for the first run of a repository, since it was perhaps added only now. How its watching goes is said meanwhile.
+async fn first_run(api: &Api, screen: &mut Screen, run: &Reference, why: &str) -> Result<String, Failure> {
+    let Reference::LatestOf(repo) = run else {
+        return run.find(api).await;
+    };
+    screen.say(&format!("{why}; waiting for its first one"))?;
+    let mut news = std::pin::pin!(sse::follow(api, api.url(&["api", "v1", "events"])));
+    let mut told = String::new();
+    while let Some(heard) = news.next().await {
+        if let News::Interrupted = heard? {
+            continue;
+        }
+        match run.find(api).await {
+            Err(Failure::NotFound(_)) => {}
+            Err(failure) if failure.is_passing() => continue,
+            found => return found,
+        }
+        let status = api.get(api.url(&["api", "v1", "repos", repo])).await?.read::<Repo>()?.status;
+        if status.sentence != told {
+            screen.say(&format!("{repo}: {}", status.sentence))?;
+            told = status.sentence;
+        }
+    }
+    Err(api.stranger("it ended its live stream".to_owned()))
 }
 
 impl Follower<'_> {
@@ -236,7 +267,7 @@ impl Follower<'_> {
 /// A word for each change of the run, and one when its record is complete.
 fn run_stream(api: &Api, id: &str) -> BoxStream<'static, Result<Heard, Failure>> {
     let events = sse::follow(api, api.url(&["api", "v1", "runs", id, "events"])).map(|news| match news? {
-        News::Event(_) => Ok(Heard::Run),
+        News::Open | News::Event(_) => Ok(Heard::Run),
         News::Interrupted => Ok(Heard::Interrupted),
     });
     events.chain(futures_util::stream::iter([Ok(Heard::Run)])).boxed()
@@ -252,7 +283,7 @@ fn log_stream(api: &Api, id: &str, track: &Track, index: usize, attempt: u32) ->
                     .map(|line| Heard::Line { index, attempt, line })
                     .map_err(|error| speaker.stranger(error.to_string())),
             ),
-            Ok(News::Interrupted) => None,
+            Ok(News::Open | News::Interrupted) => None,
             Err(failure) => Some(Err(failure)),
         };
         std::future::ready(heard)

@@ -32,6 +32,8 @@ pub(super) struct Event {
 /// What comes out of a stream that is taken up again.
 #[derive(Debug)]
 pub(super) enum News {
+    /// Connected, at first or again: what happens from now on will be told.
+    Open,
     Event(Event),
     /// The connection broke and is being made again.
     Interrupted,
@@ -137,6 +139,7 @@ impl Following {
                     Ok(response) => {
                         self.connection = Some((response, Parser::default()));
                         *was_open = true;
+                        return Ok(Some(News::Open));
                     }
                     Err(failure) if *was_open && failure.is_passing() && self.failures < TRIES => {
                         self.pause().await;
@@ -151,7 +154,6 @@ impl Following {
                     return Ok(None);
                 }
                 Some(event) => {
-                    self.failures = 0;
                     self.last = event.id.or(self.last);
                     return Ok(Some(News::Event(event)));
                 }
@@ -181,7 +183,10 @@ impl Following {
                 return Ok(Some(event));
             }
             match tokio::time::timeout(SILENCE, response.chunk()).await {
-                Ok(Ok(Some(bytes))) => parser.bytes.extend_from_slice(&bytes),
+                Ok(Ok(Some(bytes))) => {
+                    self.failures = 0;
+                    parser.bytes.extend_from_slice(&bytes);
+                }
                 Ok(Ok(None) | Err(_)) | Err(_) => return Ok(None),
             }
         }
