@@ -21,7 +21,7 @@ pub enum Input {
     Engine(Result<(), String>),
     /// What the executor has, asked at `asked_at`.
     Survivors { known: Vec<AttemptKey>, asked_at: Timestamp },
-    /// [`Turn::wake_at`] has come.
+    /// [`Board::wake_at`] has come.
     Woken,
 }
 
