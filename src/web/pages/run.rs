@@ -132,7 +132,7 @@ impl Pane {
 
     /// Where the reason does not say it already.
     fn exit_code(&self) -> Option<i32> {
-        self.step.exit_code.filter(|_| !self.reason().is_some_and(|reason| reason.contains("exit code")))
+        self.step.exit_code.filter(|_| !self.reason().is_some_and(|reason| reason.contains("exited with")))
     }
 
     /// Where its lines are asked for.

@@ -148,13 +148,18 @@ async fn failed(seed: &Seed<'_>, repo: &Repo) {
         step_is(&run, job, step, StepState::Ended(end))
     };
     seed.set(&[
-        run_is(&run, run_ended(Outcome::Failed, "`test / unit tests` failed with exit code 101", seed.now.plus_ms(700), 74_200)),
-        job_is(&run, 0, job_ended(Outcome::Failed, "`unit tests` failed with exit code 101", seed.now, 74_000)),
-        step_is(&run, 0, 0, step_ended(Outcome::Passed, 0, "exit code 0", seed.now, 12_300)),
-        step_is(&run, 0, 1, step_ended(Outcome::Failed, 101, "exit code 101", seed.now, 58_100)),
-        step_is(&run, 0, 2, step_ended(Outcome::Warning, 1, "exit code 1, which is allowed", seed.now, 4_100)),
+        run_is(&run, run_ended(Outcome::Failed, "`test / unit tests` failed: exited with 101", seed.now.plus_ms(700), 74_200)),
+        job_is(&run, 0, job_ended(Outcome::Failed, "`unit tests` failed: exited with 101", seed.now, 74_000)),
+        step_is(&run, 0, 0, step_ended(Outcome::Passed, 0, "passed", seed.now, 12_300)),
+        step_is(&run, 0, 1, step_ended(Outcome::Failed, 101, "exited with 101", seed.now, 58_100)),
+        step_is(
+            &run,
+            0,
+            2,
+            step_ended(Outcome::Warning, 1, "exited with 1; `allow_failure` makes it a warning", seed.now, 4_100),
+        ),
         job_is(&run, 1, job_ended(Outcome::Passed, "", seed.now, 9_000)),
-        step_is(&run, 1, 0, step_ended(Outcome::Passed, 0, "exit code 0", seed.now, 8_400)),
+        step_is(&run, 1, 0, step_ended(Outcome::Passed, 0, "passed", seed.now, 8_400)),
         job_is(
             &run,
             2,
@@ -232,7 +237,7 @@ async fn long(seed: &Seed<'_>, repo: &Repo) {
     seed.set(&[
         run_is(&run, run_ended(Outcome::Passed, "the one job passed", seed.now, 9_400)),
         job_is(&run, 0, job_ended(Outcome::Passed, "", seed.now, 9_300)),
-        step_is(&run, 0, 0, step_ended(Outcome::Passed, 0, "exit code 0", seed.now, 8_400)),
+        step_is(&run, 0, 0, step_ended(Outcome::Passed, 0, "passed", seed.now, 8_400)),
     ])
     .await;
     let lines: Vec<String> = (1..=200_000).map(|n| format!("line {n} of 200000 \x1b[3{}mcolour\x1b[0m", n % 8)).collect();
@@ -252,7 +257,7 @@ async fn running(seed: &Seed<'_>, repo: &Repo) -> Run {
     seed.set(&[
         run_is(&run, Life::Running { since }),
         job_is(&run, 0, JobState::Running { since }),
-        step_is(&run, 0, 0, step_ended(Outcome::Passed, 0, "exit code 0", seed.now, 12_300)),
+        step_is(&run, 0, 0, step_ended(Outcome::Passed, 0, "passed", seed.now, 12_300)),
         step_is(&run, 0, 1, StepState::Running { attempt: 1, since: since.plus_ms(12_300) }),
         job_is(&run, 1, JobState::Waiting { why: Wait::Needs { jobs: vec!["test".to_owned()] } }),
     ])
