@@ -51,9 +51,10 @@ pub(super) async fn start(
             return Err(failure);
         }
     };
-    let cannot_ask = |trouble: Trouble| trouble.into_failure("could not be asked about the step");
-    let seen = seen::look(&inner.engine, &name).await.map_err(cannot_ask)?.ok_or(Failure::Gone)?;
-    Ok(live(inner, name, &seen, output, Some(pieces), stop))
+    // By our clock: the engine's is not asked for, since a look at a container that ends just now waits until its end is cleaned up, and with it
+    // would wait the first line of a short step.
+    let begun = Begun { name, started_at: inner.clock.now(), grace_ms: step.grace_ms, attached: Some(pieces) };
+    Ok(live(inner, begun, output, stop))
 }
 
 /// Takes up an attempt that ran before: its output comes from the engine's log.
@@ -75,7 +76,9 @@ pub(super) async fn attach(
 }
 
 fn take_up(inner: &Arc<Inner>, name: String, seen: &Seen, output: Output, stop: CancellationToken) -> Live {
-    live(inner, name, seen, output, None, stop)
+    let started_at = Timestamp(seen.started_ns.unwrap_or_else(|| inner.clock.now_ns()).div_euclid(1_000_000));
+    let grace_ms = names::grace_of(&seen.labels).unwrap_or(limits::GRACE_MS);
+    live(inner, Begun { name, started_at, grace_ms, attached: None }, output, stop)
 }
 
 /// The attempt's directory with its script. Readable by all, since the image decides as whom the step runs.
@@ -180,19 +183,21 @@ async fn discard(inner: &Inner, name: &str) {
     }
 }
 
+/// An attempt whose container runs, or has run.
+struct Begun {
+    name: String,
+    started_at: Timestamp,
+    grace_ms: u64,
+    /// Its output from the first byte on; without it the engine's log is read.
+    attached: Option<Pieces>,
+}
+
 /// The running attempt: reads its output to the end, then its exit, and stops it when told to. Nothing runs unless the future is polled; when it is
 /// dropped, the container goes on.
-fn live(
-    inner: &Arc<Inner>,
-    name: String,
-    seen: &Seen,
-    mut output: Output,
-    attached: Option<Pieces>,
-    stop: CancellationToken,
-) -> Live {
+fn live(inner: &Arc<Inner>, begun: Begun, mut output: Output, stop: CancellationToken) -> Live {
+    let Begun { name, started_at, grace_ms, attached } = begun;
     let inner = Arc::clone(inner);
-    let started_at = Timestamp(seen.started_ns.unwrap_or_else(|| inner.clock.now_ns()).div_euclid(1_000_000));
-    let grace = Duration::from_millis(names::grace_of(&seen.labels).unwrap_or(limits::GRACE_MS));
+    let grace = Duration::from_millis(grace_ms);
     let exit = async move {
         let reading = async {
             let mut end = match attached {
