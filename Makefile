@@ -26,9 +26,9 @@ test: ## every test, those with real Docker included
 	  set -x; $(CARGO) test --locked --lib --bins --tests $(if $(CI),--no-fail-fast) -- $(ARGS); \
 	fi
 
-bench: ## what it costs, as ratios to `docker run` measured in the same run
+bench: ## what it costs, in one table with `docker run` measured in the same run beside it
 	@.ci/docker-up
-	$(CARGO) bench --locked --benches $(ARGS)
+	$(CARGO) bench --locked --quiet --bench figures
 
 lint: format clippy ## formatting and clippy
 

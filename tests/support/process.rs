@@ -49,8 +49,8 @@ impl Served {
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(self.data.path())
             .args(&self.args)
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .env("GANTRY_LOG", "gantry=debug,warn")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(self.log_file())
@@ -188,10 +188,10 @@ impl Served {
         let work = self.data.path().join("work");
         let left = || {
             let on_disk = std::fs::read_dir(&work).map(|dir| dir.count()).unwrap_or(0);
-            (docker_names(self.data.path()), on_disk)
+            (docker_names(self.data.path()), docker_networks(self.data.path()), on_disk)
         };
         let looked = tokio::time::timeout(PATIENCE, async {
-            while left() != (Vec::new(), 0) {
+            while left() != (Vec::new(), Vec::new(), 0) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
@@ -210,19 +210,29 @@ impl Drop for Served {
         for name in docker_names(self.data.path()) {
             let _ = Command::new("docker").args(["rm", "-f", &name]).output();
         }
+        for name in docker_networks(self.data.path()) {
+            let _ = Command::new("docker").args(["network", "rm", &name]).output();
+        }
         let _ = std::fs::remove_file(self.data.path().with_extension("log"));
     }
 }
 
 /// Containers of this data directory: their labels name their job's directory.
 fn docker_names(data: &Path) -> Vec<String> {
+    listed(&["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.Labels}} {{.Mounts}}"], data)
+}
+
+/// Networks of this data directory: only where its jobs have one each.
+fn docker_networks(data: &Path) -> Vec<String> {
+    listed(&["network", "ls", "--no-trunc", "--format", "{{.Name}} {{.Labels}}"], data)
+}
+
+/// The first word of each line that names this directory.
+fn listed(args: &[&str], data: &Path) -> Vec<String> {
     let data = data.canonicalize().unwrap_or_else(|_| data.to_owned());
-    let output = Command::new("docker")
-        .args(["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.Labels}} {{.Mounts}}"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "docker ps: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("docker").args(args).output().unwrap();
+    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     let mine = |line: &&str| line.contains(&*data.to_string_lossy());
-    let names = String::from_utf8(output.stdout).unwrap();
-    names.lines().filter(mine).filter_map(|line| line.split(' ').next()).map(ToOwned::to_owned).collect()
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().filter(mine).filter_map(|line| line.split(' ').next()).map(ToOwned::to_owned).collect()
 }

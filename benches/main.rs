@@ -1,0 +1,53 @@
+//! What Gantry costs, in one table: a plain program that measures the release build and fails past its targets. What each figure is, and what it was
+//! on the day it was written down, is in `benches/README.md`.
+//!
+//! **Invariant:** nothing is left behind, also after a panic or Ctrl-C: servers, containers, networks and directories belong to values that remove
+//! them when they go.
+
+mod check;
+mod docker_run;
+mod idle;
+mod live;
+mod push;
+#[path = "../tests/support/process.rs"]
+mod process;
+mod ready;
+#[path = "../tests/support/mod.rs"]
+mod support;
+mod table;
+mod watch;
+
+use std::process::ExitCode;
+
+use table::Table;
+
+fn main() -> ExitCode {
+    if let Err(why) = docker_run::engine_answers() {
+        eprintln!("bench: {why}");
+        return ExitCode::FAILURE;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let measured = runtime.block_on(async {
+        tokio::select! {
+            table = measure() => Some(table),
+            _ = tokio::signal::ctrl_c() => None,
+        }
+    });
+    let Some(table) = measured else {
+        return ExitCode::from(130);
+    };
+    print!("{table}");
+    let missed = table.missed();
+    for figure in &missed {
+        eprintln!("bench: past its target: {figure}");
+    }
+    if missed.is_empty() || cfg!(debug_assertions) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn measure() -> Table {
+    let mut table = Table::default();
+    table.extend(check::rows());
+    table.extend(ready::rows().await);
+    table.extend(push::rows().await);
+    table
+}
