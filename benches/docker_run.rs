@@ -11,7 +11,8 @@ pub const STEP: &str = "echo hi";
 /// An engine and the image, or what to do.
 pub fn engine_answers() -> Result<(), String> {
     let asked = Command::new("docker").args(["image", "inspect", "--format", "{{.Id}}", IMAGE]).output();
-    let asked = asked.map_err(|error| format!("it needs Docker's client to compare with: {error}; `.ci/docker-up` installs it"))?;
+    let asked =
+        asked.map_err(|error| format!("it needs Docker's client to compare with: {error}; `.ci/docker-up` installs it"))?;
     if asked.status.success() {
         return Ok(());
     }

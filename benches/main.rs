@@ -8,9 +8,9 @@ mod check;
 mod docker_run;
 mod idle;
 mod live;
-mod push;
 #[path = "../tests/support/process.rs"]
 mod process;
+mod push;
 mod ready;
 #[path = "../tests/support/mod.rs"]
 mod support;

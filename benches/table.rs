@@ -44,7 +44,8 @@ impl Row {
         let unit = self.unit;
         let spread =
             if self.rounds > 1 { format!("{} to {}, {}×", number(least), number(most), self.rounds) } else { String::new() };
-        let reference = self.reference.as_ref().map_or(String::new(), |(name, value)| format!("{} {unit}: {name}", number(*value)));
+        let reference =
+            self.reference.as_ref().map_or(String::new(), |(name, value)| format!("{} {unit}: {name}", number(*value)));
         let target = match self.target {
             Target::Below(most, unit) => format!("< {} {unit}", number(most)),
             Target::Ratio(most) => format!("≤ {most:.1} ×"),
@@ -92,8 +93,11 @@ impl fmt::Display for Table {
         lines.insert(1, rule);
         writeln!(f)?;
         for line in lines {
-            let padded: Vec<String> =
-                line.iter().zip(widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count()))).collect();
+            let padded: Vec<String> = line
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
+                .collect();
             writeln!(f, "| {} |", padded.join(" | "))?;
         }
         writeln!(f)
