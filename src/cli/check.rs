@@ -9,7 +9,7 @@ use crate::base::limits;
 use crate::git::WorkTree;
 use crate::pipeline::{self, Problem};
 
-use super::{Ended, INVALID, OK};
+use super::{Ended, INVALID, OK, out};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -23,9 +23,9 @@ pub(super) fn check(args: &Args, json: bool) -> Result<u8, Ended> {
     let files = read_files(&args.files)?;
     let problems: Vec<Problem> = files.iter().flat_map(|(path, text)| pipeline::check(path, text)).collect();
     if json {
-        println!("{}", serde_json::to_string_pretty(&problems)?);
+        out::json(&problems)?;
     } else {
-        print!("{}", pipeline::render(&problems, std::io::stdout().is_terminal()));
+        out::text_as_is(&pipeline::render(&problems, std::io::stdout().is_terminal()));
         let names: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
         eprintln!("{}: {}", names.join(", "), pipeline::summary(&problems));
     }

@@ -14,7 +14,7 @@ use crate::store::RunFilter;
 
 use super::engine::Kind;
 use super::serve::{Running, Setup, Signals, slots};
-use super::{Ended, OK, RUN_FAILED};
+use super::{Ended, OK, RUN_FAILED, out};
 
 /// The pipeline of the sample repository; `IMAGE` is put in.
 const PIPELINE: &str = include_str!("../../examples/demo/.gantry.yml");
@@ -51,8 +51,8 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
         credentials: Credentials::default(),
     })
     .await?;
-    println!("Dashboard:  {}", running.url);
-    println!("Repository: {} (a bare Git repository: clone it, push to it)", remote.display());
+    out::line(format_args!("Dashboard:  {}", running.url));
+    out::line(format_args!("Repository: {} (a bare Git repository: clone it, push to it)", remote.display()));
     let shown = tokio::select! {
         shown = show(running.handle(), &running.url, &remote, &sample, &image) => Some(shown?),
         () = signals.next() => None,
@@ -63,7 +63,7 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
         None => OK,
     };
     if shown.is_some() && !args.once {
-        println!("\nLook closer: open {} in a browser. Ctrl-C ends the demo and removes its files.", running.url);
+        out::line(format_args!("\nLook closer: open {} in a browser. Ctrl-C ends the demo and removes its files.", running.url));
         signals.next().await;
     }
     running.stop().await;
@@ -77,17 +77,19 @@ async fn choose(here: &Path) -> (Kind, String) {
     let chosen = match docker.health().await {
         Ok(()) => match docker.demo_image().await {
             Ok(Some(image)) => {
-                println!("Steps run in Docker containers of {image}, an image made of this machine's own busybox.");
+                out::line(format_args!(
+                    "Steps run in Docker containers of {image}, an image made of this machine's own busybox."
+                ));
                 (Kind::Docker, image)
             }
             Ok(None) | Err(_) => {
-                println!("Steps run in Docker containers of {PULLED_IMAGE}, which is pulled when it is missing.");
+                out::line(format_args!("Steps run in Docker containers of {PULLED_IMAGE}, which is pulled when it is missing."));
                 (Kind::Docker, PULLED_IMAGE.to_owned())
             }
         },
         Err(why) => {
-            println!("{why}");
-            println!("So the steps run as processes on this machine, below {}.", here.display());
+            out::line(format_args!("{why}"));
+            out::line(format_args!("So the steps run as processes on this machine, below {}.", here.display()));
             (Kind::Host, PULLED_IMAGE.to_owned())
         }
     };
@@ -101,11 +103,11 @@ async fn show(handle: &Handle, url: &str, remote: &Path, sample: &Sample, image:
     let address = remote.to_str().context("the temporary directory's name is not text")?;
     let first = [(".gantry.yml", pipeline.as_str(), false), ("greet.sh", PROGRAM, true), ("test.sh", TEST, true)];
     sample.push(&first, "Greet whoever comes")?;
-    println!("\nPush 1: a program and its test");
+    out::line(format_args!("\nPush 1: a program and its test"));
     handle.add_repo("greeter", address, None).await?;
     let green = tell(handle, url, 1, Outcome::Passed).await?;
     sample.push(&[("greet.sh", BROKEN, true)], "Greet more warmly (and break the test)")?;
-    println!("\nPush 2: a change that breaks the test");
+    out::line(format_args!("\nPush 2: a change that breaks the test"));
     handle.sync_repo("greeter").await?;
     let red = tell(handle, url, 2, Outcome::Failed).await?;
     Ok(green && red)
@@ -114,11 +116,11 @@ async fn show(handle: &Handle, url: &str, remote: &Path, sample: &Sample, image:
 /// Waits for a run's end and tells it; true when it ended as expected.
 async fn tell(handle: &Handle, url: &str, number: u64, expected: Outcome) -> anyhow::Result<bool> {
     let run = ended(handle, number).await?;
-    println!("  #{number} {}: {}", run.outcome.map_or("?", Outcome::as_str), run.reason);
+    out::line(format_args!("  #{number} {}: {}", run.outcome.map_or("?", Outcome::as_str), run.reason));
     for step in run.jobs.iter().flat_map(|job| &job.steps) {
-        println!("     {:<8} {:<8} {}", step.name, step.outcome.map_or("?", Outcome::as_str), step.reason);
+        out::line(format_args!("     {:<8} {:<8} {}", step.name, step.outcome.map_or("?", Outcome::as_str), step.reason));
     }
-    println!("     {url}/runs/{}", run.id);
+    out::line(format_args!("     {url}/runs/{}", run.id));
     let as_expected = run.outcome == Some(expected);
     if !as_expected {
         eprintln!("  expected was: {expected}");

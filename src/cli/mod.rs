@@ -8,6 +8,7 @@
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `client` | the verbs that talk to a running server |
 //! | `config`, `engine` | the server's settings; which executor |
+//! | `out` | data on stdout |
 
 mod check;
 pub mod client;
@@ -15,6 +16,7 @@ mod config;
 mod demo;
 mod engine;
 mod follow;
+mod out;
 mod progress;
 mod run;
 mod serve;

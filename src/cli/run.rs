@@ -8,7 +8,8 @@ use anyhow::{Context, anyhow};
 
 use crate::base::{Clock, JobIx, RepoId, RunId, Tasks, limits};
 use crate::git::{Credentials, WorkTree};
-use crate::pipeline::{self, Event, Plan, ReadOptions, Reading, Trigger};
+use crate::pipeline::{self, Event, Plan, Problem, ReadOptions, Reading, Trigger};
+use crate::run::RunView;
 use crate::server::{Config, Server, Source};
 use crate::store::{Database, NewRun, Repo, RepoStatus, Store, StoreConfig};
 
@@ -16,7 +17,7 @@ use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
 use super::serve::{Signals, slots};
-use super::{Ended, INVALID, OK, RUN_FAILED, check};
+use super::{Ended, INVALID, OK, RUN_FAILED, check, out};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -50,8 +51,19 @@ enum EventArg {
 pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let tree = WorkTree::discover(Path::new(".")).map_err(Ended::usage)?;
     let trigger = trigger(&tree, &args);
-    let Some(plans) = plans(&args, &trigger)? else { return Ok(INVALID) };
+    let plans = match plans(&args, &trigger)? {
+        Ok(plans) => plans,
+        Err(problems) => {
+            if json {
+                out::json(&problems)?;
+            }
+            return Ok(INVALID);
+        }
+    };
     if plans.is_empty() {
+        if json {
+            out::json(&Vec::<RunView>::new())?;
+        }
         return Ok(OK);
     }
     let mut signals = Signals::new()?;
@@ -81,7 +93,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     tasks.end().await;
     let ends = ends?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&ends)?);
+        out::json(&ends)?;
     }
     let good =
         ends.iter().all(|run| run.outcome.is_some_and(|outcome| outcome.is_good() || outcome == crate::run::Outcome::Skipped));
@@ -110,12 +122,12 @@ fn trigger(tree: &WorkTree, args: &Args) -> Trigger {
     }
 }
 
-/// The plans of the files that want the trigger; `None` when one is not valid, which has been told then.
-fn plans(args: &Args, trigger: &Trigger) -> Result<Option<Vec<Plan>>, Ended> {
+/// The plans of the files that want the trigger; the problems when one is not valid, which have been told then.
+fn plans(args: &Args, trigger: &Trigger) -> Result<Result<Vec<Plan>, Vec<Problem>>, Ended> {
     use std::io::IsTerminal;
     let named: Vec<PathBuf> = args.file.iter().cloned().collect();
     let options = ReadOptions { image_needed: args.executor == Kind::Docker, default_image: args.image.clone() };
-    let (mut plans, mut valid) = (Vec::new(), true);
+    let (mut plans, mut invalid) = (Vec::new(), Vec::new());
     for (path, text) in check::read_files(&named)? {
         match pipeline::read(&path, &text, trigger, &options) {
             Reading::Planned { plan, warnings } => {
@@ -126,14 +138,17 @@ fn plans(args: &Args, trigger: &Trigger) -> Result<Option<Vec<Plan>>, Ended> {
             Reading::Invalid(problems) => {
                 eprint!("{}", pipeline::render(&problems, std::io::stderr().is_terminal()));
                 eprintln!("{path}: {}", pipeline::summary(&problems));
-                valid = false;
+                invalid.extend(problems);
             }
         }
+    }
+    if !invalid.is_empty() {
+        return Ok(Err(invalid));
     }
     if let Some(job) = &args.job {
         plans = only_job(plans, job)?;
     }
-    Ok(valid.then_some(plans))
+    Ok(Ok(plans))
 }
 
 /// Leaves out every job but this one and those it needs, near or far.

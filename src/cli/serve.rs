@@ -16,7 +16,7 @@ use crate::web::{self, WebOptions};
 
 use super::config::File;
 use super::engine::{self, Kind};
-use super::{Ended, OK};
+use super::{Ended, OK, out};
 
 /// How long the end may take before it is an end all the same: nothing is lost by it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,7 +62,7 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         credentials: file.credentials().map_err(Ended::usage)?,
     })
     .await?;
-    println!("Gantry is ready: {}", running.url);
+    out::line(format_args!("Gantry is ready: {}", running.url));
     signals.next().await;
     tracing::info!("ending; steps in containers go on, and the next start takes them up (a second signal ends at once)");
     tokio::select! {

@@ -19,6 +19,7 @@ pub struct Served {
     pub data: tempfile::TempDir,
     child: Option<Child>,
     pub url: String,
+    listen: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
     client: reqwest::Client,
@@ -35,6 +36,7 @@ impl Served {
             data: tempfile::tempdir().unwrap(),
             child: None,
             url: String::new(),
+            listen: "127.0.0.1:0".to_owned(),
             args: args.iter().map(ToString::to_string).collect(),
             env: env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             client: reqwest::Client::new(),
@@ -43,10 +45,20 @@ impl Served {
         served
     }
 
+    /// From now on it listens where it listens now: who talks to it finds it again after a restart.
+    pub fn keep_address(&mut self) {
+        self.listen = self.url.trim_start_matches("http://").to_owned();
+    }
+
+    /// Where its engine is, if not where Docker usually is.
+    fn docker_host(&self) -> Option<&str> {
+        self.env.iter().find(|(name, _)| name == "DOCKER_HOST").map(|(_, host)| host.as_str())
+    }
+
     /// Starts the process and waits for its word that it is ready.
     pub fn boot(&mut self) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gantry"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", &self.listen, "--data"])
             .arg(self.data.path())
             .args(&self.args)
             .env("GANTRY_LOG", "gantry=debug,warn")
@@ -183,12 +195,39 @@ impl Served {
         }
     }
 
+    /// Waits until a run of this repository runs, or all have ended.
+    pub async fn until_any_runs(&self, repo: &str) {
+        let looked = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let runs = self.get(&format!("/api/v1/runs?repo={repo}")).await;
+                let states: Vec<_> = runs["items"].as_array().unwrap().iter().map(|run| run["state"].clone()).collect();
+                if states.contains(&json!("running")) || (!states.is_empty() && states.iter().all(|state| state == "ended")) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(looked.await.is_ok(), "no run of {repo} runs\n{}", self.log());
+    }
+
+    /// Waits until a step, which may still run, has said this line.
+    pub async fn said(&self, run: &Value, job: &str, step: &str, line: &str) {
+        let path = format!("/api/v1/runs/{}/steps/{job}/{step}/log?limit=10000", run["id"].as_str().unwrap());
+        let looked = tokio::time::timeout(PATIENCE, async {
+            while !self.get(&path).await["lines"].as_array().unwrap().iter().any(|found| found["text"] == line) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        assert!(looked.await.is_ok(), "{job} / {step} never said `{line}`\n{}", self.log());
+    }
+
     /// Waits until nothing of this server is left in Docker and in its work directory.
     pub async fn nothing_left(&self) {
         let work = self.data.path().join("work");
         let left = || {
             let on_disk = std::fs::read_dir(&work).map(|dir| dir.count()).unwrap_or(0);
-            (docker_names(self.data.path()), docker_networks(self.data.path()), on_disk)
+            let (host, data) = (self.docker_host(), self.data.path());
+            (docker_names(host, data), docker_networks(host, data), on_disk)
         };
         let looked = tokio::time::timeout(PATIENCE, async {
             while left() != (Vec::new(), Vec::new(), 0) {
@@ -207,32 +246,34 @@ impl Drop for Served {
             let _ = child.wait();
         }
         // A failed test must not leave its containers to the others.
-        for name in docker_names(self.data.path()) {
-            let _ = Command::new("docker").args(["rm", "-f", &name]).output();
-        }
-        for name in docker_networks(self.data.path()) {
-            let _ = Command::new("docker").args(["network", "rm", &name]).output();
+        if self.docker_host().is_none() {
+            for name in docker_names(None, self.data.path()) {
+                let _ = Command::new("docker").args(["rm", "-f", &name]).output();
+            }
+            for name in docker_networks(None, self.data.path()) {
+                let _ = Command::new("docker").args(["network", "rm", &name]).output();
+            }
         }
         let _ = std::fs::remove_file(self.data.path().with_extension("log"));
     }
 }
 
-/// Containers of this data directory: their labels name their job's directory.
-fn docker_names(data: &Path) -> Vec<String> {
-    listed(&["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.Labels}} {{.Mounts}}"], data)
+/// Containers of this directory: their labels name their job's directory.
+pub fn docker_names(host: Option<&str>, dir: &Path) -> Vec<String> {
+    listed(host, &["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.Labels}} {{.Mounts}}"], dir)
 }
 
-/// Networks of this data directory: only where its jobs have one each.
-fn docker_networks(data: &Path) -> Vec<String> {
-    listed(&["network", "ls", "--no-trunc", "--format", "{{.Name}} {{.Labels}}"], data)
+/// Networks of this directory: only where its jobs have one each.
+fn docker_networks(host: Option<&str>, dir: &Path) -> Vec<String> {
+    listed(host, &["network", "ls", "--no-trunc", "--format", "{{.Name}} {{.Labels}}"], dir)
 }
 
 /// The first word of each line that names this directory.
-fn listed(args: &[&str], data: &Path) -> Vec<String> {
-    let data = data.canonicalize().unwrap_or_else(|_| data.to_owned());
-    let output = Command::new("docker").args(args).output().unwrap();
+fn listed(host: Option<&str>, args: &[&str], dir: &Path) -> Vec<String> {
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let output = Command::new("docker").args(host.map(|host| format!("--host={host}"))).args(args).output().unwrap();
     assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let mine = |line: &&str| line.contains(&*data.to_string_lossy());
+    let mine = |line: &&str| line.contains(&*dir.to_string_lossy());
     let lines = String::from_utf8(output.stdout).unwrap();
     lines.lines().filter(mine).filter_map(|line| line.split(' ').next()).map(ToOwned::to_owned).collect()
 }
