@@ -133,9 +133,14 @@ async fn check_run(served: &Served, run: &Value) {
     assert_eq!(run["outcome"], "failed", "#{number}: {run:#}");
     for (job, step) in [("green", "a"), ("green", "b"), ("red", "c"), ("red", "d")] {
         let lines = served.log_of(run, job, step).await;
-        let wrong = lines.iter().zip(1..).find(|((_, line), n)| *line != format!("line {n}"));
+        let wrong = lines.iter().zip(1_usize..).find(|((_, line), n)| *line != format!("line {n}"));
         let said: Vec<_> = lines.iter().skip(wrong.map_or(0, |(_, n)| n).saturating_sub(3)).take(6).collect();
-        assert!(lines.len() == LINES && wrong.is_none(), "#{number} {step}: {} lines, at {wrong:?}: {said:#?}", lines.len());
+        assert!(
+            lines.len() == LINES && wrong.is_none(),
+            "#{number} {step}: {} lines, at {wrong:?}: {said:#?}\n{run:#}\n{}",
+            lines.len(),
+            served.log()
+        );
     }
     for (job, names) in [("green", ["a", "b"]), ("red", ["c", "d"])] {
         let lines: Vec<_> = served.log_of(run, job, "tell").await.into_iter().map(|(_, line)| line).collect();

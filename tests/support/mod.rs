@@ -194,15 +194,3 @@ impl App {
         assert_eq!(left, Vec::<PathBuf>::new(), "workspaces left over");
     }
 }
-
-/// Waits until a file is there.
-pub fn until_file(path: &Path) {
-    const PAUSE: Duration = Duration::from_millis(20);
-    for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
-        if path.exists() {
-            return;
-        }
-        std::thread::sleep(PAUSE);
-    }
-    panic!("{} never came to be", path.display());
-}
