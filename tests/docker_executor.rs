@@ -578,3 +578,62 @@ async fn the_demo_image_is_made_of_this_machines_busybox() {
 fn now() -> Instant {
     Instant::now()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_cut_off_at_any_moment_is_taken_up_and_runs_once() {
+    let rig = Rig::new().await;
+    let job = TestJob::new();
+    rig.docker.prepare(&job.spec).await.unwrap();
+    for round in 0..14 {
+        let step = job.script(round, &format!("echo once >> ran{round}; seq 1 200"));
+        let log = Log::default();
+        let first = rig.restarted();
+        let starting = first.start(&step, log.sink(), CancellationToken::new());
+        // From the request to make the container to its first lines: the engine goes on with whatever it was asked for.
+        let cut = tokio::time::timeout(Duration::from_millis(u64::from(round) * 25), starting).await;
+        drop(cut);
+        let second = rig.restarted();
+        let exit = second.start(&step, log.sink(), CancellationToken::new()).await.expect("it is taken up").exit.await;
+        assert_eq!(exit, Ok(Exit::Code(0)), "round {round}");
+        let expected: String = (1..=200).map(|n| format!("{n}\n")).collect();
+        assert_same(&log.kept().stdout, expected.as_bytes(), &format!("round {round}"));
+        let ran = std::fs::read_to_string(job.workspace().join(format!("ran{round}"))).unwrap();
+        assert_eq!(ran, "once\n", "round {round}");
+        second.remove(&step.key).await.unwrap();
+    }
+    rig.docker.release(&job.spec.key).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preparation_that_is_cut_off_at_any_moment_is_done_again() {
+    let rig = Rig::new().await;
+    for round in 0..8 {
+        let job = TestJob::new();
+        let first = rig.restarted();
+        let cut = tokio::time::timeout(Duration::from_millis(round * 15), first.prepare(&job.spec)).await;
+        drop(cut);
+        let second = rig.restarted();
+        second.prepare(&job.spec).await.unwrap_or_else(|failure| panic!("round {round}: {failure}"));
+        let (exit, _) = run(&second, &job.script(0, "true")).await;
+        assert_eq!(exit, Ok(Exit::Code(0)), "round {round}");
+        second.release(&job.spec.key).await.unwrap();
+    }
+    assert_eq!(rig.containers(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_a_step_may_be_reading_is_never_written_to() {
+    let rig = Rig::new().await;
+    let job = rig.job().await;
+    let step = job.script(0, "echo up; sleep 1");
+    let log = Log::default();
+    let driving = drive(rig.docker.start(&step, log.sink(), CancellationToken::new()).await.unwrap());
+    log.until("up", |kept| kept.stdout == b"up\n").await;
+    driving.abort();
+    let scripts = Command::new("find").arg(job.root()).args(["-name", "script", "-type", "f"]).output().unwrap();
+    let read_by_the_step = std::fs::File::open(String::from_utf8(scripts.stdout).unwrap().trim()).unwrap();
+    let before = read_by_the_step.metadata().unwrap().modified().unwrap();
+    let exit = rig.restarted().start(&step, log.sink(), CancellationToken::new()).await.unwrap().exit.await;
+    assert_eq!(exit, Ok(Exit::Code(0)));
+    assert_eq!(read_by_the_step.metadata().unwrap().modified().unwrap(), before);
+}

@@ -29,18 +29,13 @@ pub(super) struct Job<'a> {
 /// Makes sure that the job's sandbox runs.
 pub(super) async fn ensure(engine: &Engine, shared: &SharedNetwork, job: &Job<'_>) -> Result<(), Trouble> {
     let name = names::sandbox_name(job.instance, job.key);
-    match create(engine, shared, job, &name).await {
-        Ok(()) => {}
-        // There is one already, of this job's earlier start.
-        Err(trouble) if trouble.is(409) => {}
-        Err(trouble) => return Err(trouble),
-    }
+    create_or_find(engine, shared, job, &name).await?;
     match start(engine, &name).await {
         // Its network is gone: it was removed behind our back. Make both anew.
         Err(trouble) if trouble.is(404) => {
             shared.forget();
             release::remove_container(engine, &name).await?;
-            create(engine, shared, job, &name).await?;
+            create_or_find(engine, shared, job, &name).await?;
             start(engine, &name).await
         }
         done => done,
@@ -55,6 +50,21 @@ pub(super) async fn runs(engine: &Engine, instance: &InstanceId, job: &JobKey) -
 
 async fn start(engine: &Engine, name: &str) -> Result<(), Trouble> {
     engine.ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await }).await
+}
+
+/// Makes it, unless there is one already, of this job's earlier start.
+async fn create_or_find(engine: &Engine, shared: &SharedNetwork, job: &Job<'_>, name: &str) -> Result<(), Trouble> {
+    for _ in 0..seen::MAKING {
+        match create(engine, shared, job, name).await {
+            Err(trouble) if trouble.is(409) => {}
+            done => return done,
+        }
+        if seen::look(engine, name).await?.is_some() {
+            return Ok(());
+        }
+        tokio::time::sleep(seen::MAKING_PAUSE).await;
+    }
+    create(engine, shared, job, name).await
 }
 
 async fn create(engine: &Engine, shared: &SharedNetwork, job: &Job<'_>, name: &str) -> Result<(), Trouble> {

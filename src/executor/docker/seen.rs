@@ -1,5 +1,7 @@
 //! A container as the engine sees it at this moment.
 
+use std::time::Duration;
+
 use bollard::models::{ContainerState, ContainerStateStatusEnum as Status};
 use bollard::query_parameters::InspectContainerOptions;
 
@@ -7,6 +9,11 @@ use super::engine::Engine;
 use super::moment;
 use super::names::Labels;
 use super::trouble::Trouble;
+
+/// A name is taken from the moment at which the engine begins to make a container, which is not there before the end, and the engine goes on with it
+/// when whoever asked is gone. So a name that is taken by nobody is asked for again, this often.
+pub(super) const MAKING: u32 = 600;
+pub(super) const MAKING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where a container is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

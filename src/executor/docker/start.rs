@@ -36,10 +36,10 @@ pub(super) async fn start(
     let mut output = Output::new(sink, inner.clock.clone());
     inner.remember(&step.key.job_key(), &step.dirs.root, step.image.as_deref());
     write_script(inner, step).await?;
-    match create(inner, step, &name, &mut output, &stop).await? {
+    let was_there = match create(inner, step, &name, &mut output, &stop).await? {
         Some(seen) if seen.phase != Phase::Created => return Ok(take_up(inner, name, &seen, output, stop)),
-        Some(_) | None => {}
-    }
+        found => found.is_some(),
+    };
     if stop.is_cancelled() {
         discard(inner, &name).await;
         return Err(Failure::Stopped);
@@ -53,7 +53,9 @@ pub(super) async fn start(
     };
     // By our clock: the engine's is not asked for, since a look at a container that ends just now waits until its end is cleaned up, and with it
     // would wait the first line of a short step.
-    let begun = Begun { name, started_at: inner.clock.now(), grace_ms: step.grace_ms, attached: Some(pieces) };
+    // Of a container that was there before, the first start may be on its way while we attach: only the log has its output from the first byte on.
+    let attached = (!was_there).then_some(pieces);
+    let begun = Begun { name, started_at: inner.clock.now(), grace_ms: step.grace_ms, attached };
     Ok(live(inner, begun, output, stop))
 }
 
@@ -92,9 +94,11 @@ async fn write_script(inner: &Inner, step: &StepSpec) -> Result<(), Failure> {
         std::fs::create_dir_all(&dir)?;
         open_to_all(&dir, 0o755)?;
         let Some(text) = text else { return Ok(()) };
-        let script = dir.join(container::SCRIPT);
-        std::fs::write(&script, text)?;
-        open_to_all(&script, 0o755)
+        // Never in place: after a crash the step may be reading it at this moment, and a script cut off in the middle passes.
+        let draft = dir.join("draft");
+        std::fs::write(&draft, text)?;
+        open_to_all(&draft, 0o755)?;
+        std::fs::rename(draft, dir.join(container::SCRIPT))
     };
     let written = inner.tasks.spawn_blocking(write).await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
     written.map_err(|error| Failure::Infrastructure(format!("the step's script cannot be written: {error}")))
@@ -121,6 +125,7 @@ async fn create(
         return seen.map(Some).ok_or(Failure::Stopped);
     }
     let mut pulled = false;
+    let mut making = 0;
     loop {
         let trouble = match create_once(inner, step, name).await {
             Ok(()) => return Ok(None),
@@ -128,10 +133,15 @@ async fn create(
         };
         if trouble.is(409) {
             let seen = seen::look(&inner.engine, name).await.map_err(cannot)?;
-            return match seen {
-                Some(seen) if inner.is_ours(&seen.labels) => Ok(Some(seen)),
-                _ => Err(cannot(trouble)),
-            };
+            match seen {
+                Some(seen) if inner.is_ours(&seen.labels) => return Ok(Some(seen)),
+                None if making < seen::MAKING && !stop.is_cancelled() => {
+                    making += 1;
+                    tokio::time::sleep(seen::MAKING_PAUSE).await;
+                    continue;
+                }
+                _ => return Err(cannot(trouble)),
+            }
         }
         if pulled || !trouble.is(404) || image::has(&inner.engine, image).await.map_err(cannot)? {
             return Err(cannot(trouble));
