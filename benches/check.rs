@@ -21,6 +21,9 @@ pub fn rows() -> Vec<Row> {
         repo: "r".to_owned(),
         url: String::new(),
         because: "measured".to_owned(),
+        inputs: Default::default(),
+        schedule: None,
+        pull_request: None,
     };
     let checked = Spread::of_rounds(ROUNDS, || assert!(pipeline::check("f.yml", text.as_bytes()).is_empty()));
     let planned = Spread::of_rounds(ROUNDS, || {

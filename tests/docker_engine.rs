@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use executor_rig::{Log, TestJob, drive, new_instance, run};
+use executor_rig::{Log, NoServices, TestJob, drive, new_instance, run};
 use gantry::base::{Clock, InstanceId, Tasks};
 use gantry::executor::{Docker, Executor, Failure, StepSpec};
 use gantry::run::Exit;
@@ -117,7 +117,7 @@ fn now() -> Instant {
 async fn job(docker: &Docker) -> (TestJob, impl Fn(u32, &str) -> StepSpec) {
     let image = docker.demo_image().await.unwrap().expect("these tests need a static /bin/busybox");
     let job = TestJob::new();
-    docker.prepare(&job.spec).await.unwrap();
+    docker.prepare(&job.spec, &NoServices).await.unwrap();
     let spec = TestJob { dir: tempfile::tempdir().unwrap(), spec: job.spec.clone() };
     let step = move |number, text: &str| {
         let mut step = spec.script(number, text);
@@ -128,7 +128,7 @@ async fn job(docker: &Docker) -> (TestJob, impl Fn(u32, &str) -> StepSpec) {
 }
 
 async fn attach_and_wait(docker: &Docker, step: &StepSpec, log: &Log) -> Result<Exit, Failure> {
-    docker.attach(&step.key, log.sink(), CancellationToken::new()).await?.exit.await
+    docker.attach(&step.key, log.sink(), CancellationToken::new()).await?.exit.await.map(|ended| ended.exit)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +140,7 @@ async fn an_engine_that_is_down_is_told_and_used_once_it_is_there() {
         format!("Docker is not reachable at unix://{}: there is no such socket; is it running?", engine.path("sock").display());
     assert_eq!(sentence, expected);
     let job_spec = TestJob::new();
-    assert!(docker.prepare(&job_spec.spec).await.unwrap_err().is_unreachable());
+    assert!(docker.prepare(&job_spec.spec, &NoServices).await.unwrap_err().is_unreachable());
     assert!(docker.survivors().await.unwrap_err().is_unreachable());
     assert!(docker.release(&job_spec.spec.key).await.unwrap_err().is_unreachable());
     let start = docker.start(&job_spec.script(0, "true"), Log::default().sink(), CancellationToken::new()).await;

@@ -5,7 +5,7 @@ mod executor_rig;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use executor_rig::{IMAGE, Kept, Log, TestJob, drive, new_instance, run};
+use executor_rig::{IMAGE, Kept, Log, NoServices, TestJob, drive, new_instance, run};
 use gantry::base::{Clock, InstanceId, Tasks};
 use gantry::executor::{Docker, Executor, Failure};
 use gantry::pipeline::Action;
@@ -35,7 +35,7 @@ impl Rig {
 
     async fn job(&self) -> TestJob {
         let job = TestJob::new();
-        self.docker.prepare(&job.spec).await.unwrap();
+        self.docker.prepare(&job.spec, &NoServices).await.unwrap();
         job
     }
 
@@ -152,7 +152,7 @@ async fn what_is_shared_is_seen_under_its_own_path_and_cannot_be_written() {
     std::fs::create_dir(&shared).unwrap();
     std::fs::write(shared.join("pack"), "packed\n").unwrap();
     job.spec.dirs.shared.push(shared.clone());
-    rig.docker.prepare(&job.spec).await.unwrap();
+    rig.docker.prepare(&job.spec, &NoServices).await.unwrap();
     let text = format!("cat {0}/pack; ! touch {0}/new; ! touch /gantry/new; cat /gantry/script | head -c 3", shared.display());
     let (exit, kept) = run(&rig.docker, &job.script(0, &text)).await;
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "packed\ncat"));
@@ -222,7 +222,7 @@ async fn odd_output_is_whole_again_after_a_crash_wherever_it_was_cut() {
         let log = Log::default();
         log.sink().write(0, Stream::Stdout, &whole[..*cut]).unwrap();
         let live = rig.restarted().attach(&step.key, log.sink(), CancellationToken::new()).await.unwrap();
-        assert_eq!(live.exit.await, Ok(Exit::Code(0)));
+        assert_eq!(live.exit.await.map(|ended| ended.exit), Ok(Exit::Code(0)));
         assert_same(&log.kept().stdout, &whole, &format!("cut at {cut}"));
         assert!(log.kept().finished);
     }
@@ -282,7 +282,7 @@ async fn an_attempt_that_ended_while_the_server_was_down_gives_its_output_and_ex
     let survivors = rig.restarted().survivors().await.unwrap();
     assert_eq!(survivors.iter().map(|survivor| survivor.running).collect::<Vec<_>>(), [false]);
     let live = rig.restarted().attach(&spec.key, log.sink(), CancellationToken::new()).await.unwrap();
-    assert_eq!(live.exit.await, Ok(Exit::Code(3)));
+    assert_eq!(live.exit.await.map(|ended| ended.exit), Ok(Exit::Code(3)));
     assert_slow_is_whole(&log.kept(), "after the end");
     assert!(log.kept().times.is_sorted_by(|a, b| b - a > -1_000_000_000), "times are the engine's and ours, near each other");
 }
@@ -354,7 +354,7 @@ async fn a_stop_after_a_crash_uses_the_grace_that_the_step_was_started_with() {
     stop.cancel();
     let since = now();
     let live = rig.restarted().attach(&spec.key, log.sink(), stop).await.unwrap();
-    assert_eq!(live.exit.await, Ok(Exit::Code(137)));
+    assert_eq!(live.exit.await.map(|ended| ended.exit), Ok(Exit::Code(137)));
     assert!(since.elapsed() < Duration::from_secs(8), "not the default grace of 10 s: {:?}", since.elapsed());
 }
 
@@ -583,7 +583,7 @@ fn now() -> Instant {
 async fn a_start_that_is_cut_off_at_any_moment_is_taken_up_and_runs_once() {
     let rig = Rig::new().await;
     let job = TestJob::new();
-    rig.docker.prepare(&job.spec).await.unwrap();
+    rig.docker.prepare(&job.spec, &NoServices).await.unwrap();
     for round in 0..14 {
         let step = job.script(round, &format!("echo once >> ran{round}; seq 1 200"));
         let log = Log::default();
@@ -594,7 +594,7 @@ async fn a_start_that_is_cut_off_at_any_moment_is_taken_up_and_runs_once() {
         drop(cut);
         let second = rig.restarted();
         let exit = second.start(&step, log.sink(), CancellationToken::new()).await.expect("it is taken up").exit.await;
-        assert_eq!(exit, Ok(Exit::Code(0)), "round {round}");
+        assert_eq!(exit.map(|ended| ended.exit), Ok(Exit::Code(0)), "round {round}");
         let expected: String = (1..=200).map(|n| format!("{n}\n")).collect();
         assert_same(&log.kept().stdout, expected.as_bytes(), &format!("round {round}"));
         let ran = std::fs::read_to_string(job.workspace().join(format!("ran{round}"))).unwrap();
@@ -610,10 +610,10 @@ async fn a_preparation_that_is_cut_off_at_any_moment_is_done_again() {
     for round in 0..8 {
         let job = TestJob::new();
         let first = rig.restarted();
-        let cut = tokio::time::timeout(Duration::from_millis(round * 15), first.prepare(&job.spec)).await;
+        let cut = tokio::time::timeout(Duration::from_millis(round * 15), first.prepare(&job.spec, &NoServices)).await;
         drop(cut);
         let second = rig.restarted();
-        second.prepare(&job.spec).await.unwrap_or_else(|failure| panic!("round {round}: {failure}"));
+        second.prepare(&job.spec, &NoServices).await.unwrap_or_else(|failure| panic!("round {round}: {failure}"));
         let (exit, _) = run(&second, &job.script(0, "true")).await;
         assert_eq!(exit, Ok(Exit::Code(0)), "round {round}");
         second.release(&job.spec.key).await.unwrap();
@@ -634,6 +634,6 @@ async fn a_script_that_a_step_may_be_reading_is_never_written_to() {
     let read_by_the_step = std::fs::File::open(String::from_utf8(scripts.stdout).unwrap().trim()).unwrap();
     let before = read_by_the_step.metadata().unwrap().modified().unwrap();
     let exit = rig.restarted().start(&step, log.sink(), CancellationToken::new()).await.unwrap().exit.await;
-    assert_eq!(exit, Ok(Exit::Code(0)));
+    assert_eq!(exit.map(|ended| ended.exit), Ok(Exit::Code(0)));
     assert_eq!(read_by_the_step.metadata().unwrap().modified().unwrap(), before);
 }

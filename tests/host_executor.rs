@@ -5,7 +5,7 @@ mod executor_rig;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use executor_rig::{Log, TestJob, drive, run};
+use executor_rig::{Log, NoServices, TestJob, drive, run};
 use gantry::base::{Clock, Tasks};
 use gantry::executor::{Executor, Failure, Host};
 use gantry::pipeline::Action;
@@ -19,7 +19,7 @@ fn host(state: &Path) -> Host {
 async fn prepared() -> (Host, TestJob) {
     let job = TestJob::new();
     let host = host(&job.dir.path().join("state"));
-    host.prepare(&job.spec).await.unwrap();
+    host.prepare(&job.spec, &NoServices).await.unwrap();
     (host, job)
 }
 
@@ -146,7 +146,7 @@ fn an_earlier_server() {
     runtime.block_on(async {
         let job = TestJob::new();
         let host = host(Path::new(&state));
-        host.prepare(&job.spec).await.unwrap();
+        host.prepare(&job.spec, &NoServices).await.unwrap();
         let step = job.script(0, "trap '' TERM HUP; sleep 300 & echo $! $$ > started; mv started pids; wait");
         let live = host.start(&step, Log::default().sink(), CancellationToken::new()).await.unwrap();
         let driving = drive(live);

@@ -49,6 +49,8 @@ pub const PAGE_ROWS: u32 = 200;
 pub const JOB_TIMEOUT_MS: u64 = 60 * 60 * 1000;
 /// The longest `timeout` that can be asked for.
 pub const TIMEOUT_MAX_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// What a step may write into each of `GANTRY_OUTPUT`, `GANTRY_ENV` and `GANTRY_SUMMARY`: values and a page to read, not data. Data is an artifact.
+pub const STEP_FILE_BYTES: usize = 1024 * 1024;
 /// From asking a step to end (SIGTERM) until it is made to (SIGKILL).
 pub const GRACE_MS: u64 = 10_000;
 /// Wait before the first retry when the pipeline does not say; doubles with each.

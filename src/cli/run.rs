@@ -119,6 +119,9 @@ fn trigger(tree: &WorkTree, args: &Args) -> Trigger {
         author: head.map(|head| head.author).unwrap_or_default(),
         default_branch: tree.default_branch().unwrap_or_default(),
         because: "`gantry run` was called".to_owned(),
+        inputs: Default::default(),
+        schedule: None,
+        pull_request: None,
     }
 }
 
@@ -126,7 +129,11 @@ fn trigger(tree: &WorkTree, args: &Args) -> Trigger {
 fn plans(args: &Args, trigger: &Trigger) -> Result<Result<Vec<Plan>, Vec<Problem>>, Ended> {
     use std::io::IsTerminal;
     let named: Vec<PathBuf> = args.file.iter().cloned().collect();
-    let options = ReadOptions { image_needed: args.executor == Kind::Docker, default_image: args.image.clone() };
+    let options = ReadOptions {
+        image_needed: args.executor == Kind::Docker,
+        default_image: args.image.as_deref(),
+        ..ReadOptions::default()
+    };
     let (mut plans, mut invalid) = (Vec::new(), Vec::new());
     for (path, text) in check::read_files(&named)? {
         match pipeline::read(&path, &text, trigger, &options) {

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Executor, Failure, JobSpec, Live, Sink, StepSpec, Survivor};
+use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
 use crate::base::{AttemptKey, Clock, JobKey, Timestamp};
 use crate::run::{Exit, Stream};
 
@@ -176,7 +176,7 @@ impl Executor for Fake {
         self.ask()
     }
 
-    async fn prepare(&self, job: &JobSpec) -> Result<(), Failure> {
+    async fn prepare(&self, job: &JobSpec, _services: &dyn ServiceSinks) -> Result<(), Failure> {
         self.ask()?;
         self.engine().jobs.insert(job.key.clone());
         Ok(())
@@ -205,7 +205,11 @@ impl Executor for Fake {
         self.ask()?;
         let started_ns = self.engine().containers.get(key).map(|container| container.started_ns).ok_or(Failure::Gone)?;
         let exit = Box::pin(self.clone().follow(key.clone(), sink, stop));
-        Ok(Live { started_at: Timestamp(started_ns / 1_000_000), exit })
+        Ok(Live { started_at: Timestamp(started_ns / 1_000_000), exit: Box::pin(async move { exit.await.map(Ended::with) }) })
+    }
+
+    async fn collect(&self, _key: &AttemptKey, _path: &str) -> Result<Option<ByteStream>, Failure> {
+        Ok(None)
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

@@ -16,15 +16,19 @@ pub use fake::Fake;
 pub use host::Host;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::Stream;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Timestamp};
-use crate::pipeline::Action;
-use crate::run::{Exit, Stream};
+use crate::pipeline::{Action, Network, Resources, ServicePlan};
+use crate::run::{self, Exit};
 
 /// Where steps run.
 #[async_trait]
@@ -38,8 +42,9 @@ pub trait Executor: Send + Sync + 'static {
     /// Asks the engine for a sign of life. Cheap: called about once a second while there is work.
     async fn health(&self) -> Result<(), Failure>;
 
-    /// Makes what the steps of a job share, but for the workspace's content: network and the like.
-    async fn prepare(&self, job: &JobSpec) -> Result<(), Failure>;
+    /// Makes what the steps of a job share: the network, the services (ready when this returns), and in the workspace what [`JobSpec::fill`] holds
+    /// beside the commit. A service that does not become ready is [`Failure::Infrastructure`], with its last words.
+    async fn prepare(&self, job: &JobSpec, services: &dyn ServiceSinks) -> Result<(), Failure>;
 
     /// Starts one attempt: pull, create, attach, start. Returns once it runs. `stop` may be cancelled before, during and after: then the attempt
     /// ends by SIGTERM and, after the grace, SIGKILL; before its start, by [`Failure::Stopped`] with nothing left behind.
@@ -48,6 +53,10 @@ pub trait Executor: Send + Sync + 'static {
     /// Takes up an attempt again that [`Self::survivors`] told of, running or exited: goes on with its output where the sink's
     /// [`Sink::received`] says it was left.
     async fn attach(&self, key: &AttemptKey, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure>;
+
+    /// Reads a file or directory of an ended attempt as an archive (tar) whose names begin with the last part of `path`. `path` is absolute in the
+    /// container (a work tree's begins with `/workspace`). `None` when there is no such file. What is in the archive is untrusted.
+    async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure>;
 
     /// Removes an ended attempt's container; kills it if it still runs. No error when there is none.
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure>;
@@ -66,7 +75,50 @@ pub trait Executor: Send + Sync + 'static {
 pub struct Live {
     /// When it started, by the engine's word where it has one.
     pub started_at: Timestamp,
-    pub exit: Pin<Box<dyn Future<Output = Result<Exit, Failure>> + Send>>,
+    pub exit: Pin<Box<dyn Future<Output = Result<Ended, Failure>> + Send>>,
+}
+
+/// An ended attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub exit: Exit,
+    pub wrote: Wrote,
+}
+
+impl Ended {
+    /// One that wrote nothing.
+    #[must_use]
+    pub fn with(exit: Exit) -> Self {
+        Self { exit, wrote: Wrote::default() }
+    }
+}
+
+/// What an attempt wrote into the files behind `GANTRY_OUTPUT`, `GANTRY_ENV` and `GANTRY_SUMMARY`: raw, untrusted, each at most
+/// [`STEP_FILE_BYTES`](crate::base::limits::STEP_FILE_BYTES) and one byte more, so that a longer one is seen to be longer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wrote {
+    pub output: Vec<u8>,
+    pub env: Vec<u8>,
+    pub summary: Vec<u8>,
+}
+
+/// Bytes as they come.
+pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// An archive (tar) to be put into a container.
+#[async_trait]
+pub trait Archive: Send + Sync + std::fmt::Debug {
+    /// The directory, absolute in the container, that its names are relative to; made if it is not there.
+    fn into(&self) -> &str;
+
+    /// Opens it from the beginning; may be called again.
+    async fn open(&self) -> io::Result<ByteStream>;
+}
+
+/// Where the output of a job's services goes.
+pub trait ServiceSinks: Send + Sync {
+    /// The log of one service; opened again after a crash.
+    fn open(&self, service: &str) -> io::Result<Box<dyn Sink>>;
 }
 
 /// What the steps of a job share.
@@ -76,6 +128,9 @@ pub struct JobSpec {
     /// `run number / job name`, for labels that people read.
     pub title: String,
     pub dirs: JobDirs,
+    pub services: Vec<ServicePlan>,
+    /// What goes into the workspace beside the commit: artifacts of the jobs that this one needs.
+    pub fill: Vec<Arc<dyn Archive>>,
 }
 
 /// Directories of a job on this machine. The server makes them before [`Executor::prepare`] and fills `workspace` with the commit.
@@ -102,6 +157,10 @@ pub struct StepSpec {
     pub env: BTreeMap<String, String>,
     /// From SIGTERM to SIGKILL.
     pub grace_ms: u64,
+    pub resources: Resources,
+    pub network: Network,
+    /// Put into the container before it starts: caches.
+    pub before: Vec<Arc<dyn Archive>>,
 }
 
 /// An attempt that the engine knows of.
@@ -114,14 +173,14 @@ pub struct Survivor {
 /// Where output goes. Calls are short and do not wait for readers: a slow reader never blocks a container.
 pub trait Sink: Send {
     /// Takes bytes as they came, in any cut. `at_ns` is the time of the bytes in nanoseconds since 1970.
-    fn write(&mut self, at_ns: i64, stream: Stream, bytes: &[u8]) -> std::io::Result<()>;
+    fn write(&mut self, at_ns: i64, stream: run::Stream, bytes: &[u8]) -> io::Result<()>;
 
     /// Bytes of this stream that are stored for good: where to go on after a crash. Only whole lines count, each with its newline; what came
     /// after the last newline was lost with the server and is to be sent again.
-    fn received(&self, stream: Stream) -> u64;
+    fn received(&self, stream: run::Stream) -> u64;
 
     /// The output is complete: a last line without newline becomes a line.
-    fn finish(&mut self) -> std::io::Result<()>;
+    fn finish(&mut self) -> io::Result<()>;
 }
 
 /// Why the engine did not do it.

@@ -8,6 +8,8 @@
 
 mod check;
 mod expr;
+mod late;
+mod parts;
 mod pattern;
 mod plan;
 mod planning;
@@ -21,8 +23,12 @@ mod trigger;
 mod want;
 mod yaml;
 
-pub use plan::{Action, AllowFailure, Cause, JobPlan, Need, Plan, Retry, StepPlan, When};
+pub use late::{KnownEnd, Scope};
+pub use parts::{
+    Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Policy, Ready, Resources, ServicePlan,
+};
+pub use plan::{Action, AllowFailure, Cause, JobPlan, Late, Need, Plan, Retry, StepPlan, Text, When};
 pub use problem::{Problem, Severity};
-pub use read::{ReadOptions, Reading, check, has_errors, read};
+pub use read::{FileEntry, Files, ReadOptions, Reading, check, has_errors, read};
 pub use render::{render, summary};
-pub use trigger::{Event, Trigger};
+pub use trigger::{Event, PullRequest, Trigger};

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::parts::{Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Resources, ServicePlan};
 use crate::base::{JobIx, StepIx};
 
 /// The pipeline for this trigger: a frozen graph.
@@ -17,6 +18,11 @@ pub struct Plan {
     /// Path of the file in the repository.
     pub file: String,
     pub jobs: Vec<JobPlan>,
+    /// What `on.manual.inputs` declares, with the values given or their defaults.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, InputValue>,
+    #[serde(default)]
+    pub concurrency: Option<Concurrency>,
 }
 
 /// One job: its own workspace and network; its steps form a graph.
@@ -26,11 +32,29 @@ pub struct JobPlan {
     /// Jobs that must have ended before this one starts.
     pub needs: Vec<JobIx>,
     pub when: When,
-    /// The sentence that says why `if` does not want this job; `None` when it does.
+    /// The sentence that says why `if` does not want this job; `None` when it does, or when that is known only later.
     pub skip: Option<String>,
+    /// An `if` that looks at what other jobs did: decided when they have ended.
+    #[serde(default)]
+    pub condition: Option<Late>,
     pub timeout_ms: u64,
     /// A job that fails ends as a warning.
     pub allow_failure: bool,
+    #[serde(default)]
+    pub matrix: Option<Cell>,
+    #[serde(default)]
+    pub services: Vec<ServicePlan>,
+    #[serde(default)]
+    pub resources: Resources,
+    #[serde(default)]
+    pub approval: Option<Approval>,
+    #[serde(default)]
+    pub environment: Option<Text>,
+    #[serde(default)]
+    pub concurrency: Option<Concurrency>,
+    /// What jobs that need this one may read.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, Text>,
     pub steps: Vec<StepPlan>,
 }
 
@@ -42,17 +66,79 @@ pub struct StepPlan {
     /// Where `needs` comes from: an order that was not asked for is no dependency on what was skipped.
     pub need: Need,
     pub when: When,
-    /// The sentence that says why `if` does not want this step; `None` when it does.
+    /// The sentence that says why `if` does not want this step; `None` when it does, or when that is known only later.
     pub skip: Option<String>,
+    /// An `if` that looks at what other steps or jobs did: decided when they have ended.
+    #[serde(default)]
+    pub condition: Option<Late>,
     /// Reference of the image, as written; `None` only when no executor needs one.
-    pub image: Option<String>,
+    pub image: Option<Text>,
     pub action: Action,
-    /// Pipeline, job and step `env` merged, the nearer one winning. Gantry's own `CI_*` variables come on top at the start.
-    pub env: BTreeMap<String, String>,
+    /// Pipeline, job and step `env` merged, the nearer one winning, and `with` as `PLUGIN_…`. Gantry's own variables come on top at the start.
+    pub env: BTreeMap<String, Text>,
+    /// Variable → name of the secret.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    #[serde(default)]
+    pub network: Network,
+    #[serde(default)]
+    pub cache: Vec<CachePlan>,
+    #[serde(default)]
+    pub artifacts: Option<ArtifactsPlan>,
+    /// Globs of JUnit files, relative to the work tree.
+    #[serde(default)]
+    pub junit: Vec<String>,
     /// `None`: only the job's timeout holds.
     pub timeout_ms: Option<u64>,
     pub retry: Retry,
     pub allow_failure: AllowFailure,
+}
+
+/// Text whose value the plan knows, or that waits for what the run will tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Text {
+    Fixed(String),
+    /// With `${{ }}` that name outputs, outcomes or the run itself.
+    Late(Late),
+}
+
+/// An expression, or a text with `${{ }}` in it, that can be evaluated only while the run is under way. Checked when the plan was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Late {
+    pub late: String,
+}
+
+impl Text {
+    /// The value, if the plan knows it.
+    #[must_use]
+    pub fn fixed(&self) -> Option<&str> {
+        match self {
+            Text::Fixed(text) => Some(text),
+            Text::Late(_) => None,
+        }
+    }
+
+    /// As people may see it: the value, or what was written.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        match self {
+            Text::Fixed(text) => text,
+            Text::Late(late) => &late.late,
+        }
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Text::Fixed(text.to_owned())
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Text::Fixed(text)
+    }
 }
 
 /// Whether a step's needs were written or follow from its position.
@@ -134,6 +220,12 @@ impl Default for Retry {
 }
 
 impl Plan {
+    /// One with nothing beside its jobs; none of them: of a file that is not valid.
+    #[must_use]
+    pub fn new(name: impl Into<String>, file: impl Into<String>, jobs: Vec<JobPlan>) -> Self {
+        Self { name: name.into(), file: file.into(), jobs, inputs: BTreeMap::new(), concurrency: None }
+    }
+
     /// The job of that name, with its position.
     #[must_use]
     pub fn job_named(&self, name: &str) -> Option<(JobIx, &JobPlan)> {
@@ -142,9 +234,57 @@ impl Plan {
 }
 
 impl JobPlan {
+    /// One that only has steps.
+    #[must_use]
+    pub fn new(name: impl Into<String>, steps: Vec<StepPlan>) -> Self {
+        Self {
+            name: name.into(),
+            needs: Vec::new(),
+            when: When::default(),
+            skip: None,
+            condition: None,
+            timeout_ms: crate::base::limits::JOB_TIMEOUT_MS,
+            allow_failure: false,
+            matrix: None,
+            services: Vec::new(),
+            resources: Resources::default(),
+            approval: None,
+            environment: None,
+            concurrency: None,
+            outputs: BTreeMap::new(),
+            steps,
+        }
+    }
+
     /// The step of that name, with its position.
     #[must_use]
     pub fn step_named(&self, name: &str) -> Option<(StepIx, &StepPlan)> {
         (0..).zip(&self.steps).find(|(_, step)| step.name == name)
+    }
+}
+
+impl StepPlan {
+    /// One that needs nothing and only acts.
+    #[must_use]
+    pub fn new(name: impl Into<String>, action: Action) -> Self {
+        Self {
+            name: name.into(),
+            needs: Vec::new(),
+            need: Need::Explicit,
+            when: When::default(),
+            skip: None,
+            condition: None,
+            image: None,
+            action,
+            env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            network: Network::default(),
+            cache: Vec::new(),
+            artifacts: None,
+            junit: Vec::new(),
+            timeout_ms: None,
+            retry: Retry::default(),
+            allow_failure: AllowFailure::No,
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::check::image_fault;
 use super::check::spec::{Envs, Job, Pipeline, Step};
 use super::expr::{Expression, Facts, Template};
-use super::plan::{Action, JobPlan, Plan, StepPlan};
+use super::parts::{Network, Resources};
+use super::plan::{Action, JobPlan, Plan, StepPlan, Text};
 use super::read::ReadOptions;
 use super::report::{Report, shown};
 use super::trigger::Trigger;
@@ -15,16 +16,16 @@ use crate::base::limits;
 const VARIABLE_BYTES: usize = 64;
 
 /// The plan; only to be used when nothing was reported on the way.
-pub(super) fn plan(file: &str, pipeline: Pipeline, trigger: &Trigger, options: &ReadOptions, report: &mut Report) -> Plan {
-    let Pipeline { name, on: _, jobs } = pipeline;
+pub(super) fn plan(file: &str, pipeline: Pipeline, trigger: &Trigger, options: &ReadOptions<'_>, report: &mut Report) -> Plan {
+    let Pipeline { name, on: _, concurrency: _, jobs } = pipeline;
     let mut planning = Planning { facts: Facts::new(trigger), options, report, bytes: 0 };
     let jobs = jobs.into_iter().map(|job| planning.job(job)).collect();
-    Plan { name, file: file.to_owned(), jobs }
+    Plan { name, file: file.to_owned(), jobs, inputs: BTreeMap::new(), concurrency: None }
 }
 
 struct Planning<'a, 'r, 's> {
     facts: Facts,
-    options: &'a ReadOptions,
+    options: &'a ReadOptions<'a>,
     report: &'r mut Report<'s>,
     /// Scripts and variables so far.
     bytes: usize,
@@ -32,17 +33,33 @@ struct Planning<'a, 'r, 's> {
 
 impl Planning<'_, '_, '_> {
     fn job(&mut self, job: Job) -> JobPlan {
-        let Job { name, needs, when, condition, timeout_ms, allow_failure, steps } = job;
+        let Job { name, needs, when, condition, timeout_ms, allow_failure, steps, .. } = job;
         let skip = self.skip(condition.as_ref());
         let steps = steps.into_iter().map(|step| self.step(step)).collect();
-        JobPlan { name, needs, when, skip, timeout_ms: timeout_ms.unwrap_or(limits::JOB_TIMEOUT_MS), allow_failure, steps }
+        JobPlan {
+            name,
+            needs,
+            when,
+            skip,
+            condition: None,
+            timeout_ms: timeout_ms.unwrap_or(limits::JOB_TIMEOUT_MS),
+            allow_failure,
+            matrix: None,
+            services: Vec::new(),
+            resources: Resources::default(),
+            approval: None,
+            environment: None,
+            concurrency: None,
+            outputs: BTreeMap::new(),
+            steps,
+        }
     }
 
     fn step(&mut self, step: Step) -> StepPlan {
-        let Step { name, span, needs, need, when, condition, image, action, envs, timeout_ms, retry, allow_failure } = step;
+        let Step { name, span, needs, need, when, condition, image, action, envs, timeout_ms, retry, allow_failure, .. } = step;
         let image = match (image, &self.options.default_image) {
             (Some(image), _) => self.image(&image),
-            (None, Some(default)) => Some(default.clone()),
+            (None, Some(default)) => Some((*default).to_owned()),
             (None, None) if self.options.image_needed => {
                 let hint = "say `image` here, in the job or in `defaults`";
                 self.report.error_hint("no-image", span, format!("the step `{}` has no image", shown(&name)), hint);
@@ -59,7 +76,25 @@ impl Planning<'_, '_, '_> {
                 format!("scripts and variables of all steps together are larger than {} MiB", limits::PLAN_BYTES / (1024 * 1024));
             self.report.error_hint("plan-too-large", span, message, "each step counts with the variables that it inherits");
         }
-        StepPlan { name, needs, need, when, skip, image, action, env, timeout_ms, retry, allow_failure }
+        StepPlan {
+            name,
+            needs,
+            need,
+            when,
+            skip,
+            condition: None,
+            image: image.map(Text::Fixed),
+            action,
+            env,
+            secrets: BTreeMap::new(),
+            network: Network::default(),
+            cache: Vec::new(),
+            artifacts: None,
+            junit: Vec::new(),
+            timeout_ms,
+            retry,
+            allow_failure,
+        }
     }
 
     fn skip(&mut self, condition: Option<&Expression>) -> Option<String> {
@@ -83,7 +118,7 @@ impl Planning<'_, '_, '_> {
     }
 
     /// The variables merged, the nearest `env` winning. Past the plan's limit nothing more is made: the plan is refused anyway.
-    fn env(&mut self, envs: &Envs) -> BTreeMap<String, String> {
+    fn env(&mut self, envs: &Envs) -> BTreeMap<String, Text> {
         let mut merged = BTreeMap::new();
         for (name, template) in envs.iter().rev().flat_map(|env| env.iter()) {
             if self.bytes > limits::PLAN_BYTES {
@@ -94,7 +129,7 @@ impl Planning<'_, '_, '_> {
             }
             if let Some(value) = self.fill(template) {
                 self.bytes += name.len() + value.len() + VARIABLE_BYTES;
-                merged.insert(name.clone(), value);
+                merged.insert(name.clone(), Text::Fixed(value));
             }
         }
         merged

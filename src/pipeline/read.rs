@@ -16,12 +16,34 @@ use super::want;
 use super::yaml::{self, Source, Tolerance};
 
 /// What the one who asks can offer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ReadOptions {
+#[derive(Clone, Copy, Default)]
+pub struct ReadOptions<'a> {
     /// The executor runs images: a step without one is a problem.
     pub image_needed: bool,
     /// For steps of pipelines that name none.
-    pub default_image: Option<String>,
+    pub default_image: Option<&'a str>,
+    /// Paths that the trigger's commits changed; `None` when that is not known (a new branch, a tag): then every path counts as changed.
+    pub changes: Option<&'a [String]>,
+    /// The files of the commit, for `hash(…)`; without them a pipeline that asks has a problem.
+    pub files: Option<&'a dyn Files>,
+}
+
+/// The files of a commit or a work tree.
+pub trait Files {
+    /// All of them, sorted by path.
+    ///
+    /// # Errors
+    /// The sentence says why they cannot be listed.
+    fn list(&self) -> Result<Vec<FileEntry>, String>;
+}
+
+/// One file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// With `/`, relative to the root of the repository.
+    pub path: String,
+    /// Differs whenever the content differs: the object's id.
+    pub id: String,
 }
 
 /// What came of reading a file for a trigger.
@@ -37,7 +59,7 @@ pub enum Reading {
 
 /// Reads a pipeline file for a trigger. `file` is its path in the repository; pure and total.
 #[must_use]
-pub fn read(file: &str, text: &[u8], trigger: &Trigger, options: &ReadOptions) -> Reading {
+pub fn read(file: &str, text: &[u8], trigger: &Trigger, options: &ReadOptions<'_>) -> Reading {
     let source = Source::new(text);
     let mut report = Report::new(file, &source);
     let pipeline = checked(file, &source, &mut report);

@@ -1,5 +1,7 @@
 //! What asked for a run.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The kind of trigger, as `on`, `if` and `CI_EVENT` name it.
@@ -8,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     Push,
     Tag,
+    /// A change that is proposed for a branch.
+    PullRequest,
+    /// A schedule of a file of the default branch.
+    Cron,
     /// A person asked for it, by page, command line or API.
     Manual,
 }
@@ -19,6 +25,8 @@ impl Event {
         match self {
             Event::Push => "push",
             Event::Tag => "tag",
+            Event::PullRequest => "pull_request",
+            Event::Cron => "cron",
             Event::Manual => "manual",
         }
     }
@@ -47,4 +55,27 @@ pub struct Trigger {
     pub url: String,
     /// Why this trigger came, as a sentence: `main moved from 1a2b3c4 to 5d6e7f8`.
     pub because: String,
+    /// The values that someone gave to the inputs, as text.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
+    /// The name of the schedule, for a cron trigger.
+    #[serde(default)]
+    pub schedule: Option<String>,
+    #[serde(default)]
+    pub pull_request: Option<PullRequest>,
+}
+
+/// A change that is proposed: facts that the forge vouches for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    pub number: u64,
+    pub title: String,
+    /// The account that proposed it, by the forge's word.
+    pub author: String,
+    /// The branch that it comes from.
+    pub source: String,
+    /// The branch that it is meant for.
+    pub target: String,
+    /// It comes from another repository.
+    pub fork: bool,
 }

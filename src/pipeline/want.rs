@@ -11,9 +11,9 @@ const SKIP: [&str; 2] = ["[skip ci]", "[ci skip]"];
 /// `Err` is the sentence.
 pub(super) fn wanted(on: &On, trigger: &Trigger) -> Result<(), String> {
     match trigger.event {
-        Event::Manual => Ok(()),
+        Event::Manual | Event::Cron | Event::PullRequest => Ok(()),
         Event::Push => {
-            let filter = on.push.as_ref().ok_or_else(|| unnamed("push"))?;
+            let filter = &on.push.as_ref().ok_or_else(|| unnamed("push"))?.branches;
             let message = trigger.message.to_lowercase();
             if let Some(mark) = SKIP.into_iter().find(|mark| message.contains(mark)) {
                 return Err(format!("the head commit's message has `{mark}`"));

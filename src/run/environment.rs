@@ -17,7 +17,8 @@ pub fn environment(run: &Run, job: JobIx, step: StepIx, repo_url: &str, run_url:
         return BTreeMap::new();
     };
     let trigger = &run.trigger;
-    let mut env = step_plan.env.clone();
+    let mut env: BTreeMap<String, String> =
+        step_plan.env.iter().map(|(name, value)| (name.clone(), value.shown().to_owned())).collect();
     let number = run.number.to_string();
     let own: [(&str, &str); 17] = [
         ("CI", "true"),

@@ -1,6 +1,5 @@
 //! The reducer by its exact moves and commands. The simulation covers what nobody thought of; these say what is meant.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
@@ -10,24 +9,11 @@ use crate::pipeline::{Action, AllowFailure, Cause, Event as On, JobPlan, Need, P
 const NOW: Timestamp = Timestamp(1_000);
 
 fn step(name: &str) -> StepPlan {
-    StepPlan {
-        name: name.to_owned(),
-        needs: Vec::new(),
-        need: Need::Explicit,
-        when: When::Success,
-        skip: None,
-        image: None,
-        action: Action::EntryPoint,
-        env: BTreeMap::new(),
-        timeout_ms: None,
-        retry: Retry::default(),
-        allow_failure: AllowFailure::No,
-    }
+    StepPlan::new(name, Action::EntryPoint)
 }
 
 fn job(name: &str, steps: Vec<StepPlan>) -> JobPlan {
-    let (needs, when) = (Vec::new(), When::Success);
-    JobPlan { name: name.to_owned(), needs, when, skip: None, timeout_ms: 60_000, allow_failure: false, steps }
+    JobPlan { timeout_ms: 60_000, ..JobPlan::new(name, steps) }
 }
 
 /// Steps in a row, each waiting for all before it.
@@ -51,8 +37,11 @@ fn run_of(jobs: Vec<JobPlan>) -> Run {
         repo: "shop".to_owned(),
         url: String::new(),
         because: String::new(),
+        inputs: Default::default(),
+        schedule: None,
+        pull_request: None,
     };
-    let plan = Arc::new(Plan { name: "ci".to_owned(), file: ".gantry.yml".to_owned(), jobs });
+    let plan = Arc::new(Plan::new("ci", ".gantry.yml", jobs));
     Run::new(RunId::new(&Clock::System), RepoId::new(&Clock::System), "shop".to_owned(), 1, trigger, plan, NOW)
 }
 

@@ -125,7 +125,7 @@ fn view_step(job_plan: &crate::pipeline::JobPlan, plan: &crate::pipeline::StepPl
     };
     StepView {
         name: plan.name.clone(),
-        image: plan.image.clone(),
+        image: plan.image.as_ref().map(|image| image.shown().to_owned()),
         state: seen.state,
         outcome: seen.outcome,
         exit_code,

@@ -64,7 +64,7 @@ pub(super) async fn live(
     };
     let _ = tell.send(Message::Happened { key: key.clone(), event: Event::StepStarted { job, step, attempt, at } });
     match exit.await {
-        Ok(exit) => last(Some(exited(exit)), None),
+        Ok(ended) => last(Some(exited(ended.exit)), None),
         Err(Failure::Unreachable(why)) => last(None, Some(why)),
         Err(failure) => last(Some(exited(told(&key, logs, clock, &failure))), None),
     }

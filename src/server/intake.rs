@@ -211,6 +211,9 @@ fn read_commit(
         author,
         default_branch: snapshot.default_branch.clone().unwrap_or_default(),
         because: because.clone(),
+        inputs: BTreeMap::new(),
+        schedule: None,
+        pull_request: None,
     };
     let files = mirror.pipeline_files(&trigger.commit)?;
     Ok(plan_files(shared, &repo.name, &trigger, &files))
@@ -235,7 +238,7 @@ pub(super) fn plan_files(
             format!("{place} at {} has no pipeline file: add `.gantry.yml`, or files in `.gantry/`", short(&trigger.commit));
         notes.push(note("no-pipeline", why, &reference, Some(&trigger.commit)));
     }
-    let options = ReadOptions { image_needed: shared.executor.needs_image(), default_image: None };
+    let options = ReadOptions { image_needed: shared.executor.needs_image(), ..ReadOptions::default() };
     for file in files {
         let (plan, problems, ended) = match pipeline::read(&file.path, &file.text, trigger, &options) {
             Reading::Planned { plan, warnings } => (plan, warnings, None),
@@ -248,7 +251,7 @@ pub(super) fn plan_files(
                 let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
                 let plural = if errors == 1 { "problem" } else { "problems" };
                 let why = format!("`{}` is not a valid pipeline: {errors} {plural}", file.path);
-                let plan = Plan { name: stem(&file.path), file: file.path.clone(), jobs: Vec::new() };
+                let plan = Plan::new(stem(&file.path), file.path.clone(), Vec::new());
                 (plan, problems, Some((Outcome::Error, why)))
             }
         };

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
-use crate::executor::{Failure, JobDirs, JobSpec, StepSpec};
+use crate::executor::{Failure, JobDirs, JobSpec, ServiceSinks, Sink, StepSpec};
 use crate::run::{Command, Event, Run, environment};
 use crate::schedule::Board;
 
@@ -86,7 +86,7 @@ impl Performer {
         let shared = Arc::clone(&self.shared);
         let job = run.plan.jobs.get(key.job as usize).map_or("?", |job| job.name.as_str());
         let title = format!("{} #{} / {job}", run.repo_name, run.number);
-        let spec = JobSpec { key: key.clone(), title, dirs: self.dirs(run, &key) };
+        let spec = JobSpec { key: key.clone(), title, dirs: self.dirs(run, &key), services: Vec::new(), fill: Vec::new() };
         let run = run.clone();
         self.shared.tasks.spawn(async move {
             let ending = shared.tasks.ending.clone();
@@ -115,7 +115,10 @@ impl Performer {
             key: key.clone(),
             title: format!("{} / {}", job.name, step.name),
             dirs: self.dirs(run, &key.job_key()),
-            image: step.image.clone(),
+            image: step.image.as_ref().map(|image| image.shown().to_owned()),
+            resources: job.resources,
+            network: step.network,
+            before: Vec::new(),
             action: step.action.clone(),
             env: environment(run, key.job, key.step, &run.trigger.url, &page),
             grace_ms: self.shared.config.grace_ms,
@@ -182,7 +185,7 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), No
         }
         source.fill(&run, &run.trigger.url, &workspace).map_err(|error| error.to_string())
     });
-    let (filled, prepared) = tokio::join!(fill, shared.executor.prepare(&spec));
+    let (filled, prepared) = tokio::join!(fill, shared.executor.prepare(&spec, &NoServices));
     match prepared {
         Ok(()) => {}
         Err(Failure::Unreachable(why)) => return Err(NotPrepared::Silent(why)),
@@ -192,5 +195,14 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), No
         Ok(Ok(())) => Ok(()),
         Ok(Err(why)) => Err(NotPrepared::Failed(why)),
         Err(panic) => Err(NotPrepared::Failed(format!("the checkout broke: {panic}"))),
+    }
+}
+
+/// No job has services yet.
+struct NoServices;
+
+impl ServiceSinks for NoServices {
+    fn open(&self, _service: &str) -> std::io::Result<Box<dyn Sink>> {
+        Err(std::io::Error::other("no job has services yet"))
     }
 }

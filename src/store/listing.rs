@@ -93,7 +93,21 @@ impl RunSummary {
 impl From<Facts> for RunSummary {
     fn from(facts: Facts) -> Self {
         let Facts { id, number, repo, pipeline, trigger, life, stop, queued_at } = facts;
-        let Trigger { event, branch, tag, commit, message, author, default_branch: _, because, repo: _, url: _ } = trigger;
+        let Trigger {
+            event,
+            branch,
+            tag,
+            commit,
+            message,
+            author,
+            default_branch: _,
+            because,
+            repo: _,
+            url: _,
+            inputs: _,
+            schedule: _,
+            pull_request: _,
+        } = trigger;
         let Listed { state, outcome, started_at, ended_at } = Listed::of(&life);
         let stopping = stop.is_some() && outcome.is_none();
         let reason = match (life, stop) {

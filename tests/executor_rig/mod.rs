@@ -132,6 +132,8 @@ impl TestJob {
             key: JobKey { run: RunId::new(&Clock::System), job: 0 },
             title: "1 / test".to_owned(),
             dirs: JobDirs { root, workspace, shared: Vec::new() },
+            services: Vec::new(),
+            fill: Vec::new(),
         };
         Self { dir, spec }
     }
@@ -159,6 +161,9 @@ impl TestJob {
             action,
             env: BTreeMap::new(),
             grace_ms: 5_000,
+            resources: gantry::pipeline::Resources::default(),
+            network: gantry::pipeline::Network::default(),
+            before: Vec::new(),
         }
     }
 }
@@ -174,11 +179,21 @@ pub async fn run(executor: &dyn Executor, step: &StepSpec) -> (Result<Exit, Fail
         Ok(live) => live.exit.await,
         Err(failure) => Err(failure),
     };
+    let exit = exit.map(|ended| ended.exit);
     (exit, log.kept())
 }
 
 /// Drives a started attempt in the background, as the server does. Aborting the handle is what a crash is to the executor.
 pub fn drive(live: Live) -> tokio::task::JoinHandle<Result<Exit, Failure>> {
     #[expect(clippy::disallowed_methods, reason = "a test has no tasks to wait for")]
-    tokio::spawn(live.exit)
+    tokio::spawn(async { live.exit.await.map(|ended| ended.exit) })
+}
+
+/// For jobs without services.
+pub struct NoServices;
+
+impl gantry::executor::ServiceSinks for NoServices {
+    fn open(&self, service: &str) -> std::io::Result<Box<dyn Sink>> {
+        panic!("the job has no service `{service}`");
+    }
 }

@@ -1,6 +1,5 @@
 //! Random plans, and the simulation's own generator of random numbers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry::pipeline::{Action, AllowFailure, Cause, Event, JobPlan, Need, Plan, Retry, StepPlan, Trigger, When};
@@ -44,29 +43,25 @@ fn when(dice: &mut Dice) -> When {
 pub fn plan(dice: &mut Dice) -> Arc<Plan> {
     let jobs = (0..1 + dice.below(4) as u32)
         .map(|job| JobPlan {
-            name: format!("job{job}"),
             needs: (0..job).filter(|_| dice.chance(40)).collect(),
             when: when(dice),
             skip: dice.chance(8).then(|| "its `if` is false".to_owned()),
             timeout_ms: dice.pick(&[3_600_000, 3_600_000, 60_000, 20_000]),
             allow_failure: dice.chance(10),
-            steps: (0..1 + dice.below(4) as u32).map(|step| step_plan(dice, step)).collect(),
+            ..JobPlan::new(format!("job{job}"), (0..1 + dice.below(4) as u32).map(|step| step_plan(dice, step)).collect())
         })
         .collect();
-    Arc::new(Plan { name: "sim".to_owned(), file: ".gantry.yml".to_owned(), jobs })
+    Arc::new(Plan::new("sim", ".gantry.yml", jobs))
 }
 
 fn step_plan(dice: &mut Dice, step: u32) -> StepPlan {
     let explicit = dice.chance(40);
     StepPlan {
-        name: format!("step{step}"),
         needs: (0..step).filter(|_| !explicit || dice.chance(40)).collect(),
         need: if explicit { Need::Explicit } else { Need::Position },
         when: when(dice),
         skip: dice.chance(8).then(|| "its `if` is false".to_owned()),
-        image: Some("image".to_owned()),
-        action: Action::EntryPoint,
-        env: BTreeMap::new(),
+        image: Some("image".into()),
         timeout_ms: dice.chance(30).then(|| 1_000 + dice.below(20_000)),
         retry: Retry {
             max: dice.pick(&[0, 0, 1, 3]),
@@ -79,6 +74,7 @@ fn step_plan(dice: &mut Dice, step: u32) -> StepPlan {
             backoff_ms: dice.below(5_000),
         },
         allow_failure: dice.pick(&[AllowFailure::No, AllowFailure::No, AllowFailure::Any, AllowFailure::Codes(vec![2])]),
+        ..StepPlan::new(format!("step{step}"), Action::EntryPoint)
     }
 }
 
@@ -94,5 +90,8 @@ pub fn trigger() -> Trigger {
         repo: "r".to_owned(),
         url: String::new(),
         because: "the dice fell so".to_owned(),
+        inputs: Default::default(),
+        schedule: None,
+        pull_request: None,
     }
 }

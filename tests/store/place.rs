@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry::base::{Clock, RepoId, RunId, Timestamp};
-use gantry::pipeline::{Action, AllowFailure, Event, JobPlan, Need, Plan, Retry, StepPlan, Trigger, When};
+use gantry::pipeline::{Action, AllowFailure, Event, JobPlan, Need, Plan, StepPlan, Trigger, When};
 use gantry::store::{Database, Intake, NewRun, Repo, RepoStatus, Store, StoreConfig};
 use sqlx::any::AnyPoolOptions;
 use tempfile::TempDir;
@@ -77,34 +77,32 @@ pub fn trigger(branch: &str) -> Trigger {
         repo: "roof".to_owned(),
         url: "/srv/git/roof.git".to_owned(),
         because: format!("{branch} moved"),
+        inputs: Default::default(),
+        schedule: None,
+        pull_request: None,
     }
 }
 
 /// `jobs` jobs of two steps, the second after the first.
 pub fn plan(jobs: u32) -> Arc<Plan> {
+    let text = "echo 'hi' \\ $X\n".to_owned();
+    let action = || Action::Script { shell: vec!["/bin/sh".to_owned(), "-e".to_owned()], text: text.clone() };
     let step = |name: &str, needs: Vec<u32>| StepPlan {
-        name: name.to_owned(),
         needs,
         need: Need::Position,
-        when: When::Success,
-        skip: None,
-        image: Some("busybox".to_owned()),
-        action: Action::Script { shell: vec!["/bin/sh".to_owned(), "-e".to_owned()], text: "echo 'hi' \\ $X\n".to_owned() },
-        env: BTreeMap::from([("X".to_owned(), "1".to_owned())]),
+        image: Some("busybox".into()),
+        env: BTreeMap::from([("X".to_owned(), "1".into())]),
         timeout_ms: Some(5_000),
-        retry: Retry::default(),
         allow_failure: AllowFailure::Codes(vec![3]),
+        ..StepPlan::new(name, action())
     };
     let job = |n: u32| JobPlan {
-        name: format!("job {n}"),
         needs: (0..n).collect(),
         when: When::Always,
-        skip: None,
         timeout_ms: 60_000,
-        allow_failure: false,
-        steps: vec![step("first", vec![]), step("second", vec![0])],
+        ..JobPlan::new(format!("job {n}"), vec![step("first", vec![]), step("second", vec![0])])
     };
-    Arc::new(Plan { name: "Build".to_owned(), file: ".gantry.yml".to_owned(), jobs: (0..jobs).map(job).collect() })
+    Arc::new(Plan::new("Build", ".gantry.yml", (0..jobs).map(job).collect()))
 }
 
 pub fn new_run(repo: &Repo, branch: &str) -> NewRun {

@@ -150,6 +150,9 @@ mod tests {
             action,
             env: [("A", "1"), ("GIT_CONFIG_COUNT", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             grace_ms: 10_000,
+            resources: Default::default(),
+            network: Default::default(),
+            before: Vec::new(),
         }
     }
 

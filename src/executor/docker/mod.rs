@@ -44,7 +44,7 @@ use self::engine::Engine;
 use self::names::Labels;
 use self::network::SharedNetwork;
 use self::trouble::Trouble;
-use super::{Executor, Failure, JobSpec, Live, Sink, StepSpec, Survivor};
+use super::{ByteStream, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
 
 /// The image that [`Docker::demo_image`] makes.
@@ -199,7 +199,7 @@ impl Executor for Docker {
         self.inner.engine.ping().await.map_err(|trouble| trouble.into_failure("is not well"))
     }
 
-    async fn prepare(&self, job: &JobSpec) -> Result<(), Failure> {
+    async fn prepare(&self, job: &JobSpec, _services: &dyn ServiceSinks) -> Result<(), Failure> {
         let inner = &self.inner;
         inner.remember(&job.key, &job.dirs.root, None);
         let wanted = sandbox::Job { instance: &inner.instance, key: &job.key, title: &job.title, root: &job.dirs.root };
@@ -214,6 +214,10 @@ impl Executor for Docker {
     async fn attach(&self, key: &AttemptKey, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
         let name = names::container_name(&self.inner.instance, key);
         start::attach(&self.inner, name, sink, stop).await
+    }
+
+    async fn collect(&self, _key: &AttemptKey, _path: &str) -> Result<Option<ByteStream>, Failure> {
+        Ok(None)
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

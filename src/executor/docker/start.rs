@@ -20,7 +20,7 @@ use super::seen::{self, Phase, Seen};
 use super::trouble::Trouble;
 use super::{Inner, container, ending, image, names, release, sandbox};
 use crate::base::{Timestamp, limits};
-use crate::executor::{Failure, Live, Sink, StepSpec};
+use crate::executor::{Ended, Failure, Live, Sink, StepSpec};
 use crate::pipeline::Action;
 
 type Pieces = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
@@ -234,7 +234,7 @@ fn live(inner: &Arc<Inner>, begun: Begun, mut output: Output, stop: Cancellation
         output.finish()?;
         Ok(exit)
     };
-    Live { started_at, exit: Box::pin(exit) }
+    Live { started_at, exit: Box::pin(async move { exit.await.map(Ended::with) }) }
 }
 
 async fn follow_log(inner: &Inner, name: &str, output: &mut Output) -> Result<End, Trouble> {

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use self::record::Record;
-use super::{Executor, Failure, JobSpec, Live, Sink, StepSpec, Survivor};
+use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
 use crate::base::{AttemptKey, Clock, JobKey, Tasks};
 use crate::pipeline::Action;
 use crate::run::Exit;
@@ -77,7 +77,7 @@ impl Executor for Host {
         Ok(())
     }
 
-    async fn prepare(&self, job: &JobSpec) -> Result<(), Failure> {
+    async fn prepare(&self, job: &JobSpec, _services: &dyn ServiceSinks) -> Result<(), Failure> {
         let (key, root) = (job.key.clone(), job.dirs.root.clone());
         self.blocking("the job cannot be put on record", move |record| record.job(&key, &root)).await
     }
@@ -95,7 +95,7 @@ impl Executor for Host {
         if attempt.ran_before() {
             let sentence = "the server ended while the step ran on this machine; what was left of it was killed";
             let exit = Exit::Lost(sentence.to_owned());
-            return Ok(Live { started_at: self.inner.clock.now(), exit: Box::pin(std::future::ready(Ok(exit))) });
+            return Ok(Live { started_at: self.inner.clock.now(), exit: Box::pin(std::future::ready(Ok(Ended::with(exit)))) });
         }
         if stop.is_cancelled() {
             return Err(Failure::Stopped);
@@ -109,13 +109,17 @@ impl Executor for Host {
             exit: Box::pin(async move {
                 let exit = group.follow(sink, clock, stop, grace).await;
                 drop(guard);
-                exit
+                exit.map(Ended::with)
             }),
         })
     }
 
     async fn attach(&self, _key: &AttemptKey, _sink: Box<dyn Sink>, _stop: CancellationToken) -> Result<Live, Failure> {
         Err(Failure::Gone)
+    }
+
+    async fn collect(&self, _key: &AttemptKey, _path: &str) -> Result<Option<ByteStream>, Failure> {
+        Ok(None)
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

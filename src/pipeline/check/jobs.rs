@@ -7,6 +7,7 @@ use super::graph::{self, Draft};
 use super::spec::{Defaults, Envs, Job};
 use super::{Reader, keys, steps};
 use crate::base::limits;
+use crate::pipeline::parts::Resources;
 use crate::pipeline::plan::When;
 use crate::pipeline::yaml::{Kind, Span};
 
@@ -86,5 +87,21 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
             Vec::new()
         }
     };
-    Job { name, needs: Vec::new(), when: When::default(), condition, timeout_ms, allow_failure, steps }
+    Job {
+        name,
+        span,
+        needs: Vec::new(),
+        when: When::default(),
+        condition,
+        timeout_ms,
+        allow_failure,
+        matrix: None,
+        services: Vec::new(),
+        resources: Resources::default(),
+        approval: None,
+        environment: None,
+        concurrency: None,
+        outputs: Vec::new(),
+        steps,
+    }
 }

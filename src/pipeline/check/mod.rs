@@ -64,7 +64,7 @@ pub(super) fn pipeline(file: &str, root: &Node, report: &mut Report) -> Option<P
             Vec::new()
         }
     };
-    Some(Pipeline { name: name?, on, jobs })
+    Some(Pipeline { name: name?, on, concurrency: None, jobs })
 }
 
 impl Reader<'_, '_> {

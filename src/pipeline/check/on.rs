@@ -1,7 +1,7 @@
 //! `on`: which events, of which branches and tags.
 
 use super::fields::{Field, Fields};
-use super::spec::{Filter, On};
+use super::spec::{Commits, Filter, On};
 use super::{Reader, keys};
 use crate::base::limits;
 use crate::pipeline::pattern::Pattern;
@@ -11,7 +11,7 @@ use crate::pipeline::yaml::{Kind, Span};
 /// Reads `on`; without it, pushes and pull requests are wanted.
 pub(super) fn on(field: Option<&Field>, reader: &mut Reader) -> On {
     let Some(field) = field else {
-        return On { push: Some(Filter::default()), tag: None, pull_request: Some(Filter::default()) };
+        return On { push: Some(Commits::default()), pull_request: Some(Commits::default()), ..On::default() };
     };
     match &field.value.kind {
         Kind::Map(entries) if !entries.is_empty() => {
@@ -23,6 +23,7 @@ pub(super) fn on(field: Option<&Field>, reader: &mut Reader) -> On {
                 push: fields.get("push").map(|field| event(field, &keys::PUSH, reader)),
                 tag: fields.get("tag").map(|field| reader.filter(field)),
                 pull_request: fields.get("pull_request").map(|field| event(field, &keys::PULL_REQUEST, reader)),
+                ..On::default()
             }
         }
         Kind::List(items) if items.is_empty() => nothing(field, reader),
@@ -44,17 +45,18 @@ fn nothing(field: &Field, reader: &mut Reader) -> On {
 }
 
 /// `push: { branches: … }`, or `push:` alone.
-fn event(field: &Field, level: &'static keys::Level, reader: &mut Reader) -> Filter {
+fn event(field: &Field, level: &'static keys::Level, reader: &mut Reader) -> Commits {
     if field.value.is_null() {
-        return Filter::default();
+        return Commits::default();
     }
     if let Kind::List(_) = field.value.kind {
         let hint = format!("write `{}: {{ branches: […] }}`", shown(field.key));
         reader.report.error_hint("type", field.place(), format!("{} must be a map, found a list", level.noun), hint);
-        return Filter::default();
+        return Commits::default();
     }
     let fields = Fields::read(field.value, field.key_span, level, reader);
-    fields.as_ref().and_then(|fields| fields.get("branches")).map(|field| reader.filter(field)).unwrap_or_default()
+    let branches = fields.as_ref().and_then(|fields| fields.get("branches"));
+    Commits { branches: branches.map(|field| reader.filter(field)).unwrap_or_default(), paths: Filter::default() }
 }
 
 /// An event in `on: push` and `on: [push, tag]`.
@@ -71,9 +73,9 @@ fn named(word: &str, span: Span, on: &mut On, reader: &mut Reader) {
         );
     }
     match event {
-        "push" => on.push = Some(Filter::default()),
+        "push" => on.push = Some(Commits::default()),
         "tag" => on.tag = Some(Filter::default()),
-        "pull_request" => on.pull_request = Some(Filter::default()),
+        "pull_request" => on.pull_request = Some(Commits::default()),
         "manual" => {}
         later if keys::ON.later.contains(&later) => {
             let hint = "it is refused rather than ignored, since the pipeline would not run when the file says";

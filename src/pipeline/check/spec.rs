@@ -1,10 +1,13 @@
 //! The checked pipeline: all that can be known without a trigger.
 
+#![expect(dead_code, reason = "the planner does not read all of it yet")]
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::base::{JobIx, StepIx};
 use crate::pipeline::expr::{Expression, Template};
+use crate::pipeline::parts::{ArtifactsPlan, InputValue, Network, Policy, Ready, Resources};
 use crate::pipeline::pattern::Pattern;
 use crate::pipeline::plan::{Action, AllowFailure, Need, Retry, When};
 use crate::pipeline::yaml::Span;
@@ -20,16 +23,64 @@ pub(in crate::pipeline) type Envs = Vec<Rc<Env>>;
 pub(in crate::pipeline) struct Pipeline {
     pub name: String,
     pub on: On,
+    pub concurrency: Option<Concurrency>,
     pub jobs: Vec<Job>,
 }
 
 /// Which triggers are wanted. A person's own is always.
 #[derive(Debug, Default)]
 pub(in crate::pipeline) struct On {
-    pub push: Option<Filter>,
+    pub push: Option<Commits>,
     pub tag: Option<Filter>,
-    /// Checked, and not yet triggered by anything.
-    pub pull_request: Option<Filter>,
+    pub pull_request: Option<Commits>,
+    pub cron: Vec<Schedule>,
+    pub inputs: Vec<Input>,
+}
+
+/// Which pushes, or which pull requests: by branch (of a pull request, the one it is meant for) and by the paths that were changed.
+#[derive(Debug, Default)]
+pub(in crate::pipeline) struct Commits {
+    pub branches: Filter,
+    pub paths: Filter,
+}
+
+/// One entry of `on.cron`.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Schedule {
+    pub name: String,
+    /// Five fields, as written; known to be readable.
+    pub expression: String,
+    /// An IANA name that is known; `UTC` when none was written.
+    pub timezone: String,
+}
+
+/// One entry of `on.manual.inputs`.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Input {
+    pub name: String,
+    pub kind: InputKind,
+    /// Fits the kind.
+    pub default: Option<InputValue>,
+    pub description: String,
+    /// Someone who starts it by hand must give a value.
+    pub required: bool,
+}
+
+/// `type` of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::pipeline) enum InputKind {
+    String,
+    Number,
+    Boolean,
+    /// At least one option.
+    Choice(Vec<String>),
+}
+
+/// `concurrency`.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Concurrency {
+    pub group: Template,
+    pub policy: Policy,
 }
 
 /// Names that are wanted: those that an `include` matches (all, when there is none) and no `exclude`.
@@ -55,7 +106,75 @@ pub(in crate::pipeline) struct Job {
     pub condition: Option<Expression>,
     pub timeout_ms: Option<u64>,
     pub allow_failure: bool,
+    /// Where a problem of the job as a whole is shown: its name.
+    pub span: Span,
+    pub matrix: Option<Matrix>,
+    pub services: Vec<Service>,
+    pub resources: Resources,
+    pub approval: Option<Approval>,
+    pub environment: Option<Template>,
+    pub concurrency: Option<Concurrency>,
+    pub outputs: Vec<(String, Template)>,
     pub steps: Vec<Step>,
+}
+
+/// `matrix`: at least one combination is left after `exclude` and `include`.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Matrix {
+    /// In the order written; each has at least one value, as text.
+    pub axes: Vec<(String, Vec<String>)>,
+    pub exclude: Vec<BTreeMap<String, String>>,
+    pub include: Vec<BTreeMap<String, String>>,
+    pub fail_fast: bool,
+    pub max_parallel: Option<u32>,
+    /// Where a problem with the matrix as a whole is shown: its key.
+    pub span: Span,
+}
+
+/// One of `services`.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Service {
+    pub name: String,
+    pub image: Template,
+    pub env: Rc<Env>,
+    pub command: Option<Vec<String>>,
+    pub ready: Ready,
+    pub ready_timeout_ms: u64,
+}
+
+/// `approval`.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Approval {
+    pub message: Option<Template>,
+    pub by: Vec<String>,
+    pub timeout_ms: Option<u64>,
+}
+
+/// One of a step's `cache`.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Cache {
+    pub key: Template,
+    pub paths: Vec<String>,
+    pub restore: Vec<Template>,
+}
+
+/// A value of `with`: text, or what becomes JSON.
+#[derive(Debug)]
+pub(in crate::pipeline) enum Setting {
+    Text(Template),
+    Nested(Nested),
+}
+
+/// A list or map of `with`, with everything in it.
+#[derive(Debug)]
+pub(in crate::pipeline) enum Nested {
+    Null,
+    Bool(bool),
+    /// A number as JSON writes it.
+    Number(String),
+    Text(Template),
+    List(Vec<Nested>),
+    Map(Vec<(String, Nested)>),
 }
 
 #[derive(Debug)]
@@ -70,6 +189,15 @@ pub(in crate::pipeline) struct Step {
     pub image: Option<Rc<Template>>,
     pub action: Action,
     pub envs: Envs,
+    /// The variable (`PLUGIN_…`) and its value.
+    pub settings: Vec<(String, Setting)>,
+    /// Variable → name of the secret.
+    pub secrets: BTreeMap<String, String>,
+    pub network: Network,
+    pub cache: Vec<Cache>,
+    pub artifacts: Option<ArtifactsPlan>,
+    /// Globs of `reports.junit`.
+    pub junit: Vec<String>,
     pub timeout_ms: Option<u64>,
     pub retry: Retry,
     pub allow_failure: AllowFailure,

@@ -1,11 +1,14 @@
 //! Steps: a command, or a map of keys.
 
+use std::collections::BTreeMap;
+
 use super::fields::{Field, Fields};
 use super::graph::{self, Draft};
 use super::spec::{Defaults, Envs, Step};
 use super::{Reader, keys};
 use crate::base::limits;
 use crate::pipeline::expr::{Place, braces};
+use crate::pipeline::parts::Network;
 use crate::pipeline::plan::{Action, AllowFailure, Need, When};
 use crate::pipeline::report::shown;
 use crate::pipeline::yaml::{Kind, Node, Span};
@@ -86,6 +89,12 @@ fn plain(draft: &Draft, span: Span, action: Action, envs: &Envs, defaults: &Defa
         image,
         action,
         envs: envs.clone(),
+        settings: Vec::new(),
+        secrets: BTreeMap::new(),
+        network: Network::default(),
+        cache: Vec::new(),
+        artifacts: None,
+        junit: Vec::new(),
         timeout_ms,
         retry: retry.unwrap_or_default(),
         allow_failure: AllowFailure::No,

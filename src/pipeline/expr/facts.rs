@@ -22,7 +22,21 @@ pub(in crate::pipeline) struct Facts {
 
 impl Facts {
     pub fn new(trigger: &Trigger) -> Self {
-        let Trigger { event, branch, tag, commit, repo, message, author, default_branch, because: _, url: _ } = trigger;
+        let Trigger {
+            event,
+            branch,
+            tag,
+            commit,
+            repo,
+            message,
+            author,
+            default_branch,
+            because: _,
+            url: _,
+            inputs: _,
+            schedule: _,
+            pull_request: _,
+        } = trigger;
         let reference = match tag {
             Some(tag) => format!("refs/tags/{tag}"),
             None if branch.is_empty() => String::new(),

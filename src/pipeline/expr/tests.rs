@@ -17,6 +17,9 @@ fn trigger() -> Trigger {
         repo: "shop".to_owned(),
         url: String::new(),
         because: String::new(),
+        inputs: Default::default(),
+        schedule: None,
+        pull_request: None,
     }
 }
 

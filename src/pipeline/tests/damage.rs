@@ -78,7 +78,7 @@ fn mutate(text: &mut Vec<u8>, others: &[(String, Vec<u8>)], dice: &mut Dice) {
 fn no_damage_to_a_file_makes_the_reader_panic_or_lose_its_place() {
     let cases = cases();
     let mut dice = Dice(7);
-    let options = ReadOptions { image_needed: true, default_image: None };
+    let options = ReadOptions { image_needed: true, ..ReadOptions::default() };
     let rounds = std::env::var("GANTRY_MUTATIONS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20_000);
     for round in 0..rounds {
         let (name, text) = &cases[dice.roll(cases.len())];

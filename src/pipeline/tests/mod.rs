@@ -67,6 +67,9 @@ pub(super) fn push(branch: &str) -> Trigger {
         repo: "shop".to_owned(),
         url: String::new(),
         because: "main moved".to_owned(),
+        inputs: Default::default(),
+        schedule: None,
+        pull_request: None,
     }
 }
 

@@ -33,7 +33,7 @@ fn top_level_steps_are_one_job_named_as_the_pipeline() {
     assert_eq!((job.name.as_str(), job.when, job.timeout_ms), ("ci", When::Success, crate::base::limits::JOB_TIMEOUT_MS));
     let names: Vec<&str> = job.steps.iter().map(|step| step.name.as_str()).collect();
     assert_eq!(names, ["step1", "test"]);
-    assert!(job.steps.iter().all(|step| step.image.as_deref() == Some("alpine")));
+    assert!(job.steps.iter().all(|step| step.image == Some("alpine".into())));
     let named = |file: &str, text: &str| match read(file, text.as_bytes(), &push("m"), &ReadOptions::default()) {
         Reading::Planned { plan, .. } => plan.name,
         other => panic!("{other:?}"),
@@ -61,11 +61,11 @@ jobs:
 ",
         &push("main"),
     );
-    let env = |job: usize, step: usize| plan.jobs[job].steps[step].env.values().cloned().collect::<Vec<_>>().join(" ");
+    let env = |job: usize, step: usize| plan.jobs[job].steps[step].env.values().map(Text::shown).collect::<Vec<_>>().join(" ");
     assert_eq!([env(0, 0), env(0, 1), env(1, 0)], ["pipeline job step", "pipeline job job", "pipeline pipeline pipeline"]);
     let step = |job: usize, step: usize| {
         let step = &plan.jobs[job].steps[step];
-        (step.image.as_deref().unwrap(), step.timeout_ms.unwrap(), step.retry.max)
+        (step.image.as_ref().unwrap().shown(), step.timeout_ms.unwrap(), step.retry.max)
     };
     assert_eq!([step(0, 0), step(0, 1), step(1, 0)], [("step", 180_000, 0), ("job", 60_000, 2), ("default", 60_000, 1)]);
     let Retry { max, when, exit_codes, backoff_ms } = plan.jobs[0].steps[1].retry.clone();
@@ -77,7 +77,7 @@ jobs:
 #[test]
 fn text_stays_as_written() {
     let steps = steps_of("env: { A: 1.20, B: no, C: 0x1F, D: , E: '', F: ~x }\nsteps: [true, 1.20]");
-    let env: Vec<&str> = steps[0].env.values().map(String::as_str).collect();
+    let env: Vec<&str> = steps[0].env.values().map(Text::shown).collect();
     assert_eq!(env, ["1.20", "no", "0x1F", "", "", "~x"]);
     let scripts: Vec<&Action> = steps.iter().map(|step| &step.action).collect();
     let script = |text: &str| Action::Script { shell: vec!["/bin/sh".to_owned(), "-e".to_owned()], text: text.to_owned() };
@@ -140,9 +140,9 @@ fn shells_and_entry_points_become_actions() {
 fn braces_get_the_trigger_s_values() {
     let text = "on: [push, tag]\nimage: \"rust:${{ tag == '' ? branch : tag }}\"\nenv: { V: \"${{ repo }}-${{ size(commit) }}\" }\nsteps: [x]";
     let image = |trigger: &Trigger| plan_of(text, trigger).jobs[0].steps[0].image.clone().unwrap();
-    assert_eq!(image(&push("main")), "rust:main");
-    assert_eq!(image(&tag("v1")), "rust:v1");
-    assert_eq!(plan_of(text, &push("main")).jobs[0].steps[0].env["V"], "shop-42");
+    assert_eq!(image(&push("main")), "rust:main".into());
+    assert_eq!(image(&tag("v1")), "rust:v1".into());
+    assert_eq!(plan_of(text, &push("main")).jobs[0].steps[0].env["V"], "shop-42".into());
 }
 
 #[test]
@@ -195,10 +195,10 @@ fn an_invalid_file_is_told_even_when_its_on_would_not_want_the_trigger() {
 fn an_image_is_asked_for_only_when_one_is_needed_and_none_is_offered() {
     let text = b"steps: [a, { run: b, image: own }, c]";
     let reading = |image_needed: bool, default: Option<&str>| {
-        let options = ReadOptions { image_needed, default_image: default.map(str::to_owned) };
+        let options = ReadOptions { image_needed, default_image: default, ..ReadOptions::default() };
         match read("f.yml", text, &push("m"), &options) {
             Reading::Planned { plan, .. } => {
-                plan.jobs[0].steps.iter().map(|step| step.image.clone().unwrap_or_default()).collect::<Vec<_>>()
+                plan.jobs[0].steps.iter().map(|step| step.image.as_ref().map_or("", Text::shown).to_owned()).collect::<Vec<_>>()
             }
             Reading::Invalid(problems) => {
                 problems.into_iter().map(|problem| format!("{} {}", problem.code, problem.column)).collect()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{AttemptKey, Clock, JobIx, RepoId, RunId, StepIx, Timestamp};
-use crate::pipeline::{Action, AllowFailure, Event, JobPlan, Need, Plan, Problem, Retry, StepPlan, Trigger, When};
+use crate::pipeline::{Action, Event, JobPlan, Need, Plan, Problem, StepPlan, Trigger};
 use crate::run::{JobState, Life, Outcome, Run, StepEnd, StepState, Stream};
 use crate::schedule::Change;
 use crate::store::{Intake, NewRun, Repo, RepoStatus, Store};
@@ -44,6 +44,9 @@ impl Seed<'_> {
             repo: repo.name.clone(),
             url: repo.url.clone(),
             because: format!("{branch} moved from 1a2b3c4d to 5d6e7f80"),
+            inputs: Default::default(),
+            schedule: None,
+            pull_request: None,
         }
     }
 
@@ -52,7 +55,7 @@ impl Seed<'_> {
     }
 
     pub(crate) async fn invalid(&self, repo: &Repo, trigger: Trigger, problems: Vec<Problem>) -> Run {
-        let plan = Plan { name: "ci".to_owned(), file: ".gantry.yml".to_owned(), jobs: Vec::new() };
+        let plan = Plan::new("ci", ".gantry.yml", Vec::new());
         let ended = Some((Outcome::Error, "`.gantry.yml` has 2 problems; no job was made".to_owned()));
         self.take_in(repo, trigger, plan, problems, ended).await
     }
@@ -96,29 +99,19 @@ impl Seed<'_> {
 
 /// A plan with these jobs: name, the jobs it needs, its steps.
 pub(crate) fn plan(jobs: &[(&str, &[JobIx], &[&str])]) -> Plan {
+    let action = || Action::Script { shell: vec!["/bin/sh".to_owned(), "-e".to_owned()], text: "true".to_owned() };
     let step = |(ix, name): (StepIx, &&str)| StepPlan {
-        name: (*name).to_owned(),
         needs: (0..ix).collect(),
         need: Need::Position,
-        when: When::Success,
-        skip: None,
-        image: Some("rust:1.95".to_owned()),
-        action: Action::Script { shell: vec!["/bin/sh".to_owned(), "-e".to_owned()], text: "true".to_owned() },
-        env: Default::default(),
-        timeout_ms: None,
-        retry: Retry::default(),
-        allow_failure: AllowFailure::No,
+        image: Some("rust:1.95".into()),
+        ..StepPlan::new(*name, action())
     };
     let job = |(name, needs, steps): &(&str, &[JobIx], &[&str])| JobPlan {
-        name: (*name).to_owned(),
         needs: needs.to_vec(),
-        when: When::Success,
-        skip: None,
         timeout_ms: 3_600_000,
-        allow_failure: false,
-        steps: (0..).zip(*steps).map(step).collect(),
+        ..JobPlan::new(*name, (0..).zip(*steps).map(step).collect())
     };
-    Plan { name: "ci".to_owned(), file: ".gantry.yml".to_owned(), jobs: jobs.iter().map(job).collect() }
+    Plan::new("ci", ".gantry.yml", jobs.iter().map(job).collect())
 }
 
 pub(crate) fn run_is(run: &Run, life: Life) -> Change {
