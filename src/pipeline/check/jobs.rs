@@ -90,6 +90,7 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
     Job {
         name,
         span,
+        envs,
         needs: Vec::new(),
         when: When::default(),
         condition,

@@ -11,6 +11,7 @@ mod graph;
 mod jobs;
 mod keys;
 mod on;
+mod references;
 mod retry;
 pub(super) mod spec;
 mod steps;
@@ -64,7 +65,9 @@ pub(super) fn pipeline(file: &str, root: &Node, report: &mut Report) -> Option<P
             Vec::new()
         }
     };
-    Some(Pipeline { name: name?, on, concurrency: None, jobs })
+    let pipeline = Pipeline { name: name?, on, envs, concurrency: None, jobs };
+    references::check(&pipeline, reader.report);
+    Some(pipeline)
 }
 
 impl Reader<'_, '_> {
