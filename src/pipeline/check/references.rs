@@ -87,6 +87,7 @@ impl<'p> Checking<'p, '_, '_> {
             timeout_ms: _,
             allow_failure: _,
             span: _,
+            runs_on: _,
             envs,
             matrix: _,
             services,

@@ -20,8 +20,8 @@ pub(in crate::pipeline) struct Combination {
 pub(in crate::pipeline) fn combinations(matrix: &Matrix) -> Result<Vec<Combination>, String> {
     let Matrix { axes, exclude, include, fail_fast: _, max_parallel: _, span: _ } = matrix;
     let product = axes.iter().map(|(_, values)| values.len()).fold(1_usize, usize::saturating_mul);
-    if product > limits::MATRIX_COMBINATIONS {
-        let most = limits::MATRIX_COMBINATIONS;
+    if product > limits::MATRIX_PRODUCT {
+        let most = limits::MATRIX_PRODUCT;
         return Err(format!("the matrix has more than {most} combinations before `exclude`"));
     }
     let mut found: Vec<Combination> = Vec::new();
