@@ -10,6 +10,7 @@
 //! | `config`, `engine` | the server's settings; which executor |
 //! | `out` | data on stdout |
 
+mod approvals;
 mod check;
 pub mod client;
 mod config;

@@ -13,6 +13,7 @@ use crate::run::RunView;
 use crate::server::{Config, Server, Source};
 use crate::store::{Database, NewRun, Repo, RepoStatus, Store, StoreConfig};
 
+use super::approvals::answered;
 use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// What runs the steps
     #[arg(long, env = "GANTRY_EXECUTOR", default_value = "docker")]
     executor: Kind,
+    /// Says yes to every job that asks for approval; without it those are skipped
+    #[arg(long)]
+    approve: bool,
     /// Image of steps that name none
     #[arg(long)]
     image: Option<String>,
@@ -139,7 +143,7 @@ fn plans(args: &Args, trigger: &Trigger) -> Result<Result<Vec<Plan>, Vec<Problem
         match pipeline::read(&path, &text, trigger, &options) {
             Reading::Planned { plan, warnings } => {
                 eprint!("{}", pipeline::render(&warnings, std::io::stderr().is_terminal()));
-                plans.push(plan);
+                plans.push(answered(plan, args.approve));
             }
             Reading::NotWanted(why) => eprintln!("{path} does not run: {why} (`--event manual` runs it all the same)"),
             Reading::Refused(why) => eprintln!("{path} does not run: {why}"),
