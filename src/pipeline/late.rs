@@ -98,12 +98,7 @@ struct Ended<'a> {
 }
 
 impl<'a> Ended<'a> {
-    fn new(
-        scope: &'a Scope<'a>,
-        known: &'a BTreeMap<String, Text>,
-        library: &Library,
-        depth: usize,
-    ) -> Result<Self, String> {
+    fn new(scope: &'a Scope<'a>, known: &'a BTreeMap<String, Text>, library: &Library, depth: usize) -> Result<Self, String> {
         let Some(depth) = depth.checked_sub(1) else { return Err("variables refer to each other too deeply".to_owned()) };
         let fill = |text: &Text| match text {
             Text::Fixed(text) => Ok(text.clone()),

@@ -31,8 +31,6 @@ pub use parts::{
 };
 pub use plan::{Action, AllowFailure, Cause, JobPlan, Late, Need, Plan, Retry, StepPlan, Text, When};
 pub use problem::{Problem, Severity};
-pub use read::{
-    FileEntry, Files, InputKind, InputView, ReadOptions, Reading, check, has_errors, inputs_of, read, schedules_of,
-};
+pub use read::{FileEntry, Files, InputKind, InputView, ReadOptions, Reading, check, has_errors, inputs_of, read, schedules_of};
 pub use render::{render, summary};
 pub use trigger::{Event, PullRequest, Trigger};

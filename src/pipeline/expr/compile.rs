@@ -134,14 +134,10 @@ fn fault(complaint: Complaint, words: &words::Words, length: usize) -> Fault {
 /// What is wrong with a result of this type, and what to do.
 fn unfit(want: Want, result: Type) -> Option<(String, &'static str)> {
     let (fits, wanted, hint) = match want {
-        Want::Condition => {
-            (matches!(result, Type::Bool | Type::Any), "true or false", "compare it: `branch == \"main\"`")
+        Want::Condition => (matches!(result, Type::Bool | Type::Any), "true or false", "compare it: `branch == \"main\"`"),
+        Want::Text => {
+            (!matches!(result, Type::List | Type::Map | Type::Null), "text", "join it into text with `+` and `string(…)`")
         }
-        Want::Text => (
-            !matches!(result, Type::List | Type::Map | Type::Null),
-            "text",
-            "join it into text with `+` and `string(…)`",
-        ),
     };
     let message = || format!("the expression must be {wanted}, but it is {}", result.describe());
     (!fits).then(|| (message(), hint))

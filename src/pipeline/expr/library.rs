@@ -127,11 +127,8 @@ fn context(files: &Arc<OnceLock<Listing>>) -> Context<'static, 'static> {
         let found = hashes.get(&globs, || hash_of(&globs, files.get(), &compared));
         found.map(Arc::new).map_err(|error| ExecutionError::function_error("hash", error))
     };
-    let added = [
-        context.add_function("glob", glob),
-        context.add_function("matches", matches),
-        context.add_function("hash", hash),
-    ];
+    let added =
+        [context.add_function("glob", glob), context.add_function("matches", matches), context.add_function("hash", hash)];
     debug_assert!(added.iter().all(Result::is_ok), "none is a function of CEL's own: {added:?}");
     context
 }

@@ -238,7 +238,8 @@ fn a_false_condition_says_what_it_saw() {
     let expression = compiled("branch == 'main' ||\n  tag != ''", Want::Condition).unwrap();
     let because = |expression: &Expression, changes: &[String]| with_facts(changes, |facts| expression.because(facts));
     assert_eq!(because(&expression, &[]), "branch == 'main' || tag != '' (branch is \"release/1.0\", tag is \"\")");
-    let expression = compiled("inputs.count > 3 && matrix.rust == pr.title && pr.fork && size(changes) > 5", Want::Condition).unwrap();
+    let expression =
+        compiled("inputs.count > 3 && matrix.rust == pr.title && pr.fork && size(changes) > 5", Want::Condition).unwrap();
     let seen = "inputs.count is 3, matrix.rust is \"1.95\", pr.title is \"Faster\", pr.fork is true, changes is";
     let text = &expression.text;
     assert_eq!(because(&expression, &[]), format!("{text} ({seen} empty)"));

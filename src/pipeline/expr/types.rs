@@ -307,7 +307,8 @@ impl Check<'_> {
             "hashFiles" | "checksum" => "did you mean `hash`?".to_owned(),
             _ => match nearest(name, FUNCTIONS.iter().map(|(known, _, _)| *known)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "functions are glob, hash, contains, startsWith, endsWith, matches, size, string, int, double, bool".to_owned(),
+                None => "functions are glob, hash, contains, startsWith, endsWith, matches, size, string, int, double, bool"
+                    .to_owned(),
             },
         };
         self.complain("unknown-name", name, format!("`{}` is not a function that expressions know", shown(name)), Some(hint));

@@ -36,12 +36,8 @@ impl Planning<'_, '_, '_> {
         let mut names = Names::of(jobs.iter().filter(|job| job.matrix.is_none()).map(|job| job.name.as_str()));
         let mut planned = Vec::new();
         for (job, cells) in jobs.iter().zip(&cells) {
-            let needs: Vec<JobIx> = job
-                .needs
-                .iter()
-                .filter_map(|need| positions.get(usize::try_from(*need).ok()?))
-                .flat_map(Clone::clone)
-                .collect();
+            let needs: Vec<JobIx> =
+                job.needs.iter().filter_map(|need| positions.get(usize::try_from(*need).ok()?)).flat_map(Clone::clone).collect();
             let mut steps = Planned::of(job);
             for cell in cells {
                 if self.is_lost() {
@@ -57,14 +53,7 @@ impl Planning<'_, '_, '_> {
         planned
     }
 
-    fn job(
-        &mut self,
-        job: &Job,
-        name: String,
-        needs: Vec<JobIx>,
-        cell: Option<&Combination>,
-        planned: &mut Planned,
-    ) -> JobPlan {
+    fn job(&mut self, job: &Job, name: String, needs: Vec<JobIx>, cell: Option<&Combination>, planned: &mut Planned) -> JobPlan {
         let Job {
             name: of,
             needs: _,

@@ -29,10 +29,7 @@ pub(in crate::pipeline) fn combinations(matrix: &Matrix) -> Result<Vec<Combinati
         found.push(Combination { values: BTreeMap::new(), order: Vec::new() });
     }
     for (axis, values) in axes {
-        found = found
-            .iter()
-            .flat_map(|combination| values.iter().map(|value| combination.with(axis, value)))
-            .collect();
+        found = found.iter().flat_map(|combination| values.iter().map(|value| combination.with(axis, value))).collect();
     }
     found.retain(|combination| !exclude.iter().any(|entry| combination.matches(entry)));
     let written = found.len();

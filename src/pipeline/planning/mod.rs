@@ -28,8 +28,6 @@ use super::trigger::Trigger;
 use super::yaml::Span;
 use crate::base::limits;
 pub(super) use matrix::check as check_size;
-#[cfg(test)]
-pub(super) use matrix::combinations;
 
 /// The plan, only to be used when nothing was reported on the way. `Err` is the sentence that refuses what was asked for: nothing is wrong with the
 /// file then.
@@ -66,11 +64,10 @@ impl Planning<'_, '_, '_> {
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes > limits::PLAN_BYTES && !self.told {
             self.told = true;
-            let message = format!(
-                "scripts and variables of all steps together are larger than {} MiB",
-                limits::PLAN_BYTES / (1024 * 1024)
-            );
-            let hint = "each step counts with the variables that it inherits, and each combination of a matrix with all its steps";
+            let message =
+                format!("scripts and variables of all steps together are larger than {} MiB", limits::PLAN_BYTES / (1024 * 1024));
+            let hint =
+                "each step counts with the variables that it inherits, and each combination of a matrix with all its steps";
             self.report.error_hint("plan-too-large", span, message, hint);
         }
     }
