@@ -141,7 +141,7 @@ impl Reader<'_, '_> {
             if let Kind::Map(inner) = &entry.value.kind
                 && inner.iter().any(|entry| entry.key == "from_secret")
             {
-                self.from_secret(&entry.value, value.place(), &entry.key, no_secrets);
+                self.misplaced_secret(&entry.value, value.place(), &entry.key, no_secrets);
                 continue;
             }
             let template = match value.is_missing() {
