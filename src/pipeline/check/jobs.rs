@@ -46,9 +46,9 @@ pub(super) fn jobs(field: &Field, envs: &Envs, defaults: &Defaults, reader: &mut
         };
         let needs = fields.as_ref().and_then(|fields| fields.get("needs")).and_then(|field| reader.needs(field));
         drafts.push(Draft { name: entry.key.clone(), span: entry.key_span, needs: Some(needs.unwrap_or_default()) });
-        if let Some(fields) = fields {
-            jobs.push(job(entry.key.clone(), entry.key_span, &fields, envs, defaults, reader));
-        }
+        // One that is wrong is a job all the same, for those who refer to it.
+        let fields = fields.unwrap_or_else(Fields::refused);
+        jobs.push(job(entry.key.clone(), entry.key_span, &fields, envs, defaults, reader));
     }
     let needs = graph::resolve(&drafts, "job", reader);
     for (job, needs) in jobs.iter_mut().zip(needs) {
