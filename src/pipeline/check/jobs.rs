@@ -88,7 +88,9 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
         network: network.or(default.network),
     };
     let runs_on = fields.get("runs_on").map(|field| reader.runs_on(field)).unwrap_or_default();
-    let matrix = fields.get("matrix").and_then(|field| reader.matrix(field));
+    let errors = reader.report.errors();
+    let matrix = fields.get("matrix").and_then(|field| reader.matrix(field).filter(|_| errors == reader.report.errors()));
+    let axes_are_known = errors == reader.report.errors();
     let services = fields.get("services").map(|field| reader.services(field)).unwrap_or_default();
     let resources = fields.get("resources").map(|field| reader.resources(field)).unwrap_or_default();
     let approval = fields.get("approval").and_then(|field| reader.approval(field));
@@ -113,6 +115,7 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
         allow_failure,
         runs_on,
         matrix,
+        axes_are_known,
         services,
         resources,
         approval,

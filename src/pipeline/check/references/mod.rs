@@ -20,8 +20,7 @@ use variables::{Level, late, level, levels};
 /// Looks through all expressions, and at the size of the plan. What was wrong with declarations has been reported, and is not told once more by those
 /// who refer to them.
 pub(super) fn check(pipeline: &Pipeline, inputs_are_known: bool, report: &mut Report) {
-    let axes_are_known = report.errors() == 0;
-    let mut checking = Checking { pipeline, inputs_are_known, axes_are_known, report, reach: None };
+    let mut checking = Checking { pipeline, inputs_are_known, report, reach: None };
     if let Some(concurrency) = &pipeline.concurrency {
         // The pipeline's variables themselves are looked at in each job that inherits them.
         let levels = levels(&pipeline.envs);
@@ -81,8 +80,6 @@ struct Checking<'p, 'r, 's> {
     pipeline: &'p Pipeline,
     /// Every input that is written is in the pipeline.
     inputs_are_known: bool,
-    /// So is every axis.
-    axes_are_known: bool,
     report: &'r mut Report<'s>,
     /// Which jobs each job needs, near or far; made when it is first asked for.
     reach: Option<Vec<Vec<bool>>>,
@@ -101,6 +98,7 @@ impl<'p> Checking<'p, '_, '_> {
             runs_on: _,
             envs,
             matrix: _,
+            axes_are_known: _,
             services,
             resources: _,
             approval,
