@@ -201,7 +201,10 @@ pub(in crate::pipeline) enum Nested {
 
 #[derive(Debug)]
 pub(in crate::pipeline) struct Step {
+    /// As written: what `needs` says.
     pub name: String,
+    /// What it becomes in the plan, when there is a `${{ }}` in it.
+    pub title: Option<Template>,
     /// Where a problem of the step as a whole is shown: its first key, or its command.
     pub span: Span,
     pub needs: Vec<StepIx>,

@@ -148,9 +148,12 @@ impl<'p> Checking<'p, '_, '_> {
         own.into_iter().flat_map(|env| env.values()).for_each(|template| self.template(template, place, around));
         let own = own.map(|env| level(env, around)).unwrap_or_default();
         let around: Vec<&Level> = around.iter().copied().chain([&own]).collect();
-        let Step { condition, image, settings, cache, .. } = step;
+        let Step { title, condition, image, settings, cache, .. } = step;
         if let Some(condition) = condition {
             self.expression(condition, place, &around);
+        }
+        if let Some(title) = title {
+            self.template(title, &place.late("the name of a step", Late::No), &around);
         }
         if let Some(image) = image {
             self.template(image, place, &around);

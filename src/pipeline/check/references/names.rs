@@ -105,6 +105,11 @@ impl Checking<'_, '_, '_> {
             self.unknown(reference, expression, 1, message, suggestion(name, steps, "steps are", "it has no other step"));
             return;
         };
+        if job.steps.get(at).is_some_and(|step| step.title.is_some()) {
+            let message = format!("the name of `{}` is known only when the plan is made", shown(name));
+            self.unknown(reference, expression, 1, message, "give the step a name without `${{ }}`".to_owned());
+            return;
+        }
         let Waits::Before(own, ended) = waits else { return };
         if own == at {
             let message = "a step knows nothing of its own end".to_owned();
