@@ -13,7 +13,8 @@ use crate::server::Handle;
 use crate::store::RunFilter;
 
 use super::engine::Kind;
-use super::serve::{Running, Setup, Signals, slots};
+use super::serve::{Running, Setup, slots};
+use super::signals::Signals;
 use super::{Ended, OK, RUN_FAILED, out};
 
 /// The pipeline of the sample repository; `IMAGE` is put in.
@@ -55,7 +56,7 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
     out::line(format_args!("Repository: {} (a bare Git repository: clone it, push to it)", remote.display()));
     let shown = tokio::select! {
         shown = show(running.handle(), &running.url, &remote, &sample, &image) => Some(shown?),
-        () = signals.next() => None,
+        _ = signals.next() => None,
     };
     let code = match shown {
         Some(true) => OK,

@@ -8,6 +8,7 @@
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `client` | the verbs that talk to a running server |
 //! | `config`, `engine` | the server's settings; which executor |
+//! | `signals` | what asks to end |
 //! | `out` | data on stdout |
 
 mod check;
@@ -20,9 +21,10 @@ mod out;
 mod progress;
 mod run;
 mod serve;
+mod signals;
 mod tail;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -111,7 +113,8 @@ fn end(done: Result<u8, Ended>) -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(Ended { code, error }) => {
-            eprintln!("gantry: {}", sentence(&error));
+            // The terminal may be gone.
+            let _ = writeln!(std::io::stderr(), "gantry: {}", sentence(&error));
             ExitCode::from(code)
         }
     }
