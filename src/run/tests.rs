@@ -200,6 +200,11 @@ fn the_first_cancel_spares_always_and_the_second_spares_nothing() {
     assert_eq!(ignored(&mut run, Event::CancelRequested { by: by() }), "it is being cancelled at once already");
     commands(&mut run, exited(1, 1, Exit::Code(137)));
     assert!(matches!(&run.life, Life::Ended { outcome: Outcome::Cancelled, reason, .. } if reason == "cancelled at once by ada"));
+    assert!(
+        matches!(&run.jobs[0].state, JobState::Ended { reason, .. } if reason == "cancelled at once by ada"),
+        "{:?}",
+        run.jobs
+    );
 }
 
 #[test]

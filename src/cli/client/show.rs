@@ -29,7 +29,8 @@ fn render(run: &Run, now: Timestamp, colour: Colour) -> String {
         (true, false) => format!(" in {took}"),
         (false, false) => format!(" for {took}"),
     };
-    let why = if run.reason == run.standing() { String::new() } else { format!(": {}", one_line(&run.reason)) };
+    let why =
+        if run.reason == run.standing() { String::new() } else { format!(": {}", one_line(beside(run.standing(), &run.reason))) };
     let mut out = format!("{} {state}{time}{why}\n\n", colour.paint(Hue::Strong, &one_line(&run.name())));
     let because = if run.because.is_empty() { run.event.clone() } else { run.because.clone() };
     for (what, value) in [
