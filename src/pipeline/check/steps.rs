@@ -32,8 +32,9 @@ pub(super) fn steps(field: &Field, envs: &Envs, defaults: &Defaults, reader: &mu
             break;
         }
         let (draft, step) = step(at + 1, item, envs, defaults, reader);
+        // One that is wrong is a step all the same, for those who refer to it.
+        steps.push(step.unwrap_or_else(|| plain(&draft, item.span, Action::EntryPoint, envs, defaults)));
         drafts.push(draft);
-        steps.extend(step);
     }
     let needs = graph::resolve(&drafts, "step", reader);
     for (step, needs) in steps.iter_mut().zip(needs) {

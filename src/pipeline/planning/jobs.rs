@@ -65,6 +65,7 @@ impl Planning<'_, '_, '_> {
             runs_on,
             envs,
             matrix,
+            axes_are_known: _,
             services,
             resources,
             approval,

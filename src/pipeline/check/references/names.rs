@@ -21,6 +21,8 @@ impl Checking<'_, '_, '_> {
         }
         match name {
             Name::Fact(_) | Name::Changes | Name::Pr(_) | Name::Run(_) => {}
+            Name::Input(_) if !self.inputs_are_known => {}
+            Name::Matrix(_) if place.job.is_some_and(|(_, job)| !job.axes_are_known) => {}
             Name::Input(input) => self.input(input, reference, expression),
             Name::Matrix(axis) => self.axis(axis, reference, expression, place),
             Name::Env(variable) => self.variable(variable, reference, expression, place, around),
