@@ -108,6 +108,10 @@ pub(super) fn settle_running(
         .collect();
     let (mut outcome, mut reason) =
         sum_up("step", ends.iter().map(|(name, end)| (*name, end.outcome, end.reason.as_str(), end.at)));
+    if let (Outcome::Cancelled, Some(stop)) = (outcome, &run.stop) {
+        // Not by the first step that was cut short: that may be one that never began.
+        reason = stop.to_string();
+    }
     if job_plan.allow_failure && !outcome.is_good() && !matches!(outcome, Outcome::Cancelled | Outcome::Skipped) {
         outcome = Outcome::Warning;
         reason = format!("{reason}; `allow_failure` makes it a warning");
