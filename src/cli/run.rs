@@ -17,7 +17,8 @@ use super::approvals::answered;
 use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
-use super::serve::{Signals, slots};
+use super::serve::slots;
+use super::signals::Signals;
 use super::{Ended, INVALID, OK, RUN_FAILED, check, out};
 
 #[derive(clap::Args)]

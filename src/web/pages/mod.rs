@@ -5,6 +5,7 @@
 //! | `runs` | `/`, all runs |
 //! | `repos`, `repo` | `/repos`, `/repos/{name}` |
 //! | `run` | `/runs/{id}` with the log of the step that is looked at |
+//! | `docs` | `/docs`, the manual |
 //! | `lines` | lines of a log as HTML |
 //! | `nudges` | `/live`: when to look again |
 //! | `actions` | what the forms do |
@@ -12,6 +13,7 @@
 //! | `face`, `moment`, `words` | states, times and sentences as people read them |
 
 mod actions;
+mod docs;
 mod face;
 mod lines;
 mod moment;
@@ -45,6 +47,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/repos/{name}/sync", post(actions::sync_repo))
         .route("/repos/{name}/runs", post(actions::run_now))
         .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
+        .route("/docs", get(docs::first))
+        .route("/docs/{name}", get(docs::page))
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/cancel", post(actions::cancel))
         .route("/runs/{id}/rerun", post(actions::rerun))
