@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `repo`, `intake`, `delivery`, `listing`, `event` | the values that go in and come out |
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
-//! | `repos`, `take_in`, `deliveries`, `commit`, `runs`, `record` | the methods of [`Store`], by subject |
+//! | `repos`, `take_in`, `deliveries`, `commit`, `runs`, `summaries`, `record` | the methods of [`Store`], by subject |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `blobs` | contents of artifacts and caches |
 //! | `artifacts`, `caches` | the rows that name them |
@@ -36,6 +36,7 @@ mod runs;
 pub mod sql;
 #[expect(clippy::module_inception, reason = "the room's one main thing")]
 mod store;
+mod summaries;
 mod take_in;
 mod write;
 
@@ -52,3 +53,4 @@ pub use logs::{LogLine, LogPage, LogWriter, Logs};
 pub use open::{Database, StoreConfig};
 pub use repo::{Repo, RepoStatus};
 pub use store::Store;
+pub use summaries::Summary;
