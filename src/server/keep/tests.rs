@@ -1,0 +1,1 @@
+//! Stories of artifacts and caches.
