@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `serve` | the server, until it is told to end |
 //! | `run`, `follow`, `progress`, `tail` | the pipeline of the work tree, here and now |
+//! | `caches` | those of `gantry run`, from one call to the next |
 //! | `check` | the problems of pipeline files |
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `client` | the verbs that talk to a running server |
 //! | `config`, `engine` | the server's settings; which executor |
 //! | `out` | data on stdout |
 
+mod caches;
 mod check;
 pub mod client;
 mod config;

@@ -8,6 +8,7 @@
 //! | `engine` | asks the engine for life, compares with it, sweeps what is left over |
 //! | `poll`, `intake` | fetch a repository; turn moved refs into runs and notes |
 //! | `handle`, `approve` | what pages, API and command line may ask for |
+//! | `keep` | artifacts and caches |
 //! | `layout` | where things are in the data directory |
 //! | `source` | where a workspace's content comes from |
 //!
@@ -20,6 +21,7 @@ mod core;
 mod engine;
 mod handle;
 mod intake;
+mod keep;
 mod layout;
 mod perform;
 mod poll;
@@ -29,5 +31,6 @@ mod source;
 pub use approve::Answer;
 pub use core::{Config, Server};
 pub use handle::{Handle, Readiness, Refusal};
+pub use keep::KeepConfig;
 pub use layout::Layout;
 pub use source::Source;

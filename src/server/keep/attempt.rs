@@ -19,6 +19,7 @@ pub(in crate::server) struct StepFiles {
     tasks: Tasks,
     repo: RepoId,
     scope: String,
+    has_caches: bool,
     wishes: Vec<Wish>,
     artifacts: Option<ArtifactsPlan>,
 }
@@ -45,9 +46,14 @@ impl StepFiles {
             tasks: tasks.clone(),
             repo: run.repo.clone(),
             scope: scope_of(&run.trigger),
+            has_caches: !plan.cache.is_empty(),
             wishes: plan.cache.iter().zip(caches).map(|(plan, filled)| Wish::of(plan, filled)).collect(),
             artifacts: plan.artifacts.clone(),
         })
+    }
+
+    pub fn has_caches(&self) -> bool {
+        self.has_caches
     }
 
     /// Puts the caches that there are in front of the start; answers lines for its log.

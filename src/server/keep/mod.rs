@@ -9,10 +9,12 @@
 //! | `cache`, `restore`, `save` | whose caches a step may read and write; into a container, and out of it |
 //! | `janitor` | what is over goes |
 //! | `write_out` | artifacts as files, for `gantry run --artifacts` |
+//! | `asks` | what others may ask for |
 //!
 //! **Invariants:** no archive is unpacked on this machine; names that users chose are values of rows and nothing else; artifacts that cannot be kept
 //! fail their step, caches never do; what a pull request may read and write is decided here, by its trigger, never by its pipeline.
 
+mod asks;
 mod attempt;
 mod cache;
 mod collect;
@@ -34,8 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) use self::attempt::{Left, StepFiles};
 pub(super) use self::janitor::tidy;
 pub(super) use self::save::{save, wants_container};
-pub(super) use self::tarball::{Tarball, for_job};
-pub(super) use self::write_out::write_out;
+pub(super) use self::tarball::for_job;
 use super::Layout;
 use crate::base::{Clock, JobKey, Tasks, limits};
 use crate::store::{self, Blobs, BlobsAt, Store};

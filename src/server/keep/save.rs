@@ -2,8 +2,6 @@
 //!
 //! **Invariants:** only a job that passed writes, and of it only steps that did; what is there under a key stays; nothing here fails anything.
 
-use std::sync::Arc;
-
 use super::cache::{Place, Wish, scope_of};
 use super::restore::find_exact;
 use super::Keep;
@@ -11,7 +9,8 @@ use crate::base::{AttemptKey, CacheId, Clock, JobKey, Size, limits};
 use crate::executor::Executor;
 use crate::run::{JobState, Run, StepState, fill_step};
 use crate::server::attempt::say;
-use crate::store::{NewCache, NewPart, PutError, Store};
+use crate::server::handle::Shared;
+use crate::store::{NewCache, NewPart, PutError};
 
 /// Whether this attempt's container may be needed once its job has passed.
 pub(in crate::server) fn wants_container(run: &Run, key: &AttemptKey) -> bool {
@@ -31,14 +30,8 @@ fn has_passed(run: &Run, job: &JobKey) -> bool {
 }
 
 /// Saves the caches of these attempts, all of one job that has ended.
-pub(in crate::server) async fn save(
-    keep: &Arc<Keep>,
-    executor: &dyn Executor,
-    store: &Store,
-    clock: &Clock,
-    job: &JobKey,
-    attempts: &[AttemptKey],
-) {
+pub(in crate::server) async fn save(shared: &Shared, job: &JobKey, attempts: &[AttemptKey]) {
+    let Shared { keep, executor, store, clock, .. } = shared;
     let run = match store.run(&job.run).await {
         Ok(Some(run)) => run,
         Ok(None) => return,
@@ -48,7 +41,7 @@ pub(in crate::server) async fn save(
         return;
     }
     for key in attempts.iter().filter(|key| passed_with(&run, key)) {
-        let saver = Saver { keep, executor, clock, run: &run, key };
+        let saver = Saver { keep, executor: &**executor, clock, run: &run, key };
         for line in saver.all().await {
             say(key, store.logs(), clock, &line);
         }

@@ -3,6 +3,8 @@
 //! **Invariants:** made while it is read, so memory does not grow with it; plain files only, with names that were checked when they were kept.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,6 +18,7 @@ use super::entries::SMALL_BYTES;
 use crate::base::{Clock, JobIx, RunId, Tasks};
 use crate::executor::{Archive, ByteStream};
 use crate::run::Run;
+use crate::server::handle::Shared;
 use crate::store::{Artifact, ArtifactQuery, Blob, Blobs};
 
 /// Artifacts looked up at once.
@@ -32,8 +35,7 @@ pub(in crate::server) struct Tarball {
     pub tasks: Tasks,
     pub clock: Clock,
     pub run: RunId,
-    /// Each with the directory that its files are put into; empty for none.
-    pub jobs: Vec<(JobIx, String)>,
+    pub jobs: Vec<JobIx>,
     /// How their paths begin.
     pub prefix: String,
     /// User and group of the files.
@@ -56,16 +58,17 @@ impl Tarball {
     }
 
     async fn make(&self, pass: &Sender<io::Result<Bytes>>) -> io::Result<()> {
-        for (job, dir) in &self.jobs {
+        for job in &self.jobs {
             let mut query =
                 ArtifactQuery { job: Some(*job), prefix: self.prefix.clone(), after: None, limit: PAGE };
             loop {
                 let page = self.blobs.store().artifacts(&self.run, &query, self.clock.now()).await.map_err(io::Error::other)?;
                 let Some(last) = page.last() else { break };
                 query.after = Some((last.job, last.path.clone()));
-                let mut loaded = stream::iter(page.iter().map(|artifact| self.load(artifact))).buffered(AHEAD);
+                let loads = page.into_iter().map(|artifact| self.load(artifact));
+                let mut loaded = stream::iter(loads).buffered(AHEAD);
                 while let Some((artifact, content)) = loaded.try_next().await? {
-                    if !self.add(artifact, dir, content, pass).await? {
+                    if !self.add(&artifact, content, pass).await? {
                         return Ok(());
                     }
                 }
@@ -76,7 +79,7 @@ impl Tarball {
         Ok(())
     }
 
-    async fn load<'a>(&self, artifact: &'a Artifact) -> io::Result<(&'a Artifact, Content)> {
+    async fn load(&self, artifact: Artifact) -> io::Result<(Artifact, Content)> {
         let blob = self.blobs.find(&artifact.hash).await.map_err(io::Error::other)?;
         let blob = blob.ok_or_else(|| io::Error::other(format!("the content of `{}` is gone", artifact.path)))?;
         if blob.size > SMALL_BYTES {
@@ -90,12 +93,10 @@ impl Tarball {
     async fn add(
         &self,
         artifact: &Artifact,
-        dir: &str,
         content: Content,
         pass: &Sender<io::Result<Bytes>>,
     ) -> io::Result<bool> {
-        let path = if dir.is_empty() { artifact.path.clone() } else { format!("{dir}/{}", artifact.path) };
-        if pass.send(Ok(header(&path, artifact, self.owner)?.into())).await.is_err() {
+        if pass.send(Ok(header(artifact, self.owner)?.into())).await.is_err() {
             return Ok(false);
         }
         let mut pieces = match content {
@@ -119,7 +120,7 @@ enum Content {
 }
 
 /// What stands before a file's content, a long name included.
-fn header(path: &str, artifact: &Artifact, (uid, gid): (u64, u64)) -> io::Result<Vec<u8>> {
+fn header(artifact: &Artifact, (uid, gid): (u64, u64)) -> io::Result<Vec<u8>> {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Regular);
     header.set_size(artifact.size);
@@ -129,7 +130,7 @@ fn header(path: &str, artifact: &Artifact, (uid, gid): (u64, u64)) -> io::Result
     header.set_mtime(u64::try_from(artifact.made_at.0 / 1000).unwrap_or_default());
     let mut archive = tar::Builder::new(Vec::new());
     // The content follows by itself: only what stands before it is wanted.
-    archive.append_data(&mut header, path, io::empty())?;
+    archive.append_data(&mut header, &artifact.path, io::empty())?;
     Ok(std::mem::take(archive.get_mut()))
 }
 
@@ -153,6 +154,13 @@ impl Archive for Filling {
     }
 }
 
+/// Whom the work tree will belong to: the directory around it, which is made if it is not there, does too.
+async fn owner_of(root: &Path) -> io::Result<(u64, u64)> {
+    tokio::fs::create_dir_all(root).await?;
+    let root = tokio::fs::metadata(root).await?;
+    Ok((root.uid().into(), root.gid().into()))
+}
+
 /// The artifacts of the jobs that this one needs, those of a later job over those of an earlier one; nothing when they left none.
 pub(in crate::server) async fn for_job(
     keep: &Keep,
@@ -160,7 +168,7 @@ pub(in crate::server) async fn for_job(
     clock: &Clock,
     run: &Run,
     job: JobIx,
-    owner: (u64, u64),
+    root: &Path,
 ) -> Result<Vec<Arc<dyn Archive>>, crate::store::Error> {
     let mut needs = run.plan.jobs.get(job as usize).map(|job| job.needs.clone()).unwrap_or_default();
     if needs.is_empty() {
@@ -172,14 +180,29 @@ pub(in crate::server) async fn for_job(
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
+    let owner = owner_of(root).await.map_err(|source| crate::store::Error::Io { what: "make", path: root.to_owned(), source })?;
     let tarball = Tarball {
         blobs: keep.artifacts.clone(),
         tasks: tasks.clone(),
         clock: clock.clone(),
         run: run.id.clone(),
-        jobs: jobs.into_iter().map(|job| (job, String::new())).collect(),
+        jobs,
         prefix: String::new(),
         owner,
     };
     Ok(vec![Arc::new(Filling(tarball))])
+}
+
+/// The artifacts of one job whose path begins so, for whoever asks: files of nobody in particular.
+pub(in crate::server) fn tar_of(shared: &Shared, run: &RunId, job: JobIx, prefix: &str) -> ByteStream {
+    let tarball = Tarball {
+        blobs: shared.keep.artifacts.clone(),
+        tasks: shared.tasks.clone(),
+        clock: shared.clock.clone(),
+        run: run.clone(),
+        jobs: vec![job],
+        prefix: prefix.to_owned(),
+        owner: (0, 0),
+    };
+    tarball.open()
 }

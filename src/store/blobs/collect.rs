@@ -4,10 +4,15 @@
 //! somebody holds its content; an object without a row goes only if nobody is writing it, which is asked *before* the rows are: who wrote it had
 //! either not ended then, or had written the row.
 
+use std::fs;
+use std::io;
+use std::path::Path;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::super::row::Fields;
 use super::super::write::Write;
+use super::held::Held;
 use super::{Blobs, Error, sql};
 use crate::base::BlobId;
 
@@ -63,6 +68,11 @@ impl Blobs {
     /// Removes objects that no row names: what a crash left behind. Answers how many.
     pub async fn sweep(&self) -> Result<u64, Error> {
         let (inner, store) = (&self.inner, self.store());
+        if let Some(directory) = inner.directory.clone() {
+            let held = inner.held.clone();
+            let removed = inner.tasks.spawn_blocking(move || remove_staged(&directory, &held).map_err(Error::io("tidy", &directory)));
+            removed.await.unwrap_or_else(|panic| Err(Error::Value(format!("tidying the blobs broke: {panic}"))))?;
+        }
         let prefix = (!inner.prefix.is_empty()).then(|| object_store::path::Path::from(inner.prefix.as_str()));
         let mut listed = inner.objects.list(prefix.as_ref());
         let mut swept = 0;
@@ -80,4 +90,24 @@ impl Blobs {
         }
         Ok(swept)
     }
+}
+
+/// Removes files that were being written when an earlier process ended: until they are whole, the library has them under their name with a `#` and a
+/// number after it.
+fn remove_staged(directory: &Path, held: &Held) -> io::Result<()> {
+    for spread in fs::read_dir(directory)? {
+        let spread = spread?;
+        if !spread.file_type()?.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(spread.path())? {
+            let file = file?;
+            let name = file.file_name();
+            let id = name.to_str().and_then(|name| name.split_once('#')).and_then(|(id, _)| id.parse::<BlobId>().ok());
+            if id.is_some_and(|id| !held.has_object(&id)) {
+                fs::remove_file(file.path())?;
+            }
+        }
+    }
+    Ok(())
 }

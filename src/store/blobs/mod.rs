@@ -28,6 +28,7 @@ mod read;
 mod tests;
 mod upload;
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -62,6 +63,8 @@ struct Inner {
     prefix: String,
     /// How people call the place.
     place: String,
+    /// Where objects are files.
+    directory: Option<PathBuf>,
     store: Store,
     held: Held,
     packers: Packers,
@@ -85,9 +88,9 @@ pub struct Blob {
 impl Blobs {
     /// Opens the place; `store` has the rows. A directory is made when there is none; S3 is not asked before it is needed.
     pub async fn open(at: &BlobsAt, store: &Store, tasks: Tasks, clock: Clock) -> Result<Self, Error> {
-        let place::Opened { objects, prefix, place } = place::open(at, store).await?;
-        let (held, packers) = (Held::default(), Packers::default());
-        Ok(Self { inner: Arc::new(Inner { objects, prefix, place, store: store.clone(), held, packers, tasks, clock }) })
+        let place::Opened { objects, prefix, place, directory } = place::open(at, store).await?;
+        let (store, held, packers) = (store.clone(), Held::default(), Packers::default());
+        Ok(Self { inner: Arc::new(Inner { objects, prefix, place, directory, store, held, packers, tasks, clock }) })
     }
 
     /// The rows' store.

@@ -4,7 +4,7 @@
 //! no message and in no debug form.
 
 use std::fmt;
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,19 +67,21 @@ pub(super) struct Opened {
     pub objects: Arc<dyn ObjectStore>,
     pub prefix: String,
     pub place: String,
+    /// Where objects are files.
+    pub directory: Option<PathBuf>,
 }
 
 pub(super) async fn open(at: &BlobsAt, store: &Store) -> Result<Opened, Error> {
     Ok(match at {
-        BlobsAt::Directory(dir) => Opened { objects: directory(dir)?, prefix: String::new(), place: dir.display().to_string() },
+        BlobsAt::Directory(dir) => Opened { objects: directory(dir)?, prefix: String::new(), place: dir.display().to_string(), directory: Some(dir.clone()) },
         BlobsAt::Memory => {
-            Opened { objects: Arc::new(InMemory::new()), prefix: String::new(), place: "memory".to_owned() }
+            Opened { objects: Arc::new(InMemory::new()), prefix: String::new(), place: "memory".to_owned(), directory: None }
         }
         BlobsAt::S3(s3) => {
             let instance = store.instance().await?;
             let place = format!("s3://{}/{}", s3.bucket, s3.prefix);
             let prefix = format!("{}/{instance}", s3.prefix);
-            Opened { objects: bucket(s3, &place)?, prefix, place }
+            Opened { objects: bucket(s3, &place)?, prefix, place, directory: None }
         }
     })
 }
@@ -87,30 +89,12 @@ pub(super) async fn open(at: &BlobsAt, store: &Store) -> Result<Opened, Error> {
 /// Everything that is written there survives a power cut, as rows do.
 fn directory(dir: &Path) -> Result<Arc<dyn ObjectStore>, Error> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(Error::io("make the directory of blobs", dir))?;
-    remove_staged(dir).map_err(Error::io("look through the directory of blobs", dir))?;
     let files = LocalFileSystem::new_with_prefix(dir).map_err(|source| Error::Objects {
         what: "blobs cannot be kept".to_owned(),
         place: dir.display().to_string(),
         source: Box::new(source),
     })?;
     Ok(Arc::new(files.with_fsync(true)))
-}
-
-/// Removes files that were being written when an earlier process ended: the library gives them names with a `#`, which no object has.
-fn remove_staged(dir: &Path) -> std::io::Result<()> {
-    for spread in fs::read_dir(dir)? {
-        let spread = spread?;
-        if !spread.file_type()?.is_dir() {
-            continue;
-        }
-        for file in fs::read_dir(spread.path())? {
-            let file = file?;
-            if file.file_name().to_string_lossy().contains('#') {
-                fs::remove_file(file.path())?;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn bucket(s3: &S3, place: &str) -> Result<Arc<dyn ObjectStore>, Error> {

@@ -5,6 +5,7 @@
 //! | `runs` | `/`, all runs |
 //! | `repos`, `repo` | `/repos`, `/repos/{name}` |
 //! | `run` | `/runs/{id}` with the log of the step that is looked at |
+//! | `artifacts`, `tree` | what a run has kept, and a repository's caches |
 //! | `lines` | lines of a log as HTML |
 //! | `nudges` | `/live`: when to look again |
 //! | `actions` | what the forms do |
@@ -12,6 +13,7 @@
 //! | `face`, `moment`, `words` | states, times and sentences as people read them |
 
 mod actions;
+mod artifacts;
 mod face;
 mod lines;
 mod moment;
@@ -22,6 +24,7 @@ mod row;
 mod run;
 mod runs;
 mod shell;
+mod tree;
 mod words;
 
 use askama::Template;
@@ -43,6 +46,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/repos", get(repos::page).post(actions::add_repo))
         .route("/repos/{name}", get(repo::page))
         .route("/repos/{name}/sync", post(actions::sync_repo))
+        .route("/repos/{name}/caches/{id}/remove", post(actions::remove_cache))
         .route("/repos/{name}/runs", post(actions::run_now))
         .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
         .route("/runs/{id}", get(run::page))
