@@ -124,8 +124,9 @@ pub fn on_changes(world: &mut World, input: &Input, changes: &[Change]) {
             world.stored.get(id).map(|run| &run.jobs[*job as usize].state)
         && world.now >= *until
     {
-        let counts = changes.iter().any(|change| matches!(change, Change::Job { decision: Some(_), .. }));
-        if counts {
+        let counts =
+            |change: &Change| matches!(change, Change::Job { run, job: of, decision: Some(_), .. } if (run, of) == (id, job));
+        if changes.iter().any(counts) {
             world.fail("an answer counts that came too late");
         }
         world.counts.one("answers that came too late");
