@@ -80,7 +80,7 @@ impl Reader<'_, '_> {
         let mut values: Vec<String> = Vec::new();
         for item in items {
             let Some(text) = self.cell_value(item, item.span, field.key) else { continue };
-            if values.iter().any(|value| *value == text) {
+            if values.contains(&text) {
                 let message = format!("the axis `{}` has `{}` twice", shown(field.key), shown(&text));
                 self.report.error_hint("duplicate-name", item.span, message, "each combination is one job");
             } else {

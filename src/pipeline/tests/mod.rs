@@ -1,10 +1,12 @@
-//! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `plans` what a trigger makes of a file, `limits` the
-//! bounds, `damage` what no file may do.
+//! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `plans` what a trigger makes of a file, `keys` what each key
+//! says in a plan, `schema` what editors are told, `limits` the bounds, `damage` what no file may do.
 
 mod cases;
 mod damage;
+mod keys;
 mod limits;
 mod plans;
+mod schema;
 
 use super::*;
 
