@@ -1,12 +1,21 @@
-//! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `plans` what a trigger makes of a file, `keys` what each key
-//! says in a plan, `schema` what editors are told, `limits` the bounds, `damage` what no file may do.
 
+//! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `plans` what a trigger makes of a file, `keys` what each key
+//! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `plans` what a trigger makes of a file, `matrices`, `inputs`,
+//! `parts` and `wants` the same of single features, `lates` what the run evaluates, `pairs` features together, `limits` the bounds, `damage` what no
+//! file may do.
+//! says in a plan, `schema` what editors are told, `limits` the bounds, `damage` what no file may do.
 mod cases;
 mod damage;
+mod inputs;
 mod keys;
+mod lates;
 mod limits;
+mod matrices;
+mod pairs;
+mod parts;
 mod plans;
 mod schema;
+mod wants;
 
 use super::*;
 
@@ -81,4 +90,16 @@ pub(super) fn tag(name: &str) -> Trigger {
 
 pub(super) fn codes(text: &str) -> Vec<String> {
     check("f.yml", text.as_bytes()).into_iter().map(|problem| problem.code).filter(|code| code != "no-image").collect()
+}
+
+/// The plan of a file that has no problems.
+pub(super) fn planned(text: &str, trigger: &Trigger) -> Plan {
+    match read("f.yml", text.as_bytes(), trigger, &ReadOptions::default()) {
+        Reading::Planned { plan, warnings } => {
+            assert_eq!(warnings, [], "{text}");
+            plan
+        }
+        Reading::NotWanted(why) | Reading::Refused(why) => panic!("not planned: {why}"),
+        Reading::Invalid(problems) => panic!("{}", render(&problems, false)),
+    }
 }
