@@ -151,8 +151,6 @@ pub const CACHE_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 /// Compressed bytes of all caches of one repository when nobody says; past it the least recently used go.
 pub const CACHE_QUOTA_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 /// A cache's key, in bytes: it stands in an index.
-pub const CACHE_KEY_BYTES: usize = 512;
-/// Paths of one cache: each is an archive of its own.
-pub const CACHE_PATHS: usize = 32;
+pub const CACHE_KEY_BYTES: usize = 1_024;
 /// What stands between two files of an archive (headers and long names), in bytes: names are at most 4,096 bytes, attributes at most 64 KiB.
 pub const ARCHIVE_HEADER_BYTES: u64 = 1024 * 1024;

@@ -113,11 +113,8 @@ impl Blobs {
 impl Store {
     /// The cache of this very key and these paths.
     pub async fn cache_of(&self, repo: &RepoId, scope: &str, key: &str, paths: &[String]) -> Result<Option<Cache>, Error> {
-        let query = sqlx::query(sql::CACHE_EXACT)
-            .bind(repo.as_str())
-            .bind(scope)
-            .bind(plain(key))
-            .bind(paths_id(&to_json(&paths)?));
+        let query =
+            sqlx::query(sql::CACHE_EXACT).bind(repo.as_str()).bind(scope).bind(plain(key)).bind(paths_id(&to_json(&paths)?));
         let row = query.fetch_optional(&self.inner.read).await;
         row.map_err(|error| self.error("a cache cannot be looked up", error))?.as_ref().map(cache_of).transpose()
     }

@@ -57,13 +57,19 @@ macro_rules! unnamed_blob {
 
 macro_rules! artifact_select {
     ($rest:literal) => {
-        concat!("SELECT job, step, path, mode, kind, size, blob, made_at, expires_at FROM artifacts WHERE run_id = $1 AND ", $rest)
+        concat!(
+            "SELECT job, step, path, mode, kind, size, blob, made_at, expires_at FROM artifacts WHERE run_id = $1 AND ",
+            $rest
+        )
     };
 }
 
 macro_rules! cache_select {
     ($rest:literal) => {
-        concat!("SELECT id, scope, key, paths_json, size, stored, run_id, made_at, used_at FROM caches WHERE repo_id = $1 ", $rest)
+        concat!(
+            "SELECT id, scope, key, paths_json, size, stored, run_id, made_at, used_at FROM caches WHERE repo_id = $1 ",
+            $rest
+        )
     };
 }
 

@@ -70,7 +70,9 @@ pub(super) async fn fetch(
     let Meant { job, path, is_dir } = meant(api, &run, path).await?;
     let url = if is_dir {
         if output.is_none() && screen.is_terminal {
-            return Err(Failure::Usage("that is a directory, which comes as an archive: say where to by `-o FILE.tar`".to_owned()));
+            return Err(Failure::Usage(
+                "that is a directory, which comes as an archive: say where to by `-o FILE.tar`".to_owned(),
+            ));
         }
         let mut url = api.url(&["api", "v1", "runs", &id, "artifacts.tar"]);
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
@@ -87,9 +89,14 @@ pub(super) async fn fetch(
 async fn receive(api: &Api, screen: &mut Screen, url: Url, output: Option<&Path>) -> Result<(), Failure> {
     let mut answer = api.file(url).await?;
     let mut file = match output {
-        Some(path) => Some(OpenOptions::new().write(true).create(true).truncate(true).open(path).map_err(|error| {
-            Failure::Usage(format!("{} cannot be written: {error}", path.display()))
-        })?),
+        Some(path) => Some(
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(path)
+                .map_err(|error| Failure::Usage(format!("{} cannot be written: {error}", path.display())))?,
+        ),
         None => None,
     };
     let mut bytes = 0;
@@ -110,7 +117,9 @@ async fn receive(api: &Api, screen: &mut Screen, url: Url, output: Option<&Path>
 async fn meant(api: &Api, run: &Run, path: &str) -> Result<Meant, Failure> {
     let path = path.trim_matches('/');
     for job in &run.jobs {
-        let inside = path.strip_prefix(job.name.as_str()).and_then(|rest| if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') });
+        let inside = path
+            .strip_prefix(job.name.as_str())
+            .and_then(|rest| if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') });
         if let Some(inside) = inside
             && let Some(found) = look(api, run, &job.name, inside).await?
         {
@@ -123,7 +132,11 @@ async fn meant(api: &Api, run: &Run, path: &str) -> Result<Meant, Failure> {
     }
     let name = one_line(path);
     match found.len() {
-        0 => Err(Failure::NotFound(format!("{} has no artifact `{name}`: `gantry artifacts {}` lists them", run.name(), run.name()))),
+        0 => Err(Failure::NotFound(format!(
+            "{} has no artifact `{name}`: `gantry artifacts {}` lists them",
+            run.name(),
+            run.name()
+        ))),
         1 => Ok(found.remove(0)),
         _ => {
             let jobs: Vec<String> = found.iter().map(|meant| format!("`{}/{name}`", one_line(&meant.job))).collect();

@@ -50,8 +50,7 @@ async fn remove(api: &Api, screen: &mut Screen, repo: &str, keys: &[String], all
             return Err(Failure::NotFound(format!("{repo} has no cache `{}`: {advice}", one_line(key))));
         }
     }
-    let meant: Vec<&Cache> =
-        caches.items.iter().filter(|cache| all || keys.iter().any(|key| is_meant(cache, key))).collect();
+    let meant: Vec<&Cache> = caches.items.iter().filter(|cache| all || keys.iter().any(|key| is_meant(cache, key))).collect();
     for cache in &meant {
         api.delete(&["api", "v1", "repos", repo, "caches", &cache.id]).await?;
         if !json {

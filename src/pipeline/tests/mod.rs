@@ -1,9 +1,7 @@
-
 //! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `plans` what a trigger makes of a file, `keys` what each key
-//! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `plans` what a trigger makes of a file, `matrices`, `inputs`,
-//! `parts` and `wants` the same of single features, `lates` what the run evaluates, `pairs` features together, `limits` the bounds, `damage` what no
-//! file may do.
-//! says in a plan, `schema` what editors are told, `limits` the bounds, `damage` what no file may do.
+//! says in a plan, `matrices`, `inputs`, `parts` and `wants` single features, `lates` what the run evaluates, `pairs` features together, `schema` what
+//! editors are told, `limits` the bounds, `damage` what no file may do.
+
 mod cases;
 mod damage;
 mod inputs;

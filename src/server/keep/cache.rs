@@ -84,7 +84,20 @@ mod tests {
         ] {
             assert_eq!(Place::of(written), Ok(Place { path: path.to_owned(), into: into.to_owned() }), "{written}");
         }
-        for bad in ["", ".", "/", "//", "/workspace", "/workspace/.", "../x", "a/../../etc", "/a/..", "a\nb", "/proc/1", "/gantry/script"] {
+        for bad in [
+            "",
+            ".",
+            "/",
+            "//",
+            "/workspace",
+            "/workspace/.",
+            "../x",
+            "a/../../etc",
+            "/a/..",
+            "a\nb",
+            "/proc/1",
+            "/gantry/script",
+        ] {
             assert!(Place::of(bad).is_err(), "{bad:?}");
         }
     }

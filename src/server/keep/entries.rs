@@ -31,9 +31,15 @@ pub(super) struct File {
 /// What is in an archive.
 #[derive(Debug)]
 pub(super) enum Found {
-    Small { file: File, content: Bytes },
+    Small {
+        file: File,
+        content: Bytes,
+    },
     /// The content follows; it is read before anything else is found.
-    Large { file: File, content: Receiver<io::Result<Bytes>> },
+    Large {
+        file: File,
+        content: Receiver<io::Result<Bytes>>,
+    },
     /// Something wanted that cannot be kept: a sentence.
     Fault(String),
 }

@@ -120,7 +120,9 @@ mod tests {
 
     #[test]
     fn a_name_that_users_chose_is_one_part_and_no_more() {
-        for (name, part) in [("test (1.95)", "test (1.95)"), ("a/b", "a_b"), ("..", "_.."), (".", "_."), ("", "_"), ("c:\\x\n", "c__x_")] {
+        for (name, part) in
+            [("test (1.95)", "test (1.95)"), ("a/b", "a_b"), ("..", "_.."), (".", "_."), ("", "_"), ("c:\\x\n", "c__x_")]
+        {
             assert_eq!(as_part(name), part);
         }
     }

@@ -82,7 +82,8 @@ async fn one(
     archives.extend(parts);
     store.cache_was_used(&cache.id, now).await?;
     let age = ago(now.ms_since(cache.made_at));
-    let instead = if cache.key == *key { String::new() } else { format!("there is none yet; the newest like it is `{}`: ", cache.key) };
+    let instead =
+        if cache.key == *key { String::new() } else { format!("there is none yet; the newest like it is `{}`: ", cache.key) };
     Ok(format!("cache `{key}`: {instead}{}, made {age}", Size(cache.size)))
 }
 

@@ -2,9 +2,9 @@
 //!
 //! **Invariants:** only a job that passed writes, and of it only steps that did; what is there under a key stays; nothing here fails anything.
 
+use super::Keep;
 use super::cache::{Place, Wish, scope_of};
 use super::restore::find_exact;
-use super::Keep;
 use crate::base::{AttemptKey, CacheId, Clock, JobKey, Size, limits};
 use crate::executor::Executor;
 use crate::run::{JobState, Run, StepState, fill_step};
@@ -78,9 +78,6 @@ impl Saver<'_> {
         let Wish { key, restore: _, paths } = wish;
         if key.is_empty() || key.len() > limits::CACHE_KEY_BYTES {
             return Err(format!("a key has 1 to {} bytes", limits::CACHE_KEY_BYTES));
-        }
-        if paths.len() > limits::CACHE_PATHS {
-            return Err(format!("a cache has at most {} paths", limits::CACHE_PATHS));
         }
         let scope = scope_of(&self.run.trigger);
         let found = find_exact(self.keep, &self.run.repo, &scope, wish).await.map_err(|error| error.to_string())?;

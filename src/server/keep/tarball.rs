@@ -59,8 +59,7 @@ impl Tarball {
 
     async fn make(&self, pass: &Sender<io::Result<Bytes>>) -> io::Result<()> {
         for job in &self.jobs {
-            let mut query =
-                ArtifactQuery { job: Some(*job), prefix: self.prefix.clone(), after: None, limit: PAGE };
+            let mut query = ArtifactQuery { job: Some(*job), prefix: self.prefix.clone(), after: None, limit: PAGE };
             loop {
                 let page = self.blobs.store().artifacts(&self.run, &query, self.clock.now()).await.map_err(io::Error::other)?;
                 let Some(last) = page.last() else { break };
@@ -82,12 +81,7 @@ impl Tarball {
     }
 
     /// Whether anybody reads still.
-    async fn add(
-        &self,
-        artifact: &Artifact,
-        content: Content,
-        pass: &Sender<io::Result<Bytes>>,
-    ) -> io::Result<bool> {
+    async fn add(&self, artifact: &Artifact, content: Content, pass: &Sender<io::Result<Bytes>>) -> io::Result<bool> {
         if pass.send(Ok(header(artifact, self.owner)?.into())).await.is_err() {
             return Ok(false);
         }

@@ -16,9 +16,7 @@ use crate::base::{AttemptKey, Clock, JobKey, RepoId, RunId, Tasks, Timestamp, li
 use crate::executor::{ByteStream, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
 use crate::pipeline::{Action, ArtifactsPlan, Event, JobPlan, Plan, StepPlan, Trigger};
 use crate::server::Layout;
-use crate::store::{
-    Artifact, ArtifactQuery, BlobsAt, Database, Intake, NewRun, Repo, RepoStatus, Store, StoreConfig,
-};
+use crate::store::{Artifact, ArtifactQuery, BlobsAt, Database, Intake, NewRun, Repo, RepoStatus, Store, StoreConfig};
 
 /// An engine that has archives and nothing else.
 #[derive(Default)]
@@ -210,7 +208,8 @@ async fn plain_files_are_kept_with_their_names_modes_and_contents() {
     let bench = Bench::new().await;
     let big: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
     let long = format!("dist/{}", "long/".repeat(60) + "name");
-    let archive = files(&[("dist/b.txt", b"hello"), ("dist/sub/a", &big), ("dist/sub/empty", b""), (&long, b"x"), ("dist/ü", b"y")]);
+    let archive =
+        files(&[("dist/b.txt", b"hello"), ("dist/sub/a", &big), ("dist/sub/empty", b""), (&long, b"x"), ("dist/ü", b"y")]);
     let pieces = archive.chunks(10_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
     let archives = Archives(BTreeMap::from([("/workspace/dist".to_owned(), pieces)]));
     let collected = bench.collect(&archives, &["dist/**"], true).await.unwrap();
@@ -278,7 +277,12 @@ async fn what_is_not_wanted_may_be_what_it_likes() {
     let bench = Bench::new().await;
     let mut archive = link("workspace/link", EntryType::Symlink, "/etc");
     archive.truncate(512);
-    archive.extend(files(&[("workspace/a.log", b"1"), ("workspace/sub/b.log", b"2"), ("workspace/.git/x.log", b"3"), ("workspace/a\nb", b"4")]));
+    archive.extend(files(&[
+        ("workspace/a.log", b"1"),
+        ("workspace/sub/b.log", b"2"),
+        ("workspace/.git/x.log", b"3"),
+        ("workspace/a\nb", b"4"),
+    ]));
     let archives = Archives(BTreeMap::from([("/workspace".to_owned(), vec![Ok(archive.into())])]));
     let collected = bench.collect(&archives, &["**/*.log"], true).await.unwrap();
     assert_eq!(collected.files, 2, "{:?}", bench.kept().await);
@@ -398,7 +402,10 @@ async fn an_archive_of_artifacts_is_one_that_any_tar_reads() {
     let bench = Bench::new().await;
     let big = vec![9_u8; 700_001];
     let long = format!("dist/{}", "long/".repeat(60) + "name");
-    bench.collect(&of_dist(files(&[("dist/a", b"1"), ("dist/big", &big), (&long, b"x"), ("dist/sub/e", b"")])), &["dist"], true).await.unwrap();
+    bench
+        .collect(&of_dist(files(&[("dist/a", b"1"), ("dist/big", &big), (&long, b"x"), ("dist/sub/e", b"")])), &["dist"], true)
+        .await
+        .unwrap();
     let tarball = super::tarball::Tarball {
         blobs: bench.keep.artifacts.clone(),
         tasks: bench.tasks.clone(),
@@ -419,7 +426,12 @@ async fn an_archive_of_artifacts_is_one_that_any_tar_reads() {
         assert_eq!((entry.header().uid().unwrap(), entry.header().entry_type()), (7, EntryType::Regular));
         read.insert(entry.path().unwrap().display().to_string(), content);
     }
-    let meant = [("dist/a".to_owned(), b"1".to_vec()), ("dist/big".to_owned(), big), (long, b"x".to_vec()), ("dist/sub/e".to_owned(), Vec::new())];
+    let meant = [
+        ("dist/a".to_owned(), b"1".to_vec()),
+        ("dist/big".to_owned(), big),
+        (long, b"x".to_vec()),
+        ("dist/sub/e".to_owned(), Vec::new()),
+    ];
     assert_eq!(read, BTreeMap::from(meant));
     // Whoever reads may go away in the middle.
     drop(tarball.open().next().await);

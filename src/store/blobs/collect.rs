@@ -70,7 +70,8 @@ impl Blobs {
         let (inner, store) = (&self.inner, self.store());
         if let Some(directory) = inner.directory.clone() {
             let held = inner.held.clone();
-            let removed = inner.tasks.spawn_blocking(move || remove_staged(&directory, &held).map_err(Error::io("tidy", &directory)));
+            let removed =
+                inner.tasks.spawn_blocking(move || remove_staged(&directory, &held).map_err(Error::io("tidy", &directory)));
             removed.await.unwrap_or_else(|panic| Err(Error::Value(format!("tidying the blobs broke: {panic}"))))?;
         }
         let prefix = (!inner.prefix.is_empty()).then(|| object_store::path::Path::from(inner.prefix.as_str()));
@@ -84,7 +85,8 @@ impl Blobs {
                 continue;
             }
             let row = sqlx::query(sql::BLOB_OF_OBJECT).bind(id.as_str()).fetch_optional(&store.inner.read).await;
-            if row.map_err(|error| store.error("a blob cannot be looked up", error))?.is_none() && inner.remove_object(&id).await {
+            if row.map_err(|error| store.error("a blob cannot be looked up", error))?.is_none() && inner.remove_object(&id).await
+            {
                 swept += 1;
             }
         }

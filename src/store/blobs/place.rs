@@ -73,7 +73,12 @@ pub(super) struct Opened {
 
 pub(super) async fn open(at: &BlobsAt, store: &Store) -> Result<Opened, Error> {
     Ok(match at {
-        BlobsAt::Directory(dir) => Opened { objects: directory(dir)?, prefix: String::new(), place: dir.display().to_string(), directory: Some(dir.clone()) },
+        BlobsAt::Directory(dir) => Opened {
+            objects: directory(dir)?,
+            prefix: String::new(),
+            place: dir.display().to_string(),
+            directory: Some(dir.clone()),
+        },
         BlobsAt::Memory => {
             Opened { objects: Arc::new(InMemory::new()), prefix: String::new(), place: "memory".to_owned(), directory: None }
         }
@@ -128,7 +133,9 @@ mod tests {
 
     #[test]
     fn an_address_is_a_bucket_and_perhaps_a_prefix() {
-        for (url, bucket, prefix) in [("s3://b", "b", ""), ("s3://b/", "b", ""), ("s3://my-b.x/ci/gantry/", "my-b.x", "ci/gantry")] {
+        for (url, bucket, prefix) in
+            [("s3://b", "b", ""), ("s3://b/", "b", ""), ("s3://my-b.x/ci/gantry/", "my-b.x", "ci/gantry")]
+        {
             let s3 = S3::parse(url).unwrap();
             assert_eq!((s3.bucket.as_str(), s3.prefix.as_str()), (bucket, prefix), "{url}");
         }
@@ -139,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_in_no_debug_form() {
-        let s3 = S3 { secret_key: Some("hunter2".to_owned()), access_key: Some("AKIA".to_owned()), ..S3::parse("s3://b").unwrap() };
+        let s3 =
+            S3 { secret_key: Some("hunter2".to_owned()), access_key: Some("AKIA".to_owned()), ..S3::parse("s3://b").unwrap() };
         assert!(!format!("{:?}", BlobsAt::S3(s3)).contains("hunter2"));
     }
 }

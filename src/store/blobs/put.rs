@@ -69,7 +69,8 @@ impl Blobs {
         let mut lengths = Vec::new();
         if !content.is_empty() {
             let packed = inner.compute(content.len(), move |inner| inner.packers.pack(&content)).await?;
-            let packed = packed.map_err(|error| PutError::Store(Error::Value(format!("a content cannot be compressed: {error}"))))?;
+            let packed =
+                packed.map_err(|error| PutError::Store(Error::Value(format!("a content cannot be compressed: {error}"))))?;
             lengths.push(packed.len() as u64);
             upload.write(packed.into()).await?;
         }
@@ -95,8 +96,7 @@ impl Blobs {
         }
         let object = upload.finish().await?;
         let frames = Frames::read(size, BLOB_FRAME_BYTES as u64, lengths).map_err(Error::Value)?;
-        let (kept, refused) =
-            self.inner.held.hold(hash, size, lengths.iter().sum(), Some(NewBlob { object, frames }));
+        let (kept, refused) = self.inner.held.hold(hash, size, lengths.iter().sum(), Some(NewBlob { object, frames }));
         if let Some(NewBlob { object, frames: _ }) = refused {
             self.inner.remove_object(&object.id).await;
         }

@@ -47,11 +47,12 @@ async fn put(blobs: &Blobs, content: &Bytes) -> Arc<Kept> {
 }
 
 async fn gather(stream: Bytestream) -> io::Result<Vec<u8>> {
-    stream.try_fold(Vec::new(), |mut all, piece| async move {
-        all.extend_from_slice(&piece);
-        Ok(all)
-    })
-    .await
+    stream
+        .try_fold(Vec::new(), |mut all, piece| async move {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        })
+        .await
 }
 
 async fn objects(blobs: &Blobs) -> BTreeSet<String> {
@@ -190,7 +191,8 @@ async fn a_sweep_takes_what_a_crash_left_and_nothing_else() {
         write(&name.as_str().into()).await;
     }
     assert_eq!(blobs.sweep().await.unwrap(), 1);
-    let mut rest = BTreeSet::from([blobs.inner.location(&blob.object), blobs.inner.location(&under_way.id)].map(|l| l.to_string()));
+    let mut rest =
+        BTreeSet::from([blobs.inner.location(&blob.object), blobs.inner.location(&under_way.id)].map(|l| l.to_string()));
     rest.extend(foreign);
     assert_eq!(objects(&blobs).await, rest);
     drop(under_way);

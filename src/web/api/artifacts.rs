@@ -35,11 +35,7 @@ pub(super) struct Which {
     limit: Option<u32>,
 }
 
-pub(super) async fn list(
-    State(app): State<App>,
-    At(id): At<String>,
-    Asked(which): Asked<Which>,
-) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(State(app): State<App>, At(id): At<String>, Asked(which): Asked<Which>) -> Result<Json<Value>, Problem> {
     let Which { job, prefix, after, limit } = which;
     let limit = limit.unwrap_or(PAGE);
     if limit == 0 || limit > limits::ARTIFACT_PAGE {
@@ -186,7 +182,10 @@ mod tests {
     #[test]
     fn a_name_cannot_end_its_own_header() {
         let header = named("attachment", "a\"; x=\"\r\nSet-Cookie: ü.txt");
-        assert_eq!(header, "attachment; filename=\"a__ x____Set-Cookie_ _.txt\"; filename*=UTF-8''a%22%3B%20x%3D%22%0D%0ASet-Cookie%3A%20%C3%BC.txt");
+        assert_eq!(
+            header,
+            "attachment; filename=\"a__ x____Set-Cookie_ _.txt\"; filename*=UTF-8''a%22%3B%20x%3D%22%0D%0ASet-Cookie%3A%20%C3%BC.txt"
+        );
         assert!(HeaderValue::try_from(header).is_ok());
     }
 }

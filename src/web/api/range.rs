@@ -21,9 +21,8 @@ pub(super) enum Wanted {
 /// Of the file with this tag and size.
 pub(super) fn wanted(headers: &HeaderMap, tag: &str, size: u64) -> Wanted {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let known = text(header::IF_NONE_MATCH).is_some_and(|tags| {
-        tags.trim() == "*" || tags.split(',').any(|known| known.trim().trim_start_matches("W/") == tag)
-    });
+    let known = text(header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(|known| known.trim().trim_start_matches("W/") == tag));
     if known {
         return Wanted::Known;
     }

@@ -44,8 +44,7 @@ pub(super) async fn read(app: &App, run: &Run, now: Timestamp) -> Result<Vec<Job
     for ArtifactSum { job, files, bytes, expires_at } in app.store().artifact_sums(&run.id, now).await? {
         let query = ArtifactQuery { job: Some(job), limit: SHOWN, ..ArtifactQuery::default() };
         let found = app.store().artifacts(&run.id, &query, now).await?;
-        let mut leaves: Vec<Leaf> =
-            found.into_iter().map(|artifact| Leaf { path: artifact.path, size: artifact.size }).collect();
+        let mut leaves: Vec<Leaf> = found.into_iter().map(|artifact| Leaf { path: artifact.path, size: artifact.size }).collect();
         // Not by the database, whose idea of the alphabet may be another; directory by directory.
         leaves.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
         let name = run.plan.jobs.get(job as usize).map(|job| job.name.clone()).unwrap_or_default();

@@ -53,7 +53,11 @@ impl Tree<'_> {
             let bytes = below.iter().map(|leaf| leaf.size).sum();
             let open = if self.open { " open" } else { "" };
             let (key, name) = (Escaped(dir), Escaped(&inside[..=end]));
-            write!(f, "<li data-key=\"{key}\"><details{open}><summary>{name}<span class=\"size\">{}</span></summary>", Size(bytes))?;
+            write!(
+                f,
+                "<li data-key=\"{key}\"><details{open}><summary>{name}<span class=\"size\">{}</span></summary>",
+                Size(bytes)
+            )?;
             self.level(f, below, depth + end + 1)?;
             f.write_str("</details></li>")?;
             rest = others;

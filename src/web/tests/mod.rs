@@ -3,6 +3,7 @@
 mod api;
 mod guard;
 mod hooks;
+mod kept;
 mod live;
 mod look;
 mod pages;
