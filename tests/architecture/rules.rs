@@ -41,12 +41,11 @@ const IMPURE: [(&str, &str); 14] = [
 ];
 
 /// Libraries and the only places that may name them: a folder ends in `/`.
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("bollard", &["src/executor/docker/", "src/executor/docker.rs"]),
     ("git2", &["src/git/"]),
     ("sqlx", &["src/store/"]),
     ("object_store", &["src/store/"]),
-    ("rustls", &["src/store/"]),
     ("zstd", &["src/store/"]),
     ("axum", &["src/web/"]),
     ("askama", &["src/web/"]),

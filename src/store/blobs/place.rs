@@ -103,8 +103,6 @@ fn directory(dir: &Path) -> Result<Arc<dyn ObjectStore>, Error> {
 }
 
 fn bucket(s3: &S3, place: &str) -> Result<Arc<dyn ObjectStore>, Error> {
-    // The one library of ciphers, for rustls too; an error says that it is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let S3 { bucket, prefix: _, endpoint, region, access_key, secret_key } = s3;
     let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
     if let Some(endpoint) = endpoint {
