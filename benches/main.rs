@@ -4,6 +4,7 @@
 //! **Invariant:** nothing is left behind, also after a panic or Ctrl-C: servers, containers, networks and directories belong to values that remove
 //! them when they go.
 
+mod cache;
 mod check;
 mod docker_run;
 mod idle;
@@ -60,5 +61,6 @@ async fn measure() -> Table {
     table.extend(check::rows());
     table.extend(ready::rows().await);
     table.extend(push::rows().await);
+    table.extend(cache::rows().await);
     table
 }

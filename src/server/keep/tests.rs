@@ -40,6 +40,10 @@ impl Executor for Archives {
         Err(Failure::Gone)
     }
 
+    async fn follow_services(&self, _job: &JobKey, _services: &dyn ServiceSinks) -> Result<(), Failure> {
+        Ok(())
+    }
+
     async fn start(&self, _step: &StepSpec, _sink: Box<dyn Sink>, _stop: CancellationToken) -> Result<Live, Failure> {
         Err(Failure::Gone)
     }
