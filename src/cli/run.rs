@@ -14,10 +14,12 @@ use crate::server::{Config, KeepConfig, Server, Source};
 use crate::store::{Database, NewRun, Repo, RepoStatus, Store, StoreConfig};
 
 use super::caches::Caches;
+use super::approvals::answered;
 use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
-use super::serve::{Signals, slots};
+use super::serve::slots;
+use super::signals::Signals;
 use super::{Ended, INVALID, OK, RUN_FAILED, check, out};
 
 #[derive(clap::Args)]
@@ -37,6 +39,9 @@ pub(super) struct Args {
     /// What runs the steps
     #[arg(long, env = "GANTRY_EXECUTOR", default_value = "docker")]
     executor: Kind,
+    /// Says yes to every job that asks for approval; without it those are skipped
+    #[arg(long)]
+    approve: bool,
     /// Image of steps that name none
     #[arg(long)]
     image: Option<String>,
@@ -186,7 +191,7 @@ fn plans(args: &Args, trigger: &Trigger) -> Result<Result<Vec<Plan>, Vec<Problem
         match pipeline::read(&path, &text, trigger, &options) {
             Reading::Planned { plan, warnings } => {
                 eprint!("{}", pipeline::render(&warnings, std::io::stderr().is_terminal()));
-                plans.push(plan);
+                plans.push(answered(plan, args.approve));
             }
             Reading::NotWanted(why) => eprintln!("{path} does not run: {why} (`--event manual` runs it all the same)"),
             Reading::Refused(why) => eprintln!("{path} does not run: {why}"),

@@ -10,8 +10,9 @@ use gantry::schedule::{Change, Input};
 use super::values;
 use super::world::World;
 
-/// A question for approval that is older than its time by this was forgotten.
-const BOUND_MS: u64 = 60_000;
+/// A question for approval that is older than its time by this was forgotten. Above what a busy loop is late by, below the minute after which the
+/// comparison with the engine would find it by chance.
+const BOUND_MS: u64 = 10_000;
 
 /// **Nothing of a job starts before its approval, nor after its own stop · never two of a group run.**
 pub fn on_start(world: &mut World, key: &AttemptKey, filled: &Filled) {

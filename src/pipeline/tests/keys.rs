@@ -112,6 +112,36 @@ fn labels_and_an_environment_are_kept() {
 }
 
 #[test]
+fn a_step_may_be_named_after_what_it_is_made_for() {
+    let text = "jobs:
+  a:
+    image: i
+    matrix: { v: [\"1/2\", b] }
+    steps:
+      - { name: \"test ${{ matrix.v }} on ${{ branch }}\", run: x }
+      - { name: after, run: y, needs: [\"test ${{ matrix.v }} on ${{ branch }}\"] }
+";
+    let plan = plan_with(&push("main"), text);
+    let names: Vec<&str> = plan.jobs.iter().flat_map(|job| &job.steps).map(|step| step.name.as_str()).collect();
+    assert_eq!(names, ["test 1_2 on main", "after", "test b on main", "after"]);
+    assert_eq!(plan.jobs[1].steps[1].needs, [0]);
+    let found = |text: &str, branch: &str| match read("f", text.as_bytes(), &push(branch), &ReadOptions::default()) {
+        Reading::Invalid(problems) => {
+            problems.into_iter().map(|problem| format!("{} {}", problem.code, problem.column)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let same = "steps: [{ name: main, run: x }, { name: \"${{ branch }}\", run: y }]";
+    assert_eq!(found(same, "main"), ["duplicate-name 41"]);
+    assert_eq!(found(same, "dev"), [""; 0]);
+    assert_eq!(found("steps: [{ name: \"${{ tag }}\", run: x }]", "main"), ["name 17"]);
+    assert_eq!(codes("steps: [{ name: \"${{ run.id }}\", run: x }]"), ["late-name"]);
+    let referred =
+        "steps: [{ name: \"a ${{ branch }}\", run: x }, { run: y, env: { A: \"${{ steps['a ${{ branch }}'].outputs.x }}\" } }]";
+    assert_eq!(codes(referred).len(), 1);
+}
+
+#[test]
 fn secrets_are_variables_with_their_names() {
     let secrets =
         |keys: &str| step(keys).secrets.into_iter().map(|(variable, name)| format!("{variable}={name}")).collect::<Vec<_>>();

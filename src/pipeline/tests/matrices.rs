@@ -40,7 +40,7 @@ fn include_extends_what_it_matches_and_adds_the_rest() {
     assert_eq!(cells, expected);
     assert_eq!(plan.jobs[0].name, "f (linux, gcc, yes, fast)");
     assert_eq!(plan.jobs[4].name, "f (bsd, tcc)");
-    assert_eq!(names("{ include: [{ a: 1 }, { a: 2, b: 3 }] }"), ["(1)", "(2, 3)"]);
+    assert_eq!(names("{ include: [{ z: 1 }, { z: 2, a: 3 }] }"), ["(1)", "(2, 3)"], "in the order written");
 }
 
 #[test]

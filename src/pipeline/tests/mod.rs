@@ -1,6 +1,6 @@
-//! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `plans` what a trigger makes of a file, `keys` what each key
-//! says in a plan, `matrices`, `inputs`, `parts` and `wants` single features, `lates` what the run evaluates, `pairs` features together, `schema` what
-//! editors are told, `limits` the bounds, `damage` what no file may do.
+//! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `schema` what editors are told; `plans` what a trigger makes
+//! of a file, `keys` what each key says in a plan, `matrices`, `inputs`, `parts` and `wants` the same of single features, `references` what expressions
+//! refer to, `lates` what the run evaluates, `pairs` features together; `limits` the bounds, `damage` what no file may do.
 
 mod cases;
 mod damage;
@@ -12,6 +12,7 @@ mod matrices;
 mod pairs;
 mod parts;
 mod plans;
+mod references;
 mod schema;
 mod wants;
 

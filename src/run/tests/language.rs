@@ -155,7 +155,7 @@ fn a_replaced_job_ends_alone_and_its_run_goes_on() {
     let moves = commands(&mut run, Event::JobReplaced { job: 0, by: 13 });
     assert_eq!(moves, [Command::StopStep { key: key(&run, 0, 1), at_once: false }]);
     commands(&mut run, exited(0, 1, Exit::Code(143)));
-    assert_eq!(job_end(&run, 0), ("cancelled", "step `s` was cancelled: replaced by #13"));
+    assert_eq!(job_end(&run, 0), ("cancelled", "replaced by #13"));
     assert_eq!(why(&run, 1), "waits to be admitted");
     assert_eq!(ignored(&mut run, Event::JobReplaced { job: 0, by: 14 }), "the job has ended");
 }

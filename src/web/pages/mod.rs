@@ -6,6 +6,7 @@
 //! | `repos`, `repo` | `/repos`, `/repos/{name}` |
 //! | `run` | `/runs/{id}` with the log of the step that is looked at |
 //! | `artifacts`, `tree` | what a run has kept, and a repository's caches |
+//! | `docs` | `/docs`, the manual |
 //! | `lines` | lines of a log as HTML |
 //! | `nudges` | `/live`: when to look again |
 //! | `actions` | what the forms do |
@@ -14,6 +15,7 @@
 
 mod actions;
 mod artifacts;
+mod docs;
 mod face;
 mod lines;
 mod moment;
@@ -49,6 +51,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/repos/{name}/caches/{id}/remove", post(actions::remove_cache))
         .route("/repos/{name}/runs", post(actions::run_now))
         .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
+        .route("/docs", get(docs::first))
+        .route("/docs/{name}", get(docs::page))
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/cancel", post(actions::cancel))
         .route("/runs/{id}/rerun", post(actions::rerun))

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::artifacts::{CacheRow, read_caches};
 use super::html;
-use super::moment::Ago;
+use super::moment::{Ago, Took};
 use super::repos::Nothing;
 use super::row::{Row, short};
 use super::shell::Shell;
@@ -26,7 +26,8 @@ struct RepoPage {
     shell: Shell,
     repo: Repo,
     poll: String,
-    since: Ago,
+    /// How long its status has been so.
+    since: Took,
     rows: Vec<Row>,
     has_more: bool,
     notes: Vec<NoteRow>,
@@ -73,7 +74,7 @@ pub(super) async fn page(
     html(&RepoPage {
         shell,
         poll: Span(repo.poll_ms).to_string(),
-        since: Ago { at: repo.status.at, now },
+        since: Took { from: Some(repo.status.at), to: None, now },
         repo,
         rows,
         has_more: runs.next.is_some(),

@@ -1,6 +1,7 @@
 //! The whole room over real HTTP: a real store in a temporary directory, a listener on a free port, a client.
 
 mod api;
+mod approve;
 mod guard;
 mod hooks;
 mod kept;
