@@ -13,8 +13,8 @@
 //! | `signals` | what asks to end |
 //! | `out` | data on stdout |
 
-mod caches;
 mod approvals;
+mod caches;
 mod check;
 pub mod client;
 mod config;

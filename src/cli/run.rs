@@ -13,8 +13,8 @@ use crate::run::RunView;
 use crate::server::{Config, KeepConfig, Server, Source};
 use crate::store::{Database, NewRun, Repo, RepoStatus, Store, StoreConfig};
 
-use super::caches::Caches;
 use super::approvals::answered;
+use super::caches::Caches;
 use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;

@@ -8,13 +8,19 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
 use super::super::{Error, Store};
+
+/// How long a request may take: a part of 8 MiB over a slow line.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Tries after the first, a fraction of a second to a few apart: what is down for longer is told instead.
+const RETRIES: usize = 4;
 
 /// Where blobs are kept.
 #[derive(Debug, Clone)]
@@ -105,8 +111,9 @@ fn directory(dir: &Path) -> Result<Arc<dyn ObjectStore>, Error> {
 fn bucket(s3: &S3, place: &str) -> Result<Arc<dyn ObjectStore>, Error> {
     let S3 { bucket, prefix: _, endpoint, region, access_key, secret_key } = s3;
     let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    let plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     if let Some(endpoint) = endpoint {
-        builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+        builder = builder.with_endpoint(endpoint);
     }
     if let Some(region) = region {
         builder = builder.with_region(region);
@@ -117,6 +124,9 @@ fn bucket(s3: &S3, place: &str) -> Result<Arc<dyn ObjectStore>, Error> {
     if let Some(secret_key) = secret_key {
         builder = builder.with_secret_access_key(secret_key);
     }
+    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: PATIENCE, ..RetryConfig::default() };
+    let builder =
+        builder.with_retry(retry).with_client_options(ClientOptions::new().with_timeout(PATIENCE).with_allow_http(plain));
     let built = builder.build().map_err(|source| Error::Objects {
         what: "blobs cannot be kept".to_owned(),
         place: place.to_owned(),
