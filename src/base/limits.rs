@@ -71,5 +71,7 @@ pub const GIT_CONNECT_MS: i32 = 20_000;
 pub const GIT_SILENCE_MS: i32 = 120_000;
 /// Files and directories of one commit: ten times the largest known source trees. Stops trees that repeat themselves without end.
 pub const TREE_ENTRIES: usize = 1_000_000;
+/// Paths that are compared with `paths` filters: a push that changed more than these counts as one that changed everything.
+pub const CHANGED_PATHS: usize = 10_000;
 /// A path inside a commit, in bytes: what Linux takes.
 pub const TREE_PATH_BYTES: usize = 4_096;
