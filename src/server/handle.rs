@@ -171,7 +171,7 @@ impl Handle {
     /// Stores runs that were asked for, outside of any poll, and queues them.
     pub async fn make_runs(&self, repo: &RepoId, runs: Vec<NewRun>) -> Result<Vec<Run>, Refusal> {
         let now = self.shared.clock.now();
-        let intake = Intake { repo: repo.clone(), refs: Vec::new(), runs, notes: Vec::new(), deliveries: Vec::new(), now };
+        let intake = Intake { runs, ..Intake::new(repo.clone(), now) };
         Ok(self.shared.take_in(intake).await?)
     }
 

@@ -39,7 +39,7 @@ pub(super) async fn poll_once(shared: &Arc<Shared>, repo: &Repo) -> Result<(), s
     };
     let Found { snapshot, refs, runs, notes } = found;
     let sentence = summary(&snapshot);
-    let intake = Intake { repo: repo.id.clone(), refs, runs, notes, deliveries, now: shared.clock.now() };
+    let intake = Intake { refs, runs, notes, deliveries, ..Intake::new(repo.id.clone(), shared.clock.now()) };
     if !intake.is_empty() {
         shared.take_in(intake).await?;
     }
@@ -59,7 +59,7 @@ pub(super) async fn by_hand(shared: &Arc<Shared>, repo: &Repo, branch: Option<&s
         return Err(Refusal::Conflict(why));
     }
     let now = shared.clock.now();
-    let intake = Intake { repo: repo.id.clone(), refs: Vec::new(), runs, notes, deliveries: Vec::new(), now };
+    let intake = Intake { runs, notes, ..Intake::new(repo.id.clone(), now) };
     Ok(shared.take_in(intake).await?)
 }
 

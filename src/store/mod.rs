@@ -5,9 +5,9 @@
 //!
 //! | File | What |
 //! |---|---|
-//! | `repo`, `intake`, `delivery`, `listing`, `event` | the values that go in and come out |
+//! | `repo`, `intake`, `schedule`, `delivery`, `listing`, `event` | the values that go in and come out |
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
-//! | `repos`, `take_in`, `deliveries`, `commit`, `runs`, `record` | the methods of [`Store`], by subject |
+//! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `record` | the methods of [`Store`], by subject |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `logs` | log files: writer, pages, search, nudges |
 //! | `data_dir` | the data directory and its lock |
@@ -28,6 +28,8 @@ mod repo;
 mod repos;
 mod row;
 mod runs;
+mod schedule;
+mod schedules;
 pub mod sql;
 #[expect(clippy::module_inception, reason = "the room's one main thing")]
 mod store;
@@ -43,4 +45,5 @@ pub use listing::{Page, RunFilter, RunSummary};
 pub use logs::{LogLine, LogPage, LogWriter, Logs};
 pub use open::{Database, StoreConfig};
 pub use repo::{Repo, RepoStatus};
+pub use schedule::{LastFired, LastRun, NewSchedule, Schedule, ScheduleMove};
 pub use store::Store;
