@@ -7,6 +7,7 @@
 //! with places, never a panic.
 
 mod check;
+mod cron;
 mod expr;
 mod late;
 mod parts;
@@ -23,6 +24,7 @@ mod trigger;
 mod want;
 mod yaml;
 
+pub use cron::next_after;
 pub use late::{KnownEnd, Scope};
 pub use parts::{
     Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Policy, Ready, Resources, ServicePlan,

@@ -40,6 +40,9 @@ pub struct JobPlan {
     pub timeout_ms: u64,
     /// A job that fails ends as a warning.
     pub allow_failure: bool,
+    /// Labels that an executor must have; empty is any.
+    #[serde(default)]
+    pub runs_on: Vec<String>,
     #[serde(default)]
     pub matrix: Option<Cell>,
     #[serde(default)]
@@ -245,6 +248,7 @@ impl JobPlan {
             condition: None,
             timeout_ms: crate::base::limits::JOB_TIMEOUT_MS,
             allow_failure: false,
+            runs_on: Vec::new(),
             matrix: None,
             services: Vec::new(),
             resources: Resources::default(),

@@ -33,7 +33,7 @@ struct Planning<'a, 'r, 's> {
 
 impl Planning<'_, '_, '_> {
     fn job(&mut self, job: Job) -> JobPlan {
-        let Job { name, needs, when, condition, timeout_ms, allow_failure, steps, .. } = job;
+        let Job { name, needs, when, condition, timeout_ms, allow_failure, runs_on, steps, .. } = job;
         let skip = self.skip(condition.as_ref());
         let steps = steps.into_iter().map(|step| self.step(step)).collect();
         JobPlan {
@@ -44,6 +44,7 @@ impl Planning<'_, '_, '_> {
             condition: None,
             timeout_ms: timeout_ms.unwrap_or(limits::JOB_TIMEOUT_MS),
             allow_failure,
+            runs_on,
             matrix: None,
             services: Vec::new(),
             resources: Resources::default(),
