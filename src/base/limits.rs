@@ -106,6 +106,9 @@ pub const FETCHES: usize = 4;
 /// New runs out of one poll: a mirror of a large project's first tags must not start a thousand runs.
 pub const RUNS_PER_POLL: usize = 100;
 
+/// How long a schedule waits without looking at the clock: one that was set forward, or a machine that slept, is noticed within this.
+pub const CLOCK_LOOK_MS: u64 = 30_000;
+
 /// Until a Git server has taken the connection.
 pub const GIT_CONNECT_MS: i32 = 20_000;
 /// Silence of a Git server in the middle of a conversation. Servers send signs of life every few seconds while they prepare a large pack.

@@ -11,7 +11,7 @@ mod random;
 mod tasks;
 
 pub use clock::{Clock, Timestamp};
-pub use duration::{Span, ago, parse_duration_ms, took};
+pub use duration::{Span, ago, ahead, parse_duration_ms, took};
 pub use id::{DeliveryId, InstanceId, RepoId, RunId};
 pub use key::{AttemptKey, JobIx, JobKey, StepIx};
 pub use random::{random_hex, random_u64};

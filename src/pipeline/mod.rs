@@ -10,6 +10,7 @@ mod check;
 mod cron;
 mod expr;
 mod late;
+mod outline;
 mod parts;
 mod pattern;
 mod plan;
@@ -24,8 +25,10 @@ mod trigger;
 mod want;
 mod yaml;
 
+pub use check::spec::{Input, InputKind, Schedule};
 pub use cron::next_after;
 pub use late::{KnownEnd, Scope};
+pub use outline::{Outline, outline};
 pub use parts::{
     Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Policy, Ready, Resources, ServicePlan,
 };

@@ -73,6 +73,13 @@ pub fn read(file: &str, text: &[u8], trigger: &Trigger, options: &ReadOptions<'_
     if failed { Reading::Invalid(problems) } else { Reading::Planned { plan, warnings: problems } }
 }
 
+/// The checked pipeline, if the file is valid.
+pub(super) fn pipeline_of(file: &str, text: &[u8]) -> Option<Pipeline> {
+    let source = Source::new(text);
+    let mut report = Report::new(file, &source);
+    checked(file, &source, &mut report).filter(|_| report.errors() == 0)
+}
+
 /// All problems that can be known without a trigger, sorted by place. Steps without an image are one warning: the executor decides
 /// whether it needs one.
 #[must_use]

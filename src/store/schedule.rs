@@ -36,6 +36,8 @@ pub struct LastFired {
 pub struct LastRun {
     pub id: RunId,
     pub number: u64,
+    /// `queued`, `running` or `ended`.
+    pub state: String,
     /// `None` while it is under way.
     pub outcome: Option<Outcome>,
 }

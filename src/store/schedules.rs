@@ -126,12 +126,14 @@ fn schedule_of(row: &AnyRow) -> Result<Schedule, Error> {
 }
 
 fn last_run(fields: &Fields<'_>) -> Result<Option<LastRun>, Error> {
-    let (Some(id), Some(number)) = (fields.parse_or_null("last_run")?, fields.count_or_null("last_number")?) else {
+    let (Some(id), Some(number), Some(state)) =
+        (fields.parse_or_null("last_run")?, fields.count_or_null("last_number")?, fields.text_or_null("last_state")?)
+    else {
         return Ok(None);
     };
     let outcome: Option<Outcome> = fields
         .text_or_null("last_outcome")?
         .map(|word| serde_json::from_value(word.into()).map_err(|error| fields.unreadable("last_outcome", &error)))
         .transpose()?;
-    Ok(Some(LastRun { id, number, outcome }))
+    Ok(Some(LastRun { id, number, state, outcome }))
 }

@@ -52,7 +52,7 @@ macro_rules! schedule_select {
     ($rest:literal) => {
         concat!(
             "SELECT s.repo_id, s.file, s.name, s.expression, s.timezone, s.next_at, s.due_at, s.fired_at, s.last_run, \
-             r.number AS last_number, r.outcome AS last_outcome FROM schedules s LEFT JOIN runs r ON r.id = s.last_run ",
+             r.number AS last_number, r.state AS last_state, r.outcome AS last_outcome FROM schedules s LEFT JOIN runs r ON r.id = s.last_run ",
             $rest
         )
     };

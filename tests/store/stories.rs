@@ -250,7 +250,11 @@ pub async fn a_schedule_is_answered_once_together_with_its_run(place: Place) {
     assert!(matches!(store.take_in(answer(56)).await, Err(Error::Gone(_))), "a second answer makes nothing");
     assert_eq!(store.unfinished().await.unwrap(), [run.clone()]);
     let kept = store.schedules(&roof.id).await.unwrap().remove(0);
-    let last = LastFired { due_at: at(50), at: at(55), run: Some(LastRun { id: run.id.clone(), number: 1, outcome: None }) };
+    let last = LastFired {
+        due_at: at(50),
+        at: at(55),
+        run: Some(LastRun { id: run.id.clone(), number: 1, state: "queued".to_owned(), outcome: None }),
+    };
     assert_eq!((kept.next_at, kept.last), (Some(at(150)), Some(last)));
 
     let life = Life::Ended { outcome: Outcome::Failed, reason: "x".to_owned(), started_at: None, at: at(60) };

@@ -35,7 +35,8 @@ use api::Api;
 use failure::Failure;
 pub use reference::Reference;
 pub use screen::Screen;
-pub use verb::{LogsArgs, RepoVerb, RunsArgs, ServerArgs, Verb};
+
+pub use verb::{LogsArgs, RepoVerb, RunsArgs, ServerArgs, TriggerArgs, Verb};
 
 /// Does what `verb` says, in front of the user. Exit codes: 0 ok, 1 the followed run or step did not pass, 2 usage, 4 server or I/O.
 pub async fn run(verb: Verb, server: &ServerArgs) -> ExitCode {
@@ -77,7 +78,7 @@ async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result
         Verb::Logs(args) => logs::print(&api, screen, &args, json).await?,
         Verb::Cancel { run } => runs::cancel(&api, screen, &run, json).await?,
         Verb::Rerun { run } => runs::rerun(&api, screen, &run, json).await?,
-        Verb::Trigger { repo, branch } => runs::trigger(&api, screen, &repo, branch.as_deref(), json).await?,
+        Verb::Trigger(args) => runs::trigger(&api, screen, &args, json).await?,
     }
     Ok(Ending::Good)
 }
