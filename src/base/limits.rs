@@ -8,10 +8,12 @@ pub const YAML_DEPTH: usize = 64;
 pub const YAML_NODES: usize = 20_000;
 /// Pipeline files in `.gantry/`.
 pub const PIPELINE_FILES: usize = 64;
-/// Jobs of one plan.
+/// Jobs of one plan, matrices written out.
 pub const JOBS: usize = 256;
-/// Steps of one plan.
+/// Steps that are written in one file.
 pub const STEPS: usize = 500;
+/// Steps of one plan, matrices written out: a hundred for each job there may be.
+pub const PLANNED_STEPS: usize = 25_600;
 /// One step's script: it is written to a file of its own, so only memory bounds it.
 pub const SCRIPT_BYTES: usize = 128 * 1024;
 /// Scripts and environments of one plan together, aliases and inherited variables written out: a plan is kept in memory and in one row.
@@ -20,6 +22,15 @@ pub const PLAN_BYTES: usize = 8 * 1024 * 1024;
 pub const EXPRESSION_CHARS: usize = 1024;
 /// Nesting of an expression: its evaluation is recursive, on a thread's stack of two megabytes.
 pub const EXPRESSION_DEPTH: usize = 32;
+/// What all expressions of one plan may cost together, in steps of evaluation and text looked at: some two seconds. 256 jobs of 20 steps with ten
+/// expressions each take a twentieth.
+pub const EXPRESSIONS_COST: u64 = 20_000_000;
+/// The same for one text that is filled while a run is under way: it is done between two events of the loop.
+pub const LATE_COST: u64 = 100_000;
+/// Paths that `hash` compares with globs, in one plan: some seconds in a debug build; ten globs over the largest trees that are known.
+pub const HASH_COMPARISONS: u64 = 10_000_000;
+/// The value of one input.
+pub const INPUT_BYTES: usize = 16 * 1024;
 /// A branch or tag pattern, in characters.
 pub const PATTERN_CHARS: usize = 256;
 /// Patterns in one list: each is compiled.

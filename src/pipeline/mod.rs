@@ -25,10 +25,10 @@ mod trigger;
 mod want;
 mod yaml;
 
-pub use check::spec::{Input, InputKind, Schedule};
+pub use check::spec::{InputKind, Schedule};
 pub use cron::next_after;
 pub use late::{KnownEnd, Scope};
-pub use outline::{Outline, outline};
+pub use outline::{InputView, Outline, outline};
 pub use parts::{
     Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Policy, Ready, Resources, ServicePlan,
 };

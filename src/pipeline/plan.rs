@@ -110,6 +110,17 @@ pub enum Text {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Late {
     pub late: String,
+    /// What the plan knew of it: the variables (`env.NAME`) and whole expressions in it, as they are written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known: BTreeMap<String, Text>,
+}
+
+impl Late {
+    /// One of which the plan knew nothing.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { late: text.into(), known: BTreeMap::new() }
+    }
 }
 
 impl Text {

@@ -24,6 +24,8 @@ pub struct ReadOptions<'a> {
     pub default_image: Option<&'a str>,
     /// Paths that the trigger's commits changed; `None` when that is not known (a new branch, a tag): then every path counts as changed.
     pub changes: Option<&'a [String]>,
+    /// A person asks, whatever the event: `[skip ci]` skips nothing.
+    pub by_person: bool,
     /// The files of the commit, for `hash(…)`; without them a pipeline that asks has a problem.
     pub files: Option<&'a dyn Files>,
 }
@@ -53,6 +55,8 @@ pub enum Reading {
     Planned { plan: Plan, warnings: Vec<Problem> },
     /// One sentence without a full stop: why this trigger makes no run.
     NotWanted(String),
+    /// One sentence without a full stop: nothing is wrong with the file, but with the inputs that were given.
+    Refused(String),
     /// At least one error, sorted by place; warnings are among them.
     Invalid(Vec<Problem>),
 }
@@ -64,17 +68,21 @@ pub fn read(file: &str, text: &[u8], trigger: &Trigger, options: &ReadOptions<'_
     let mut report = Report::new(file, &source);
     let pipeline = checked(file, &source, &mut report);
     let Some(pipeline) = pipeline.filter(|_| report.errors() == 0) else { return Reading::Invalid(report.finish()) };
-    if let Err(why) = want::wanted(&pipeline.on, trigger) {
+    if let Err(why) = want::wanted(&pipeline.on, trigger, options) {
         return Reading::NotWanted(why);
     }
-    let plan = planning::plan(file, pipeline, trigger, options, &mut report);
+    let plan = planning::plan(file, &pipeline, trigger, options, &mut report);
     let failed = report.errors() > 0;
     let problems = report.finish();
-    if failed { Reading::Invalid(problems) } else { Reading::Planned { plan, warnings: problems } }
+    match plan {
+        Err(why) => Reading::Refused(why),
+        Ok(_) if failed => Reading::Invalid(problems),
+        Ok(plan) => Reading::Planned { plan, warnings: problems },
+    }
 }
 
-/// The checked pipeline, if the file is valid.
-pub(super) fn pipeline_of(file: &str, text: &[u8]) -> Option<Pipeline> {
+/// The pipeline of a file without errors.
+pub(super) fn sound(file: &str, text: &[u8]) -> Option<Pipeline> {
     let source = Source::new(text);
     let mut report = Report::new(file, &source);
     checked(file, &source, &mut report).filter(|_| report.errors() == 0)

@@ -105,6 +105,7 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
     Job {
         name,
         span,
+        envs,
         needs: Vec::new(),
         when: When::default(),
         condition,

@@ -17,6 +17,7 @@ pub(super) mod keys;
 mod matrix;
 mod on;
 mod paths;
+mod references;
 mod retry;
 mod schedules;
 mod script;
@@ -76,7 +77,9 @@ pub(super) fn pipeline(file: &str, root: &Node, report: &mut Report) -> Option<P
             Vec::new()
         }
     };
-    Some(Pipeline { name: name?, on, concurrency, jobs })
+    let pipeline = Pipeline { name: name?, on, envs, concurrency, jobs };
+    references::check(&pipeline, reader.report);
+    Some(pipeline)
 }
 
 impl Reader<'_, '_> {

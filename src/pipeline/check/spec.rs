@@ -1,7 +1,5 @@
 //! The checked pipeline: all that can be known without a trigger.
 
-#![expect(dead_code, reason = "the planner does not read all of it yet")]
-
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -23,6 +21,8 @@ pub(in crate::pipeline) type Envs = Vec<Rc<Env>>;
 pub(in crate::pipeline) struct Pipeline {
     pub name: String,
     pub on: On,
+    /// The pipeline's own `env`: what its own keys see.
+    pub envs: Envs,
     pub concurrency: Option<Concurrency>,
     pub jobs: Vec<Job>,
 }
@@ -119,6 +119,8 @@ pub(in crate::pipeline) struct Job {
     pub allow_failure: bool,
     /// Where a problem of the job as a whole is shown: its name.
     pub span: Span,
+    /// The pipeline's and its own `env`: what its own keys see and its steps begin theirs with.
+    pub envs: Envs,
     /// Labels that an executor must have.
     pub runs_on: Vec<String>,
     pub matrix: Option<Matrix>,

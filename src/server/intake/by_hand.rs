@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::commit::{Asked, read_commit};
+use super::files::Planned;
 use super::made::{Made, made};
 use crate::git::{self, Mirror};
-use crate::pipeline::Event;
+use crate::pipeline::{Event, Reading};
 use crate::run::Run;
 use crate::server::handle::{Refusal, Shared};
 use crate::store::{Intake, Repo};
@@ -59,5 +60,18 @@ fn look(shared: &Shared, repo: &Repo, asked: &ByHand, by: &str) -> Result<Made, 
     };
     let (trigger, planned) = read_commit(shared, repo, &mirror, id, asked).map_err(unavailable)?;
     let planned = planned.map_err(|unmeant| Refusal::Unprocessable(unmeant.sentence().to_owned()))?;
-    Ok(made(shared, &repo.name, &trigger, planned))
+    let refused: Vec<String> = planned.iter().filter_map(refusal).collect();
+    if refused.is_empty() {
+        Ok(made(shared, &repo.name, &trigger, planned))
+    } else {
+        Err(Refusal::Unprocessable(refused.join("; ")))
+    }
+}
+
+/// Why a file does not take the inputs, if it does not.
+fn refusal(planned: &Planned) -> Option<String> {
+    match &planned.reading {
+        Reading::Refused(why) => Some(format!("`{}`: {why}", planned.file)),
+        Reading::Planned { .. } | Reading::NotWanted(_) | Reading::Invalid(_) => None,
+    }
 }

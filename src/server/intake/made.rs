@@ -42,6 +42,10 @@ pub(super) fn made(shared: &Shared, repo_name: &str, trigger: &Trigger, planned:
                 told("not-wanted", format!("`{file}` does not want {place} at {commit}: {why}"));
                 continue;
             }
+            Reading::Refused(why) => {
+                told("refused", format!("`{file}` cannot run for {place} at {commit}: {why}"));
+                continue;
+            }
             Reading::Invalid(problems) => {
                 let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
                 let plural = if errors == 1 { "problem" } else { "problems" };

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::pipeline::{Input, InputKind, InputValue, Outline};
+use crate::pipeline::{InputKind, InputView, Outline};
 use crate::server::{ByHand, FileOutline};
 use crate::store::Repo;
 use crate::web::app::App;
@@ -148,24 +148,21 @@ fn fields(outline: &Outline, given: &BTreeMap<String, String>) -> Vec<Field> {
     outline.inputs.iter().map(|input| field(input, given.get(&input.name))).collect()
 }
 
-fn field(input: &Input, given: Option<&String>) -> Field {
-    let Input { name, kind, default, description, required } = input;
-    let default = default.as_ref().map(|default| match default {
-        InputValue::Text(text) | InputValue::Number(text) => text.clone(),
-        InputValue::Boolean(bool) => bool.to_string(),
-    });
-    let value = given.cloned().or(default).unwrap_or_default();
+fn field(input: &InputView, given: Option<&String>) -> Field {
+    let InputView { name, kind, default, description, required } = input;
+    let value = given.or(default.as_ref()).cloned().unwrap_or_default();
     let prefix = if matches!(kind, InputKind::Number) { NUMBER } else { TEXT };
     let kind = match kind {
         InputKind::String => FieldKind::Text(value),
         InputKind::Number => FieldKind::Number(value),
         InputKind::Boolean => FieldKind::Checkbox(value == "true"),
-        InputKind::Choice(options) => FieldKind::Select(
-            options
-                .iter()
-                .map(|option| Choice { value: option.clone(), words: option.clone(), is_chosen: *option == value })
-                .collect(),
-        ),
+        InputKind::Choice(options) => {
+            let choice = |option: &String| Choice { value: option.clone(), words: option.clone(), is_chosen: *option == value };
+            // Where nothing is chosen for the person, nothing is chosen by accident either.
+            let nothing = Choice { value: String::new(), words: "choose…".to_owned(), is_chosen: true };
+            let nothing = (!options.contains(&value)).then_some(nothing);
+            FieldKind::Select(nothing.into_iter().chain(options.iter().map(choice)).collect())
+        }
     };
     Field { name: name.clone(), key: format!("{prefix}{name}"), description: description.clone(), is_required: *required, kind }
 }
