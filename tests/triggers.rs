@@ -222,6 +222,140 @@ async fn by_hand_one_pipeline_runs_if_it_is_named_by_its_name_file_or_stem() {
     let refused = app.handle().trigger("shop", &asked(Some("c"), &[]), "ada").await.unwrap_err();
     assert!(matches!(&refused, Refusal::Unprocessable(why) if why.contains("`the build` (.gantry/a.yml), `b`")), "{refused}");
     app.handle().trigger("shop", &asked(None, &[]), "ada").await.unwrap();
+    app.ended("shop", 4).await;
     app.ended("shop", 5).await;
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_push_runs_the_pipelines_whose_paths_it_changed_and_says_why_the_others_do_not() {
+    let app = App::start().await;
+    let remote = Remote::empty();
+    let docs = "name: docs\non: { push: { paths: [\"docs/**\"] } }\nsteps: [make]\n";
+    let code = "name: code\non: { push: { paths: { exclude: [\"docs/**\"] } } }\nsteps: [make]\n";
+    remote.commit(&[(".gantry/docs.yml", docs), (".gantry/code.yml", code), ("docs/a", "1"), ("src/a", "1")], "first");
+    app.watch("shop", &remote).await;
+    // The first head and new branches: what they changed is not known, so everything counts.
+    app.ended("shop", 1).await;
+    app.ended("shop", 2).await;
+
+    remote.commit(&[("docs/a", "2")], "words");
+    app.handle().sync_repo("shop").await.unwrap();
+    assert_eq!(app.ended("shop", 3).await.pipeline, "docs");
+    let why = app.noted("shop", "`.gantry/code.yml` does not want").await;
+    assert!(why.contains("`docs/a`") && why.contains("`on.push.paths"), "{why}");
+
+    // Moved out of the folder: both names count.
+    remote.git(&["mv", "docs/a", "src/b"]);
+    remote.commit(&[], "moved");
+    app.handle().sync_repo("shop").await.unwrap();
+    let both = [app.ended("shop", 4).await.pipeline, app.ended("shop", 5).await.pipeline];
+    assert_eq!(both, ["code", "docs"]);
+
+    // Rewritten: what differs from where the branch was counts, and nothing else.
+    remote.git(&["reset", "-q", "--hard", "HEAD^"]);
+    remote.commit(&[("src/c", "1"), ("docs/a", "2")], "another way");
+    remote.git(&["mv", "docs/a", "src/b"]);
+    remote.git(&["commit", "-q", "--amend", "--all", "-m", "another way"]);
+    app.handle().sync_repo("shop").await.unwrap();
+    let run = app.ended("shop", 6).await;
+    assert_eq!((run.pipeline.as_str(), run.because.contains("was rewritten")), ("code", true), "{}", run.because);
+    assert_eq!(app.runs("shop").await.len(), 6);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn hash_sees_the_files_of_the_commit() {
+    let app = App::start().await;
+    let pipeline = "env: { KEY: \"${{ hash('*.lock') }}\" }\nsteps: [make]\n";
+    let remote = Remote::empty();
+    remote.commit(&[(".gantry.yml", pipeline), ("a.lock", "1")], "first");
+    app.watch("shop", &remote).await;
+    app.ended("shop", 1).await;
+    remote.commit(&[("other", "1")], "second");
+    app.handle().sync_repo("shop").await.unwrap();
+    app.ended("shop", 2).await;
+    remote.commit(&[("a.lock", "2")], "third");
+    app.handle().sync_repo("shop").await.unwrap();
+    app.ended("shop", 3).await;
+    let mut keys = Vec::new();
+    for run in app.runs("shop").await {
+        let run = app.run(&run.id.parse().unwrap()).await;
+        keys.push(run.plan.jobs[0].steps[0].env["KEY"].fixed().unwrap().to_owned());
+    }
+    assert!(keys[0].len() == 16 && keys[0] == keys[1] && keys[1] != keys[2], "{keys:?}");
+    app.close().await;
+}
+
+const LEVELS: &str = "on:
+  manual:
+    inputs:
+      level: { type: choice, options: [fast, full], default: fast }
+      count: { type: number }
+steps: [make]
+";
+
+#[tokio::test]
+async fn inputs_are_checked_before_anything_is_made_and_a_rerun_keeps_them() {
+    let app = App::start().await;
+    let remote = Remote::with(LEVELS);
+    app.watch("shop", &remote).await;
+    app.noted("shop", "does not name `push`").await;
+    for (inputs, says) in [
+        ([("levle", "full")], "did you mean `level`?"),
+        ([("level", "slow")], "must be one of `fast`, `full`, found `slow`"),
+        ([("count", "many")], "must be a number"),
+    ] {
+        let refused = app.handle().trigger("shop", &asked(None, &inputs), "ada").await.unwrap_err();
+        assert!(matches!(&refused, Refusal::Unprocessable(why) if why.contains(says)), "{refused}");
+    }
+    app.handle().trigger("shop", &asked(None, &[("level", "full"), ("count", "3")]), "ada").await.unwrap();
+    let first = app.ended("shop", 1).await;
+    app.handle().rerun(&first.id.parse().unwrap(), "ada").await.unwrap();
+    let again = app.run(&app.ended("shop", 2).await.id.parse().unwrap()).await;
+    let first = app.run(&first.id.parse().unwrap()).await;
+    assert_eq!((&again.trigger.inputs, &again.plan), (&first.trigger.inputs, &first.plan));
+    assert_eq!(format!("{:?}", first.plan.inputs), "{\"count\": Number(\"3\"), \"level\": Text(\"full\")}");
+    assert_eq!(app.runs("shop").await.len(), 2);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn each_of_several_pipelines_gets_the_inputs_that_it_declares() {
+    let app = App::start().await;
+    let remote = Remote::empty();
+    let other = "on: { manual: { inputs: { name: { type: string }, must: { type: string, required: true } } } }\nsteps: [make]\n";
+    remote.commit(&[(".gantry/a.yml", LEVELS), (".gantry/b.yml", other)], "first");
+    app.watch("shop", &remote).await;
+    app.noted("shop", ".gantry/b.yml").await;
+    let refused = app.handle().trigger("shop", &asked(None, &[("size", "1")]), "ada").await.unwrap_err();
+    assert_eq!(refused.to_string(), "no pipeline has an input `size`; there are `count`, `level`, `must`, `name`");
+    let refused = app.handle().trigger("shop", &asked(None, &[("level", "full")]), "ada").await.unwrap_err();
+    assert_eq!(refused.to_string(), "`.gantry/b.yml`: the input `must` must be given", "nothing is made by halves");
+    app.handle().trigger("shop", &asked(None, &[("level", "full"), ("must", "x")]), "ada").await.unwrap();
+    app.ended("shop", 1).await;
+    app.ended("shop", 2).await;
+    let mut given = Vec::new();
+    for run in app.runs("shop").await {
+        given.push(app.run(&run.id.parse().unwrap()).await.trigger.inputs.into_keys().collect::<Vec<_>>());
+    }
+    assert_eq!(given, [["level"], ["must"]]);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn skip_ci_skips_a_push_and_nothing_that_was_asked_for_or_scheduled() {
+    let hands = Hands::at("2026-11-25T02:00:00Z");
+    let app = App::with_clock(hands.clock()).await;
+    let remote = Remote::empty();
+    remote.commit(&[(".gantry.yml", NIGHTLY)], "first [skip ci]");
+    app.watch("shop", &remote).await;
+    let why = app.noted("shop", "does not want branch `main`").await;
+    assert!(why.ends_with("the head commit's message has `[skip ci]`"), "{why}");
+    app.due(&[("nightly", "2026-11-25T03:00:00Z")]).await;
+    app.handle().trigger("shop", &ByHand::default(), "ada").await.unwrap();
+    app.ended("shop", 1).await;
+    app.set(&hands, "2026-11-25T03:00:00Z");
+    assert_eq!(app.ended("shop", 2).await.event, "cron");
     app.close().await;
 }

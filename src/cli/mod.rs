@@ -5,11 +5,14 @@
 //! | `serve` | the server, until it is told to end |
 //! | `run`, `follow`, `progress`, `tail` | the pipeline of the work tree, here and now |
 //! | `check` | the problems of pipeline files |
+//! | `plan` | what would run, and why the rest would not |
+//! | `asked` | the trigger that `plan` and `run` are asked for |
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `client` | the verbs that talk to a running server |
 //! | `config`, `engine` | the server's settings; which executor |
 //! | `out` | data on stdout |
 
+mod asked;
 mod check;
 pub mod client;
 mod config;
@@ -17,6 +20,7 @@ mod demo;
 mod engine;
 mod follow;
 mod out;
+mod plan;
 mod progress;
 mod run;
 mod serve;
@@ -57,6 +61,8 @@ enum Verb {
     Run(run::Args),
     /// Prints the problems of pipeline files
     Check(check::Args),
+    /// Prints what would run in the current work tree for an event, and why the rest would not
+    Plan(plan::Args),
     /// Shows what Gantry does: a server, a sample repository and two pushes
     Demo(demo::Args),
     #[command(flatten)]
@@ -98,6 +104,7 @@ pub fn main() -> ExitCode {
             Verb::Serve(args) => end(serve::serve(args).await),
             Verb::Run(args) => end(run::run(args, json).await),
             Verb::Check(args) => end(check::check(&args, json)),
+            Verb::Plan(args) => end(plan::plan(&args, json)),
             Verb::Demo(args) => end(demo::demo(args).await),
             Verb::Client(verb) => client::run(verb, &server).await,
         }

@@ -5,6 +5,7 @@
 mod environment;
 mod event;
 mod exit;
+mod forecast;
 mod gate;
 mod outcome;
 mod reason;
@@ -20,6 +21,7 @@ mod view;
 pub use environment::environment;
 pub use event::{Applied, Command, Event};
 pub use exit::Exit;
+pub use forecast::{Forecast, JobForecast, forecast};
 pub use outcome::Outcome;
 pub use reason::{StopReason, Wait};
 pub use reducer::apply;

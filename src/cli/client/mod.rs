@@ -36,6 +36,10 @@ use failure::Failure;
 pub use reference::Reference;
 pub use screen::Screen;
 
+pub(super) use screen::{Colour, Hue};
+pub(super) use table::{Cell, Table};
+pub(super) use text::one_line;
+pub(super) use verb::input;
 pub use verb::{LogsArgs, RepoVerb, RunsArgs, ServerArgs, TriggerArgs, Verb};
 
 /// Does what `verb` says, in front of the user. Exit codes: 0 ok, 1 the followed run or step did not pass, 2 usage, 4 server or I/O.

@@ -76,7 +76,7 @@ pub struct TriggerArgs {
 }
 
 /// `NAME=VALUE`.
-fn input(text: &str) -> Result<(String, String), String> {
+pub(in crate::cli) fn input(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),
