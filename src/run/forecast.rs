@@ -99,7 +99,7 @@ fn one(part: &Part<'_>, parts: &[Part<'_>], known: &[Option<Forecast>]) -> Forec
     match (part.when, gate(part.when, part.need, &ends)) {
         (When::Failure, _) if part.needs.is_empty() => Forecast::Skipped("there is nothing before it that could fail".to_owned()),
         (When::Failure, _) => Forecast::AfterFailure,
-        (When::Success | When::Always, Gate::Shut(why)) => {
+        (When::Success | When::Always, Gate::Shut { reason: why, held_back: _ }) => {
             Forecast::Skipped(why.strip_prefix("skipped: ").map_or_else(|| why.clone(), ToOwned::to_owned))
         }
         (When::Success | When::Always, Gate::Open) => match part.condition {

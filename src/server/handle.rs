@@ -95,6 +95,9 @@ pub enum Refusal {
     /// What was asked for is understood and cannot be done so: an input that is not declared, or of another type.
     #[error("{0}")]
     Unprocessable(String),
+    /// Whoever asked may not.
+    #[error("{0}")]
+    Forbidden(String),
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
@@ -274,7 +277,7 @@ impl Handle {
         self.shared.timer.notify_one();
     }
 
-    async fn ask(&self, input: Input) -> Result<(), Refused> {
+    pub(super) async fn ask(&self, input: Input) -> Result<(), Refused> {
         let (answer, answered) = oneshot::channel();
         let gone = Refused::Ignored("the server is ending");
         if self.shared.tell.send(Message::Ask { input, answer }).is_err() {
@@ -283,7 +286,7 @@ impl Handle {
         answered.await.unwrap_or(Err(gone))
     }
 
-    async fn find_run(&self, run: &RunId) -> Result<Run, Refusal> {
+    pub(super) async fn find_run(&self, run: &RunId) -> Result<Run, Refusal> {
         self.shared.store.run(run).await?.ok_or_else(|| Refusal::NotFound(format!("there is no run `{run}`")))
     }
 

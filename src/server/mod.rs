@@ -8,7 +8,7 @@
 //! | `engine` | asks the engine for life, compares with it, sweeps what is left over |
 //! | `poll`, `timer` | the tasks that wait for a repository's next poll and for the next schedule |
 //! | `intake` | moved refs, schedules that are due and what someone asks for become runs and notes |
-//! | `handle` | what pages, API and command line may ask for |
+//! | `handle`, `approve` | what pages, API and command line may ask for |
 //! | `outlines` | what the pipelines of a branch offer to whoever starts them by hand |
 //! | `layout` | where things are in the data directory |
 //! | `source` | where a workspace's content comes from |
@@ -16,6 +16,7 @@
 //! **Invariants:** persist before perform; a failed commit throws the board away and reloads it, the same path as after a crash; a start is a
 //! restart that may find nothing.
 
+mod approve;
 mod attempt;
 mod core;
 mod engine;
@@ -29,6 +30,7 @@ mod sink;
 mod source;
 mod timer;
 
+pub use approve::Answer;
 pub use core::{Config, Server};
 pub use handle::{Handle, Readiness, Refusal};
 pub use intake::{ByHand, Planned, Unmeant, place, plan_files};

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gantry::base::{AttemptKey, JobIx, RunId, StepIx};
+use gantry::base::{AttemptKey, JobIx, JobKey, RunId, StepIx};
 use gantry::pipeline::When;
-use gantry::run::{Event, Exit, Life, Outcome, StepState, StopReason};
+use gantry::run::{Event, Exit, Life, Outcome, StepState, StopReason, Written};
 use gantry::schedule::{Change, Input};
 
 use super::world::World;
 
-/// A start or stop that is older than this, without a disturbance since, was lost. Above every delay of the world.
-const BOUND_MS: u64 = 60_000;
+/// A start or stop that is older than this, without a disturbance since, was lost. Above every delay of the world, and above the minute after which
+/// the server compares by itself.
+const BOUND_MS: u64 = 130_000;
 
 /// What the invariants remember.
 #[derive(Default)]
@@ -19,6 +20,10 @@ pub struct Watch {
     executed: BTreeSet<AttemptKey>,
     /// How each container that ended by itself or was stopped did so.
     pub exited: BTreeMap<AttemptKey, Exit>,
+    /// What each container left to others, or would have.
+    pub wrote: BTreeMap<AttemptKey, Written>,
+    /// Jobs that someone said yes to.
+    pub approved: BTreeSet<JobKey>,
     /// The last status told of each run.
     last_status: BTreeMap<RunId, Life>,
 }
@@ -64,7 +69,7 @@ pub fn on_changes(world: &mut World, input: &Input, changes: &[Change]) {
         match change {
             Change::Step { run, job, step, state } => {
                 let old = &world.stored[run].jobs[*job as usize].steps[*step as usize].state;
-                exit_moves_its_own(world, input, (run, *job, *step), old);
+                exit_moves_its_own(world, input, (run, *job, *step), (old, state));
                 match (old, state) {
                     (StepState::Ended(_), _) => world.fail(&format!("an ended step moved: {run} {job} {step}")),
                     (StepState::Stopping { why: old, .. }, StepState::Stopping { why: new, .. })
@@ -76,6 +81,9 @@ pub fn on_changes(world: &mut World, input: &Input, changes: &[Change]) {
                         let key = AttemptKey { run: run.clone(), job: *job, step: *step, attempt: end.attempt };
                         if world.watch.exited.get(&key) != Some(&Exit::Code(0)) {
                             world.fail(&format!("{key} is told as passed, and did not exit with 0"));
+                        }
+                        if world.watch.wrote.get(&key).is_none_or(|wrote| wrote.problem.is_some()) {
+                            world.fail(&format!("{key} is told as passed, and what it wrote cannot be read"));
                         }
                     }
                     _ => {}
@@ -103,11 +111,18 @@ pub fn on_changes(world: &mut World, input: &Input, changes: &[Change]) {
     }
 }
 
-fn exit_moves_its_own(world: &World, input: &Input, (run, job, step): (&RunId, JobIx, StepIx), old: &StepState) {
+fn exit_moves_its_own(
+    world: &World,
+    input: &Input,
+    (run, job, step): (&RunId, JobIx, StepIx),
+    (old, new): (&StepState, &StepState),
+) {
     if let Input::Run(of, Event::StepExited { job: j, step: s, attempt, .. }) = input
         && (of, *j, *s) == (run, job, step)
         && old.live_attempt() != Some(*attempt)
         && !matches!(old, StepState::Waiting | StepState::Backoff { .. })
+        // A timeout that is due comes to its own in the same turn.
+        && !matches!(new, StepState::Stopping { .. })
     {
         world.fail(&format!("the exit of attempt {attempt} moved a step whose state was {old:?}"));
     }

@@ -82,6 +82,7 @@ async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result
         Verb::Logs(args) => logs::print(&api, screen, &args, json).await?,
         Verb::Cancel { run } => runs::cancel(&api, screen, &run, json).await?,
         Verb::Rerun { run } => runs::rerun(&api, screen, &run, json).await?,
+        Verb::Approve { run, job, reject, by } => runs::approve(&api, screen, &run, (&job, &by, reject), json).await?,
         Verb::Trigger(args) => runs::trigger(&api, screen, &args, json).await?,
     }
     Ok(Ending::Good)

@@ -28,8 +28,6 @@ use super::trigger::Trigger;
 use super::yaml::Span;
 use crate::base::limits;
 pub(super) use matrix::check as check_size;
-#[cfg(test)]
-pub(super) use matrix::combinations;
 
 /// The plan, only to be used when nothing was reported on the way. `Err` is the sentence that refuses what was asked for: nothing is wrong with the
 /// file then.
