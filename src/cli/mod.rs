@@ -10,6 +10,7 @@
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `client` | the verbs that talk to a running server |
 //! | `config`, `engine` | the server's settings; which executor |
+//! | `signals` | what asks to end |
 //! | `out` | data on stdout |
 
 mod asked;
@@ -24,9 +25,10 @@ mod plan;
 mod progress;
 mod run;
 mod serve;
+mod signals;
 mod tail;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -118,10 +120,24 @@ fn end(done: Result<u8, Ended>) -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(Ended { code, error }) => {
-            eprintln!("gantry: {error:#}");
+            // The terminal may be gone.
+            let _ = writeln!(std::io::stderr(), "gantry: {}", sentence(&error));
             ExitCode::from(code)
         }
     }
+}
+
+/// What failed and because of what; an error that tells its cause in its own sentence is not made to tell it twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if sentence.is_empty() {
+            sentence = cause;
+        } else if !sentence.ends_with(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    sentence
 }
 
 /// Log lines go to stderr: the server's from `info`, the others' only from `warn`. `GANTRY_LOG` says otherwise.
@@ -130,4 +146,20 @@ fn speak(verb: &Verb) {
     let filter = EnvFilter::try_from_env("GANTRY_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let colour = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use crate::store::DataDir;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = DataDir::lock("/proc/nowhere".as_ref()).unwrap_err();
+        let said = super::sentence(&error.into());
+        assert_eq!(said, "cannot make the data directory /proc/nowhere: No such file or directory (os error 2)");
+        let said = super::sentence(&anyhow!("because of this").context("that failed"));
+        assert_eq!(said, "that failed: because of this");
+    }
 }

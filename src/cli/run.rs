@@ -18,7 +18,8 @@ use super::asked::{Answered, Asked, CHANGED, How};
 use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
-use super::serve::{Signals, slots};
+use super::serve::slots;
+use super::signals::Signals;
 use super::{Ended, INVALID, OK, RUN_FAILED, out};
 
 #[derive(clap::Args)]

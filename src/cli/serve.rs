@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, Tasks, limits, parse_duration_ms};
@@ -16,6 +15,7 @@ use crate::web::{self, WebOptions};
 
 use super::config::File;
 use super::engine::{self, Kind};
+use super::signals::Signals;
 use super::{Ended, OK, out};
 
 /// How long the end may take before it is an end all the same: nothing is lost by it.
@@ -67,7 +67,7 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
     tracing::info!("ending; steps in containers go on, and the next start takes them up (a second signal ends at once)");
     tokio::select! {
         () = running.stop() => {}
-        () = signals.next() => tracing::info!("ended at once"),
+        _ = signals.next() => tracing::info!("ended at once"),
     }
     Ok(OK)
 }
@@ -144,26 +144,6 @@ impl Running {
         };
         if tokio::time::timeout(PATIENCE, end).await.is_err() {
             tracing::warn!("something did not end in time and is left as a crash would leave it: the next start takes it up");
-        }
-    }
-}
-
-/// SIGTERM and SIGINT.
-pub(super) struct Signals {
-    term: tokio::signal::unix::Signal,
-    int: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    pub fn new() -> std::io::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
-    }
-
-    /// Waits for the next one.
-    pub async fn next(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
         }
     }
 }

@@ -35,7 +35,6 @@ pub(super) async fn watch(shared: Arc<Shared>) {
         match health {
             Ok(()) => {
                 if !was_up {
-                    tracing::info!(engine = shared.executor.name(), "the engine answers");
                     say(&shared, Ok(()));
                     pulses = 0;
                 }
@@ -48,7 +47,6 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             Err(failure) => {
                 let why = failure.to_string();
                 if was_up || *state.borrow() != Err(why.clone()) {
-                    tracing::warn!(%why, "the engine does not answer; runs wait for it");
                     say(&shared, Err(why));
                 }
             }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Tasks, limits, random_hex};
+use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
 use crate::executor::Executor;
 use crate::git;
 use crate::run::{Event, Run};
@@ -68,7 +68,12 @@ impl Shared {
 
     /// Notes whether the engine answers, for the watch and for whoever asks whether the server is ready.
     pub fn engine_is(&self, state: Result<(), String>) {
-        let _before = self.engine.send_replace(state);
+        let before = self.engine.send_replace(state.clone());
+        match state {
+            Ok(()) if before.is_err() => tracing::info!(engine = self.executor.name(), "the engine answers"),
+            Err(why) if before != Err(why.clone()) => tracing::warn!(%why, "runs wait for the engine"),
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// Tells followers that there are new events.
@@ -191,7 +196,8 @@ impl Handle {
         git::check_url(url).map_err(|error| Refusal::Invalid(error.to_string()))?;
         let poll_ms = poll_ms.unwrap_or(limits::POLL_DEFAULT_MS);
         if poll_ms < limits::POLL_MIN_MS {
-            let why = format!("a poll every {poll_ms} ms is too often: the shortest interval is {} ms", limits::POLL_MIN_MS);
+            let (asked, least) = (Span(poll_ms), Span(limits::POLL_MIN_MS));
+            let why = format!("a poll every {asked} is too often: the shortest interval is {least}");
             return Err(Refusal::Invalid(why));
         }
         let now = self.shared.clock.now();

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::html;
-use super::moment::Ago;
+use super::moment::{Ago, Took};
 use super::row::{Row, short};
 use super::schedules::ScheduleRow;
 use super::shell::Shell;
@@ -28,7 +28,8 @@ struct RepoPage {
     shell: Shell,
     repo: Repo,
     poll: String,
-    since: Ago,
+    /// How long its status has been so.
+    since: Took,
     rows: Vec<Row>,
     has_more: bool,
     notes: Vec<NoteRow>,
@@ -76,7 +77,7 @@ pub(super) async fn page(
     html(&RepoPage {
         shell,
         poll: Span(repo.poll_ms).to_string(),
-        since: Ago { at: repo.status.at, now },
+        since: Took { from: Some(repo.status.at), to: None, now },
         repo,
         rows,
         start,

@@ -188,7 +188,7 @@ async fn an_invalid_pipeline_shows_its_problems_in_place() {
     let run = seed.invalid(&repo, seed.trigger(&repo, "main", "m"), vec![fault]).await;
     let page = world.read(&format!("/runs/{}", run.id)).await;
     assert!(page.contains("error[unknown-key]") && page.contains(".gantry.yml:14:9"));
-    assert!(page.contains("        ^^^^^^^ did you mean `run`?"), "{page}");
+    assert!(page.contains("        ^^^^^^^ <span class=\"hint\">did you mean `run`?"), "{page}");
 }
 
 #[tokio::test]
