@@ -22,6 +22,12 @@ use std::process::ExitCode;
 use table::Table;
 
 fn main() -> ExitCode {
+    // `cargo bench --bench figures -- reading`: the figures that need no engine.
+    if std::env::args().any(|argument| argument == "reading") {
+        let mut table = Table::default();
+        table.extend(check::rows());
+        return told(&table);
+    }
     if let Err(why) = docker_run::engine_answers() {
         eprintln!("bench: {why}");
         return ExitCode::FAILURE;
@@ -36,6 +42,11 @@ fn main() -> ExitCode {
     let Some(table) = measured else {
         return ExitCode::from(130);
     };
+    told(&table)
+}
+
+/// Prints the table; what is past its target makes the program fail, in a release build.
+fn told(table: &Table) -> ExitCode {
     print!("{table}");
     let missed = table.missed();
     for figure in &missed {
