@@ -47,34 +47,3 @@ impl From<Input> for InputView {
         Self { name, kind, default, description, required }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_outline_has_what_can_be_given_and_what_comes_by_itself() {
-        let file = "on:
-  cron: { timezone: Europe/Berlin, nightly: '0 3 * * *' }
-  manual:
-    inputs:
-      level: { type: choice, options: [fast, full], description: How much }
-      target: { type: choice, options: [a, b], required: true }
-      dry: { type: boolean, default: true }
-      count: { type: number }
-steps: [make]
-";
-        let Outline { name, inputs, schedules } = outline(".gantry/ci.yml", file.as_bytes()).unwrap();
-        let inputs: Vec<_> = inputs.iter().map(|input| (input.name.as_str(), input.default.as_deref(), input.required)).collect();
-        assert_eq!(name, "ci");
-        let expected =
-            [("level", Some("fast"), false), ("target", None, true), ("dry", Some("true"), false), ("count", None, false)];
-        assert_eq!(inputs, expected);
-        let schedule = &schedules[0];
-        assert_eq!(
-            (schedule.name.as_str(), schedule.expression.as_str(), schedule.timezone.as_str()),
-            ("nightly", "0 3 * * *", "Europe/Berlin")
-        );
-        assert!(outline("x.yml", b"steps: 1").is_none());
-    }
-}
