@@ -230,6 +230,32 @@ async fn runs_are_listed_shown_and_their_logs_printed() {
 }
 
 #[tokio::test]
+async fn a_trigger_names_a_pipeline_and_gives_it_inputs() {
+    let house = House::open().await;
+    let remote = Remote::empty();
+    let deploy = "on: { manual: { inputs: { to: { type: choice, options: [test, live] }, dry: { type: boolean, default: true } } } }\nsteps: [make]\n";
+    remote.commit(&[(".gantry/deploy.yml", deploy), (".gantry/other.yml", "on: manual\nsteps: [make]\n")], "first");
+    house.app.watch("shop", &remote).await;
+    house.app.noted("shop", ".gantry/other.yml").await;
+    let user = house.user();
+    let name = user.gets("trigger shop --pipeline deploy --input to=live --input dry=false").await;
+    assert_eq!(name, "shop#1\n");
+    let run = house.app.ended("shop", 1).await;
+    let kept = house.app.run(&run.id.parse().unwrap()).await;
+    assert_eq!((kept.trigger.inputs["to"].as_str(), kept.trigger.inputs["dry"].as_str()), ("live", "false"));
+    for (typed, says) in [
+        ("trigger shop --pipeline deploy --input too=live", "did you mean `to`?"),
+        ("trigger shop --input to=moon", "must be one of `test`, `live`"),
+        ("trigger shop --pipeline deplo", "no pipeline `deplo`; there are `deploy`"),
+    ] {
+        let refused = user.types(typed).await;
+        assert_eq!((refused.code, refused.data.as_str()), (2, ""), "{refused:?}");
+        assert!(refused.talk.contains(says), "{refused:?}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
 async fn following_an_ended_run_prints_it_and_tells_how_it_ended() {
     let house = House::open().await;
     let remote = Remote::with(TWO_JOBS);

@@ -2,6 +2,7 @@
 
 mod support;
 
+use gantry::server::ByHand;
 use support::{App, Remote};
 
 const TWO_STEPS: &str = "steps:\n  - name: build\n    run: make\n  - name: test\n    run: make test\n";
@@ -206,9 +207,10 @@ async fn a_run_by_hand_runs_a_branch_whatever_its_on_says() {
     let remote = Remote::with("on: { push: { branches: [release] } }\nsteps: [make]\n");
     app.watch("shop", &remote).await;
     app.noted("shop", "does not want").await;
-    app.handle().trigger("shop", None, "ada").await.unwrap();
+    app.handle().trigger("shop", &ByHand::default(), "ada").await.unwrap();
     assert_eq!(app.ended("shop", 1).await.event, "manual");
-    assert!(app.handle().trigger("shop", Some("nowhere"), "ada").await.is_err());
+    let nowhere = ByHand { branch: Some("nowhere".to_owned()), ..ByHand::default() };
+    assert!(app.handle().trigger("shop", &nowhere, "ada").await.is_err());
     app.close().await;
 }
 

@@ -123,12 +123,17 @@ pub const FETCHES: usize = 4;
 /// New runs out of one poll: a mirror of a large project's first tags must not start a thousand runs.
 pub const RUNS_PER_POLL: usize = 100;
 
+/// How long a schedule waits without looking at the clock: one that was set forward, or a machine that slept, is noticed within this.
+pub const CLOCK_LOOK_MS: u64 = 30_000;
+
 /// Until a Git server has taken the connection.
 pub const GIT_CONNECT_MS: i32 = 20_000;
 /// Silence of a Git server in the middle of a conversation. Servers send signs of life every few seconds while they prepare a large pack.
 pub const GIT_SILENCE_MS: i32 = 120_000;
 /// Files and directories of one commit: ten times the largest known source trees. Stops trees that repeat themselves without end.
 pub const TREE_ENTRIES: usize = 1_000_000;
+/// Paths that are compared with `paths` filters: a push that changed more than these counts as one that changed everything.
+pub const CHANGED_PATHS: usize = 10_000;
 /// A path inside a commit, in bytes: what Linux takes.
 pub const TREE_PATH_BYTES: usize = 4_096;
 

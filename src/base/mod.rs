@@ -12,7 +12,7 @@ mod size;
 mod tasks;
 
 pub use clock::{Clock, Timestamp};
-pub use duration::{Span, ago, parse_duration_ms, took};
+pub use duration::{Span, ago, ahead, parse_duration_ms, took};
 pub use id::{BlobId, CacheId, DeliveryId, InstanceId, RepoId, RunId};
 pub use key::{AttemptKey, JobIx, JobKey, StepIx};
 pub use random::{random_hex, random_u64};

@@ -5,9 +5,9 @@
 //!
 //! | File | What |
 //! |---|---|
-//! | `repo`, `intake`, `delivery`, `listing`, `event` | the values that go in and come out |
+//! | `repo`, `intake`, `schedule`, `delivery`, `listing`, `event` | the values that go in and come out |
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
-//! | `repos`, `take_in`, `deliveries`, `commit`, `runs`, `summaries`, `record` | the methods of [`Store`], by subject |
+//! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `summaries`, `record` | the methods of [`Store`], by subject |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `blobs` | contents of artifacts and caches |
 //! | `artifacts`, `caches` | the rows that name them |
@@ -33,6 +33,8 @@ mod repo;
 mod repos;
 mod row;
 mod runs;
+mod schedule;
+mod schedules;
 pub mod sql;
 #[expect(clippy::module_inception, reason = "the room's one main thing")]
 mod store;
@@ -52,5 +54,6 @@ pub use listing::{Page, RunFilter, RunSummary};
 pub use logs::{LogLine, LogPage, LogWriter, Logs};
 pub use open::{Database, StoreConfig};
 pub use repo::{Repo, RepoStatus};
+pub use schedule::{LastFired, LastRun, NewSchedule, Schedule, ScheduleMove};
 pub use store::Store;
 pub use summaries::Summary;

@@ -73,6 +73,16 @@ macro_rules! cache_select {
     };
 }
 
+macro_rules! schedule_select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT s.repo_id, s.file, s.name, s.expression, s.timezone, s.next_at, s.due_at, s.fired_at, s.last_run, \
+             r.number AS last_number, r.state AS last_state, r.outcome AS last_outcome FROM schedules s LEFT JOIN runs r ON r.id = s.last_run ",
+            $rest
+        )
+    };
+}
+
 statements! {
     /// Takes the counter's row, and with it the right to write, until the transaction ends.
     COUNTER_TAKE = "UPDATE counters SET value = value WHERE name = 'events' RETURNING value";
@@ -108,6 +118,17 @@ statements! {
                     ON CONFLICT (id) DO NOTHING";
     DELIVERIES_OPEN = "SELECT id, repo_id, forge, headers, body_hex, received_at FROM deliveries WHERE done_at IS NULL ORDER BY received_at, id";
     DELIVERY_DONE = "UPDATE deliveries SET done_at = $1 WHERE id = $2 AND repo_id = $3";
+
+    SCHEDULES_OF_REPO = schedule_select!("WHERE s.repo_id = $1");
+    SCHEDULES_DUE = schedule_select!("WHERE s.next_at <= $1 ORDER BY s.next_at LIMIT 100");
+    SCHEDULE_NEXT = "SELECT next_at FROM schedules WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1";
+    SCHEDULE_KEYS = "SELECT file, name, expression, timezone FROM schedules WHERE repo_id = $1";
+    SCHEDULE_SET = "INSERT INTO schedules (repo_id, file, name, expression, timezone, next_at) VALUES ($1, $2, $3, $4, $5, $6) \
+                    ON CONFLICT (repo_id, file, name) DO UPDATE \
+                    SET expression = excluded.expression, timezone = excluded.timezone, next_at = excluded.next_at";
+    SCHEDULE_REMOVE = "DELETE FROM schedules WHERE repo_id = $1 AND file = $2 AND name = $3";
+    SCHEDULE_FIRED = "UPDATE schedules SET next_at = $5, due_at = $4, fired_at = $6, last_run = $7 \
+                      WHERE repo_id = $1 AND file = $2 AND name = $3 AND next_at = $4";
 
     RUN_ADD = "INSERT INTO runs (id, made, repo_id, repo_name, number, pipeline, branch, queued_at, trigger_json, plan_json, problems_json, rerun_of, \
                life_json, stop_json, state, outcome, started_at, ended_at) \

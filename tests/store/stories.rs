@@ -7,7 +7,10 @@ use gantry::base::{AttemptKey, Clock, DeliveryId, RepoId, RunId, Tasks};
 use gantry::pipeline::{Problem, Severity};
 use gantry::run::{Decision, JobState, Life, Outcome, StepEnd, StepState, StopReason, Wait};
 use gantry::schedule::Change;
-use gantry::store::{Delivery, Error, EventKind, Intake, NewNote, NewRun, RefMove, Repo, RepoStatus, RunFilter, Summary};
+use gantry::store::{
+    Delivery, Error, EventKind, Intake, LastFired, LastRun, NewNote, NewRun, NewSchedule, RefMove, Repo, RepoStatus, RunFilter,
+    ScheduleMove, Summary,
+};
 
 use super::place::{Place, at, intake, make_run, new_run, plan, repo, with_repo};
 
@@ -24,6 +27,8 @@ macro_rules! each_story {
             an_intake_is_kept_whole,
             an_intake_that_fails_leaves_nothing,
             an_invalid_pipeline_makes_a_run_that_has_ended,
+            schedules_are_what_the_default_branch_was_read_to_have,
+            a_schedule_is_answered_once_together_with_its_run,
             numbers_have_no_gap_and_no_double_when_many_take_in_at_once,
             a_delivery_is_open_until_it_is_answered_byte_for_byte,
             a_restart_finds_unfinished_runs_exactly_as_they_were,
@@ -190,6 +195,88 @@ pub async fn an_invalid_pipeline_makes_a_run_that_has_ended(place: Place) {
         (page.items[0].outcome, &page.items[0].reason, page.items[0].ended_at),
         (Some(Outcome::Error), &reason, Some(at(5)))
     );
+}
+
+fn nightly(expression: &str, next_at: i64) -> NewSchedule {
+    NewSchedule {
+        file: ".gantry.yml".to_owned(),
+        name: "nightly".to_owned(),
+        expression: expression.to_owned(),
+        timezone: "UTC".to_owned(),
+        next_at: Some(at(next_at)),
+    }
+}
+
+fn read(schedules: &[&NewSchedule], unreadable: &[&str]) -> Vec<ScheduleMove> {
+    let schedules = schedules.iter().copied().cloned().collect();
+    vec![ScheduleMove::Read { schedules, unreadable: unreadable.iter().map(|file| (*file).to_owned()).collect() }]
+}
+
+pub async fn schedules_are_what_the_default_branch_was_read_to_have(place: Place) {
+    let (store, roof) = with_repo(&place).await;
+    let other = NewSchedule { file: ".gantry/b.yml".to_owned(), ..nightly("1 * * * *", 60) };
+    let never = NewSchedule { name: "never".to_owned(), next_at: None, ..nightly("0 0 30 2 *", 0) };
+    store
+        .take_in(Intake { schedules: read(&[&other, &nightly("0 3 * * *", 50), &never], &[]), ..intake(&roof, 5) })
+        .await
+        .unwrap();
+    let kept = store.schedules(&roof.id).await.unwrap();
+    let names: Vec<_> = kept.iter().map(|s| (s.file.as_str(), s.name.as_str(), s.next_at.map(|at| at.0))).collect();
+    assert_eq!(
+        names,
+        [(".gantry.yml", "never", None), (".gantry.yml", "nightly", Some(50)), (".gantry/b.yml", "nightly", Some(60))]
+    );
+    assert_eq!(store.next_schedule().await.unwrap(), Some(at(50)));
+
+    // What stays as it is keeps its time, and is no news.
+    let seen = store.last_event().await.unwrap();
+    let again = [&other, &nightly("0 3 * * *", 99), &never];
+    store.take_in(Intake { schedules: read(&again, &[]), ..intake(&roof, 6) }).await.unwrap();
+    assert_eq!((store.schedules(&roof.id).await.unwrap(), store.last_event().await.unwrap()), (kept, seen));
+
+    // One is changed, one is gone, one is in a file that cannot be read.
+    let changed = nightly("0 4 * * *", 70);
+    store.take_in(Intake { schedules: read(&[&changed], &[".gantry/b.yml"]), ..intake(&roof, 7) }).await.unwrap();
+    let kept = store.schedules(&roof.id).await.unwrap();
+    let left: Vec<_> = kept.iter().map(|s| (s.name.as_str(), s.expression.as_str(), s.next_at.map(|at| at.0))).collect();
+    assert_eq!(left, [("nightly", "0 4 * * *", Some(70)), ("nightly", "1 * * * *", Some(60))]);
+    assert!(store.last_event().await.unwrap() > seen);
+
+    store.remove_repo(&roof.id, at(8)).await.unwrap();
+    assert_eq!((store.schedules(&roof.id).await.unwrap(), store.next_schedule().await.unwrap()), (vec![], None));
+}
+
+pub async fn a_schedule_is_answered_once_together_with_its_run(place: Place) {
+    let (store, roof) = with_repo(&place).await;
+    store.take_in(Intake { schedules: read(&[&nightly("0 3 * * *", 50)], &[]), ..intake(&roof, 5) }).await.unwrap();
+    assert!(store.due_schedules(at(49)).await.unwrap().is_empty());
+    let due = store.due_schedules(at(50)).await.unwrap().remove(0);
+    assert_eq!((due.repo.clone(), due.next_at, due.last.clone()), (roof.id.clone(), Some(at(50)), None));
+    let fired = ScheduleMove::Fired { file: due.file, name: due.name, due_at: at(50), next_at: Some(at(150)) };
+    let answer = |now| Intake { runs: vec![new_run(&roof, "main")], schedules: vec![fired.clone()], ..intake(&roof, now) };
+    let run = store.take_in(answer(55)).await.unwrap().remove(0);
+    assert!(matches!(store.take_in(answer(56)).await, Err(Error::Gone(_))), "a second answer makes nothing");
+    assert_eq!(store.unfinished().await.unwrap(), [run.clone()]);
+    let kept = store.schedules(&roof.id).await.unwrap().remove(0);
+    let last = LastFired {
+        due_at: at(50),
+        at: at(55),
+        run: Some(LastRun { id: run.id.clone(), number: 1, state: "queued".to_owned(), outcome: None }),
+    };
+    assert_eq!((kept.next_at, kept.last), (Some(at(150)), Some(last)));
+
+    let life = Life::Ended { outcome: Outcome::Failed, reason: "x".to_owned(), started_at: None, at: at(60) };
+    store.commit(&[Change::Run { run: run.id, life, stop: None }], at(60)).await.unwrap();
+    let last = store.schedules(&roof.id).await.unwrap().remove(0).last.unwrap();
+    assert_eq!(last.run.unwrap().outcome, Some(Outcome::Failed));
+
+    // It comes to nothing: a note instead of a run.
+    let fired =
+        ScheduleMove::Fired { file: ".gantry.yml".to_owned(), name: "nightly".to_owned(), due_at: at(150), next_at: None };
+    store.take_in(Intake { schedules: vec![fired], ..intake(&roof, 160) }).await.unwrap();
+    let kept = store.schedules(&roof.id).await.unwrap().remove(0);
+    assert_eq!((kept.next_at, kept.last), (None, Some(LastFired { due_at: at(150), at: at(160), run: None })));
+    assert_eq!(store.next_schedule().await.unwrap(), None);
 }
 
 pub async fn numbers_have_no_gap_and_no_double_when_many_take_in_at_once(place: Place) {

@@ -37,7 +37,12 @@ use api::Api;
 use failure::Failure;
 pub use reference::Reference;
 pub use screen::Screen;
-pub use verb::{CacheVerb, LogsArgs, RepoVerb, RunsArgs, ServerArgs, Verb};
+
+pub(super) use screen::{Colour, Hue};
+pub(super) use table::{Cell, Table};
+pub(super) use text::one_line;
+pub(super) use verb::input;
+pub use verb::{CacheVerb, LogsArgs, RepoVerb, RunsArgs, ServerArgs, TriggerArgs, Verb};
 
 /// Does what `verb` says, in front of the user. Exit codes: 0 ok, 1 the followed run or step did not pass, 2 usage, 4 server or I/O.
 pub async fn run(verb: Verb, server: &ServerArgs) -> ExitCode {
@@ -85,7 +90,7 @@ async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result
         Verb::Cancel { run } => runs::cancel(&api, screen, &run, json).await?,
         Verb::Rerun { run } => runs::rerun(&api, screen, &run, json).await?,
         Verb::Approve { run, job, reject, by } => runs::approve(&api, screen, &run, (&job, &by, reject), json).await?,
-        Verb::Trigger { repo, branch } => runs::trigger(&api, screen, &repo, branch.as_deref(), json).await?,
+        Verb::Trigger(args) => runs::trigger(&api, screen, &args, json).await?,
     }
     Ok(Ending::Good)
 }

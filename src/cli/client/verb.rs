@@ -89,13 +89,34 @@ pub enum Verb {
         by: String,
     },
     /// Runs the pipelines of a branch's head now; prints the new runs
-    Trigger {
-        /// Name of the repository
-        repo: String,
-        /// The branch [default: the repository's own]
-        #[arg(long)]
-        branch: Option<String>,
-    },
+    ///
+    /// All of them, or the one that --pipeline names. Each gets those inputs that it declares; an input that none declares, or a value of another
+    /// type, is refused, and nothing is made then.
+    Trigger(TriggerArgs),
+}
+
+/// What to run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TriggerArgs {
+    /// Name of the repository
+    pub repo: String,
+    /// The branch [default: the repository's own]
+    #[arg(long)]
+    pub branch: Option<String>,
+    /// Only this pipeline: its name, or its file
+    #[arg(long, value_name = "NAME")]
+    pub pipeline: Option<String>,
+    /// A value for an input that the pipeline declares; may be given several times
+    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = input)]
+    pub inputs: Vec<(String, String)>,
+}
+
+/// `NAME=VALUE`.
+pub(in crate::cli) fn input(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
 }
 
 /// What to do about caches.

@@ -31,6 +31,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/repos/{repo}/runs", post(runs::create))
         .route("/api/v1/repos/{repo}/caches", get(caches::list))
         .route("/api/v1/repos/{repo}/caches/{id}", delete(caches::remove))
+        .route("/api/v1/repos/{repo}/schedules", get(repos::schedules))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))

@@ -10,6 +10,7 @@
 //! | `lines` | lines of a log as HTML |
 //! | `nudges` | `/live`: when to look again |
 //! | `actions` | what the forms do |
+//! | `start`, `schedules` | parts of a repository's page: the form that runs pipelines by hand, what runs by itself |
 //! | `shell` | what surrounds every page |
 //! | `face`, `moment`, `words` | states, times and sentences as people read them |
 
@@ -25,7 +26,9 @@ mod repos;
 mod row;
 mod run;
 mod runs;
+mod schedules;
 mod shell;
+mod start;
 mod tree;
 mod words;
 

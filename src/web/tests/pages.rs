@@ -49,8 +49,7 @@ async fn nothing_that_others_wrote_becomes_markup() {
         reference: Some(EVIL.to_owned()),
         commit: Some(EVIL.to_owned()),
     };
-    let intake =
-        Intake { repo: repo.id.clone(), refs: vec![], runs: vec![], notes: vec![note], deliveries: Vec::new(), now: seed.now };
+    let intake = Intake::notes(repo.id.clone(), vec![note], seed.now);
     world.store.take_in(intake).await.unwrap();
 
     let name = askama::filters::urlencode_strict(EVIL).unwrap().to_string();

@@ -72,7 +72,7 @@ impl Seed<'_> {
         let plan = Arc::new(plan);
         let run = NewRun { id, repo_name: repo.name.clone(), trigger, plan, problems, ended, rerun_of: None };
         let repo = repo.id.clone();
-        let intake = Intake { repo, refs: Vec::new(), runs: vec![run], notes: Vec::new(), deliveries: Vec::new(), now: self.now };
+        let intake = Intake { runs: vec![run], ..Intake::new(repo, self.now) };
         self.store.take_in(intake).await.unwrap().remove(0)
     }
 
