@@ -16,13 +16,13 @@ use super::hearing::Heard;
 use super::listeners::Listeners;
 use super::names::{self, Labels};
 use super::output::Output;
-use super::ready::{self, Waiting};
+use super::ready::Waiting;
 use super::seen::{self, Phase, Seen};
 use super::start::{Pieces, attach_and_start};
 use super::trouble::Trouble;
 use super::{Inner, container, ending, image, release};
-use crate::base::{JobKey, took};
-use crate::executor::{Failure, JobSpec, ServiceSinks, Sink};
+use crate::base::JobKey;
+use crate::executor::{Failure, JobSpec, ServiceSinks, Sink, not_ready};
 use crate::pipeline::{Ready, ServicePlan};
 
 /// Starts all services of a job, or finds them, and waits until they are ready.
@@ -118,31 +118,20 @@ impl One<'_> {
             ready = waiting.until(&self.service.ready) => {
                 ready.map_err(|trouble| trouble.into_failure(&format!("could not be asked whether service `{name}` is ready")))
             }
-            () = tokio::time::sleep(patience) => Err(self.not_ready(&waiting, &following.heard)),
+            () = tokio::time::sleep(patience) => Err(not_ready::late(self.service, waiting.said(), following.heard.last_words())),
         }
     }
 
     fn ended(&self, fate: Fate, heard: &Heard) -> Failure {
         let name = &self.service.name;
         match fate {
-            Fate::Ended { code } => {
-                let sentence = format!("service `{name}` ended with {code} before it was ready");
-                Failure::Infrastructure(with_last_words(sentence, heard))
-            }
+            Fate::Ended { code } => not_ready::ended(self.service, code, heard.last_words()),
             Fate::Gone => Failure::Infrastructure(format!("the container of service `{name}` was removed, not by this server")),
             Fate::Broken | Fate::Followed => {
                 let host = &self.inner.engine.host;
                 Failure::Unreachable(format!("the connection to Docker at {host} broke while service `{name}` started"))
             }
         }
-    }
-
-    fn not_ready(&self, waiting: &Waiting<'_>, heard: &Heard) -> Failure {
-        let ServicePlan { name, ready_timeout_ms, .. } = self.service;
-        let said = waiting.said().map(|said| format!(", which said: {said}")).unwrap_or_default();
-        let (within, way) = (took(*ready_timeout_ms), ready::way(self.service));
-        let sentence = format!("service `{name}` was not ready within {within} ({way}{said})");
-        Failure::Infrastructure(with_last_words(sentence, heard))
     }
 
     /// Makes and starts the container, or finds it; its output is followed from here on.
@@ -255,13 +244,6 @@ impl One<'_> {
             }),
             ..ContainerCreateBody::default()
         }
-    }
-}
-
-fn with_last_words(sentence: String, heard: &Heard) -> String {
-    match heard.last_words() {
-        Some(words) => format!("{sentence}; its last lines: {words}"),
-        None => format!("{sentence}; it said nothing"),
     }
 }
 
