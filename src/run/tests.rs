@@ -278,7 +278,7 @@ fn a_cancel_while_the_job_is_prepared_ends_it_at_once_unless_it_has_something_to
     let mut run = run_of(vec![job("test", vec![step("one")])]);
     commands(&mut run, Event::JobAdmitted { job: 0 });
     let release = Command::ReleaseJob(JobKey { run: run.id.clone(), job: 0 });
-    assert_eq!(commands(&mut run, cancel()), [release.clone()]);
+    assert_eq!(commands(&mut run, cancel()), [release]);
     assert!(matches!(&run.life, Life::Ended { outcome: Outcome::Cancelled, .. }));
     assert_eq!(end_of(&run, 0), ("cancelled", "cancelled by ada before it started"));
 

@@ -11,6 +11,8 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use futures_util::future::try_join_all;
 
+use super::allowance::Allowance;
+use super::engine::Link;
 use super::followed::{Claim, Fate, Following};
 use super::hearing::Heard;
 use super::listeners::Listeners;
@@ -23,7 +25,7 @@ use super::trouble::Trouble;
 use super::{Inner, container, ending, image, release};
 use crate::base::JobKey;
 use crate::executor::{Failure, JobSpec, ServiceSinks, Sink, not_ready};
-use crate::pipeline::{Ready, ServicePlan};
+use crate::pipeline::{Ready, Resources, ServicePlan};
 
 /// Starts all services of a job, or finds them, and waits until they are ready.
 pub(super) async fn start_all(inner: &Arc<Inner>, job: &JobSpec, sinks: &dyn ServiceSinks) -> Result<(), Failure> {
@@ -214,34 +216,33 @@ impl One<'_> {
     }
 
     async fn create_once(&self) -> Result<(), Trouble> {
-        let has_init = self.inner.engine.link().await?.has_init;
+        let link = self.inner.engine.link().await?;
         let options = CreateContainerOptionsBuilder::new().name(&self.name).build();
-        let body = self.body(has_init);
+        let body = self.body(&link);
         self.inner.engine.ask(|client| async move { client.create_container(Some(options), body).await }).await?;
         Ok(())
     }
 
     /// Hardened as a step is, without its mounts: a service has nothing to do with the work tree.
-    fn body(&self, has_init: bool) -> ContainerCreateBody {
+    fn body(&self, link: &Link) -> ContainerCreateBody {
         let Self { inner, job, service, name: _, listeners: _ } = self;
         let mut env: BTreeMap<_, _> = service.env.clone();
         env.insert("CI".to_owned(), "true".to_owned());
         let sandbox = names::sandbox_name(&inner.instance, &job.key);
+        // What a job asks for is for each of its steps; its services have what the server allows.
+        let allowance = Allowance::of(&Resources::default(), &inner.limits, link.cpus);
         ContainerCreateBody {
             image: Some(service.image.clone()),
             cmd: service.command.clone(),
             env: Some(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
             labels: Some(names::service_labels(&inner.instance, job, &service.name)),
             stop_signal: Some(container::ENGINE_STOP_SIGNAL.to_owned()),
-            host_config: Some(HostConfig {
+            host_config: Some(allowance.within(HostConfig {
                 network_mode: Some(format!("container:{sandbox}")),
                 log_config: Some(container::log()),
-                init: Some(has_init),
-                memory: inner.limits.memory_bytes,
-                memory_swap: inner.limits.memory_bytes,
-                nano_cpus: inner.limits.nano_cpus,
+                init: Some(link.has_init),
                 ..container::hardened(&container::CAPABILITIES)
-            }),
+            })),
             ..ContainerCreateBody::default()
         }
     }

@@ -378,13 +378,13 @@ fn channels_that_nobody_needs_go() {
     let (_dir, logs, key) = logs();
     let other = |attempt| AttemptKey { attempt, ..key.clone() };
     for attempt in 1..=100 {
-        drop(logs.watch(&other(attempt)));
-        drop(logs.writer(&other(attempt)).unwrap());
-        logs.writer(&other(attempt)).unwrap().finish().unwrap();
+        drop(logs.watch(other(attempt)));
+        drop(logs.writer(other(attempt)).unwrap());
+        logs.writer(other(attempt)).unwrap().finish().unwrap();
     }
     assert_eq!(logs.nudges.kept(), 0);
-    let held = logs.watch(&other(101));
-    let writer = logs.writer(&other(102)).unwrap();
+    let held = logs.watch(other(101));
+    let writer = logs.writer(other(102)).unwrap();
     assert_eq!(logs.nudges.kept(), 2);
     drop((held, writer));
     assert_eq!(logs.nudges.kept(), 0);
