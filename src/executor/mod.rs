@@ -10,6 +10,7 @@
 mod docker;
 mod fake;
 mod host;
+mod not_ready;
 mod workspace;
 mod wrote;
 

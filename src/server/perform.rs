@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
-use crate::executor::{Archive, Failure, JobDirs, JobSpec, ServiceSinks, Sink, StepSpec};
+use crate::executor::{Archive, Failure, JobDirs, JobSpec, StepSpec};
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
 use crate::schedule::Board;
 
@@ -19,6 +19,14 @@ use super::attempt::{self, Begin};
 use super::core::Message;
 use super::handle::Shared;
 use super::keep::{self, StepFiles};
+use super::sink::ServiceLogs;
+
+/// A job's preparation under way.
+struct Preparing {
+    task: JoinHandle<()>,
+    /// Nobody needs it any more.
+    stop: CancellationToken,
+}
 
 /// Performs commands.
 pub(super) struct Performer {
@@ -26,7 +34,7 @@ pub(super) struct Performer {
     cleaning: Tasks,
     /// Live attempts, with the word that makes them stop.
     live: BTreeMap<AttemptKey, CancellationToken>,
-    preparing: BTreeSet<JobKey>,
+    preparing: BTreeMap<JobKey, Preparing>,
     /// Removals under way: a job is released after them.
     removals: BTreeMap<JobKey, Vec<JoinHandle<()>>>,
     /// Attempts of steps that have caches.
@@ -37,7 +45,7 @@ pub(super) struct Performer {
 
 impl Performer {
     pub fn new(shared: Arc<Shared>, cleaning: Tasks) -> Self {
-        let (live, preparing, removals) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let (live, preparing, removals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self { shared, cleaning, live, preparing, removals, caching: BTreeSet::new(), held: BTreeMap::new() }
     }
 
@@ -59,9 +67,10 @@ impl Performer {
         match command {
             Command::PrepareJob(key) => {
                 if let Some(run) = board.run(&key.run)
-                    && self.preparing.insert(key.clone())
+                    && !self.preparing.contains_key(&key)
                 {
-                    self.prepare(run, key);
+                    let preparing = self.prepare(run, key.clone());
+                    self.preparing.insert(key, preparing);
                 }
             }
             Command::StartStep(key) => {
@@ -99,23 +108,25 @@ impl Performer {
         self.shared.layout.job(key, self.shared.source.shared(run))
     }
 
-    fn prepare(&self, run: &Run, key: JobKey) {
+    fn prepare(&self, run: &Run, key: JobKey) -> Preparing {
         let shared = Arc::clone(&self.shared);
-        let job = run.plan.jobs.get(key.job as usize).map_or("?", |job| job.name.as_str());
-        let title = format!("{} #{} / {job}", run.repo_name, run.number);
-        let spec = JobSpec { key: key.clone(), title, dirs: self.dirs(run, &key), services: Vec::new(), fill: Vec::new() };
+        let plan = run.plan.jobs.get(key.job as usize);
+        let title = format!("{} #{} / {}", run.repo_name, run.number, plan.map_or("?", |job| job.name.as_str()));
+        let services = plan.map_or(Vec::new(), |job| job.services.clone());
+        let spec = JobSpec { key: key.clone(), title, dirs: self.dirs(run, &key), services, fill: Vec::new() };
         let run = run.clone();
-        self.shared.tasks.spawn(async move {
-            let ending = shared.tasks.ending.clone();
+        // Also cancelled when the server ends: then the next start prepares it again.
+        let stop = shared.tasks.ending.child_token();
+        let stopped = stop.clone();
+        let task = self.shared.tasks.spawn(async move {
             let done = async {
                 let spec = JobSpec { fill: needed(&shared, &run, &spec).await?, ..spec };
-                prepare_once(&shared, run, spec).await
+                prepare_once(&shared, run, spec, &stopped).await
             };
-            let done = tokio::select! {
-                done = done => done,
-                // The next start prepares it again.
-                () = ending.cancelled() => return,
-            };
+            let done = done.await;
+            if stopped.is_cancelled() {
+                return;
+            }
             let job = key.job;
             let (event, silent) = match done {
                 Ok(()) => (Event::JobPrepared { job }, None),
@@ -125,6 +136,7 @@ impl Performer {
             // The loop only ever goes away with the server.
             let _ = shared.tell.send(Message::Prepared { key, event, silent });
         });
+        Preparing { task, stop }
     }
 
     fn start(&mut self, run: &Run, key: AttemptKey) {
@@ -203,7 +215,11 @@ impl Performer {
     }
 
     fn release(&mut self, key: JobKey) {
-        let removals = self.removals.remove(&key).unwrap_or_default();
+        let mut before = self.removals.remove(&key).unwrap_or_default();
+        if let Some(Preparing { task, stop }) = self.preparing.remove(&key) {
+            stop.cancel();
+            before.push(task);
+        }
         let held: Vec<AttemptKey> = self.held.remove(&key).unwrap_or_default().into_iter().collect();
         let shared = Arc::clone(&self.shared);
         let saving = (!held.is_empty()).then(|| shared.keep.begin_saving(&key));
@@ -211,9 +227,9 @@ impl Performer {
             if saving.is_some() {
                 keep::save(&shared, &key, &held).await;
             }
-            for removal in removals {
-                // A removal that broke has been told of; the release does its part all the same.
-                let _ = removal.await;
+            for task in before {
+                // One that broke has been told of; the release does its part all the same.
+                let _ = task.await;
             }
             // What is held goes with its job.
             shared.release(&key).await;
@@ -236,7 +252,12 @@ async fn needed(shared: &Shared, run: &Run, spec: &JobSpec) -> Result<Vec<Arc<dy
 }
 
 /// Workspace and network, side by side; one after the other where something goes into the workspace beside the commit.
-async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), NotPrepared> {
+///
+/// Once stopped, it waits for the checkout alone, which ends soon and cannot be left behind: it would write where the release has removed.
+async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &CancellationToken) -> Result<(), NotPrepared> {
+    let plan =
+        run.plan.jobs.get(spec.key.job as usize).ok_or_else(|| NotPrepared::Failed("the plan has no such job".to_owned()))?;
+    let services = ServiceLogs::of(shared.store.logs(), spec.key.clone(), plan);
     let (source, workspace) = (shared.source.clone(), spec.dirs.workspace.clone());
     let fill = shared.tasks.spawn_blocking(move || {
         if let Some(root) = workspace.parent() {
@@ -252,7 +273,11 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), No
         }
     };
     let prepared = async {
-        match shared.executor.prepare(&spec, &NoServices).await {
+        let prepared = tokio::select! {
+            prepared = shared.executor.prepare(&spec, &services) => prepared,
+            () = stop.cancelled() => Err(Failure::Stopped),
+        };
+        match prepared {
             Ok(()) => Ok(()),
             Err(Failure::Unreachable(why)) => Err(NotPrepared::Silent(why)),
             Err(failure) => Err(NotPrepared::Failed(failure.to_string())),
@@ -264,14 +289,5 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), No
     } else {
         checked_out.await?;
         prepared.await
-    }
-}
-
-/// No job has services yet.
-struct NoServices;
-
-impl ServiceSinks for NoServices {
-    fn open(&self, _service: &str) -> std::io::Result<Box<dyn Sink>> {
-        Err(std::io::Error::other("no job has services yet"))
     }
 }

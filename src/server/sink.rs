@@ -2,12 +2,13 @@
 
 use std::io;
 
-use crate::base::{AttemptKey, Clock};
-use crate::executor::Sink;
+use crate::base::{Clock, JobKey};
+use crate::executor::{ServiceSinks, Sink};
+use crate::pipeline::JobPlan;
 use crate::run::Stream;
-use crate::store::{LogWriter, Logs};
+use crate::store::{LogKey, LogWriter, Logs};
 
-/// Writes output into an attempt's log.
+/// Writes output into a log.
 pub(super) struct LogSink {
     writer: LogWriter,
     /// What is written here is not all: the log stays open when it is finished.
@@ -16,7 +17,7 @@ pub(super) struct LogSink {
 
 impl LogSink {
     /// Opens the log, or takes it up where a crash left it.
-    pub fn open(logs: &Logs, key: &AttemptKey) -> io::Result<Self> {
+    pub fn open(logs: &Logs, key: impl Into<LogKey>) -> io::Result<Self> {
         Ok(Self { writer: logs.writer(key)?, goes_on: false })
     }
 
@@ -44,5 +45,29 @@ impl Sink for LogSink {
 
     fn finish(&mut self) -> io::Result<()> {
         if self.goes_on { self.writer.end_lines() } else { self.writer.finish() }
+    }
+}
+
+/// The logs of a job's services.
+pub(super) struct ServiceLogs {
+    logs: Logs,
+    job: JobKey,
+    /// In the plan's order, which is what a log is found by.
+    names: Vec<String>,
+}
+
+impl ServiceLogs {
+    pub fn of(logs: &Logs, job: JobKey, plan: &JobPlan) -> Self {
+        let names = plan.services.iter().map(|service| service.name.clone()).collect();
+        Self { logs: logs.clone(), job, names }
+    }
+}
+
+impl ServiceSinks for ServiceLogs {
+    fn open(&self, service: &str) -> io::Result<Box<dyn Sink>> {
+        let unknown = || io::Error::new(io::ErrorKind::NotFound, "the job has no such service");
+        let (number, _) = (0..).zip(&self.names).find(|(_, name)| *name == service).ok_or_else(unknown)?;
+        let key = LogKey::Service { job: self.job.clone(), service: number };
+        Ok(Box::new(LogSink::open(&self.logs, key)?))
     }
 }

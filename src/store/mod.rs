@@ -51,7 +51,7 @@ pub use error::Error;
 pub use event::{EventKind, StoredEvent};
 pub use intake::{Intake, NewNote, NewRun, Note, RefMove};
 pub use listing::{Page, RunFilter, RunSummary};
-pub use logs::{LogLine, LogPage, LogWriter, Logs};
+pub use logs::{LogKey, LogLine, LogPage, LogWriter, Logs};
 pub use open::{Database, StoreConfig};
 pub use repo::{Repo, RepoStatus};
 pub use schedule::{LastFired, LastRun, NewSchedule, Schedule, ScheduleMove};

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `runs` | `/`, all runs |
 //! | `repos`, `repo` | `/repos`, `/repos/{name}` |
-//! | `run` | `/runs/{id}` with the log of the step that is looked at |
+//! | `run`, `pane` | `/runs/{id}` with the log of the step or service that is looked at |
 //! | `artifacts`, `tree` | what a run has kept, and a repository's caches |
 //! | `docs` | `/docs`, the manual |
 //! | `lines` | lines of a log as HTML |
@@ -21,6 +21,7 @@ mod face;
 mod lines;
 mod moment;
 mod nudges;
+mod pane;
 mod repo;
 mod repos;
 mod row;
@@ -60,7 +61,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/runs/{id}/cancel", post(actions::cancel))
         .route("/runs/{id}/rerun", post(actions::rerun))
         .route("/runs/{id}/approve", post(actions::approve))
-        .route("/runs/{id}/steps/{job}/{step}/lines", get(lines::answer))
+        .route("/runs/{id}/steps/{job}/{step}/lines", get(lines::of_step))
+        .route("/runs/{id}/services/{job}/{service}/lines", get(lines::of_service))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
 }
 
