@@ -20,10 +20,13 @@ pub struct FileOutline {
     pub outline: Option<Outline>,
 }
 
+/// A commit and its files.
+type Known = (String, Arc<Vec<FileOutline>>);
+
 /// The files of the commit that was asked for last, one commit a repository.
 #[derive(Default)]
 pub(super) struct Outlines {
-    known: Mutex<HashMap<RepoId, (String, Arc<Vec<FileOutline>>)>>,
+    known: Mutex<HashMap<RepoId, Known>>,
 }
 
 impl Outlines {
