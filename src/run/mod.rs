@@ -21,7 +21,7 @@ mod view;
 pub use environment::environment;
 pub use event::{Applied, Command, Event};
 pub use exit::Exit;
-pub use junit::{TestCase, TestOutcome, read as read_junit};
+pub use junit::{TestCase, TestOutcome, TestSummary, read as read_junit};
 pub use outcome::Outcome;
 pub use reason::{StopReason, Wait};
 pub use reducer::apply;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::base::Timestamp;
 use crate::pipeline::Problem;
 
-use super::{Job, JobState, Life, Outcome, Run, Step, StepState};
+use super::{Job, JobState, Life, Outcome, Run, Step, StepState, TestSummary};
 
 /// The JSON of `GET /api/v1/runs/{id}`. Times are Unix milliseconds; `outcome` is null until done; `reason` is the sentence that explains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,6 +32,8 @@ pub struct RunView {
     /// It was told to stop and has not ended yet.
     pub stopping: bool,
     pub problems: Vec<Problem>,
+    /// `None` when no step left reports. Not of the state: whoever has the store fills it in.
+    pub tests: Option<TestSummary>,
     pub jobs: Vec<JobView>,
 }
 
@@ -98,6 +100,7 @@ pub fn view(run: &Run) -> RunView {
         ended_at: seen.ended_at,
         stopping: run.stop.is_some() && !run.is_ended(),
         problems: run.problems.clone(),
+        tests: None,
         jobs: run.plan.jobs.iter().zip(&run.jobs).map(|(plan, job)| view_job(run, plan, job)).collect(),
     }
 }

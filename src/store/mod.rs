@@ -8,6 +8,7 @@
 //! | `repo`, `intake`, `delivery`, `listing`, `event` | the values that go in and come out |
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
 //! | `repos`, `take_in`, `deliveries`, `commit`, `runs`, `record` | the methods of [`Store`], by subject |
+//! | `reports` | test results: of a run, of a test, of a repository |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `logs` | log files: writer, pages, search, nudges |
 //! | `data_dir` | the data directory and its lock |
@@ -25,6 +26,7 @@ mod logs;
 mod open;
 mod record;
 mod repo;
+mod reports;
 mod repos;
 mod row;
 mod runs;
@@ -43,4 +45,7 @@ pub use listing::{Page, RunFilter, RunSummary};
 pub use logs::{LogLine, LogPage, LogWriter, Logs};
 pub use open::{Database, StoreConfig};
 pub use repo::{Repo, RepoStatus};
+pub use reports::{
+    Harvest, History, Place, Recent, RepoTest, RepoTests, ReportProblem, RunTest, RunTests, TestOrder, TestPick, TestResult,
+};
 pub use store::Store;

@@ -28,6 +28,17 @@ pub struct TestCase {
     pub details: Option<String>,
 }
 
+/// The tests of a run in numbers. Of a test that was tried in several attempts at a step, the last result counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct TestSummary {
+    pub total: u64,
+    /// Failed or broken.
+    pub failed: u64,
+    pub skipped: u64,
+    /// On the same commit and in the same place they also ended otherwise, whatever they ended as last.
+    pub flaky: u64,
+}
+
 /// How a test ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
