@@ -51,6 +51,12 @@ pub const JOB_TIMEOUT_MS: u64 = 60 * 60 * 1000;
 pub const TIMEOUT_MAX_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// What a step may write into each of `GANTRY_OUTPUT`, `GANTRY_ENV` and `GANTRY_SUMMARY`: values and a page to read, not data. Data is an artifact.
 pub const STEP_FILE_BYTES: usize = 1024 * 1024;
+/// Values in each of the first two: each is kept with the run and given to every later step.
+pub const STEP_VALUES: usize = 1000;
+/// One such value, and whatever an expression makes of several: it ends up in a variable, and Linux takes 128 KiB for one.
+pub const VALUE_BYTES: usize = 64 * 1024;
+/// All values that the steps and jobs of a run leave: they are kept in memory while it runs.
+pub const RUN_VALUES_BYTES: usize = 8 * 1024 * 1024;
 /// From asking a step to end (SIGTERM) until it is made to (SIGKILL).
 pub const GRACE_MS: u64 = 10_000;
 /// Wait before the first retry when the pipeline does not say; doubles with each.
