@@ -5,7 +5,7 @@ mod executor_rig;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use executor_rig::{Log, NoServices, TestJob, drive, run};
+use executor_rig::{Log, NoServices, TestJob, drive, run, run_to_end};
 use gantry::base::{Clock, Tasks};
 use gantry::executor::{Executor, Failure, Host};
 use gantry::pipeline::Action;
@@ -58,6 +58,17 @@ async fn output_of_200_000_lines_is_complete() {
     expected.push_str("no newline");
     assert_eq!(exit, Ok(Exit::Code(0)));
     assert!(kept.stdout == expected.as_bytes(), "{} bytes instead of {}", kept.stdout.len(), expected.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_step_wrote_into_its_files_comes_with_its_end_and_links_are_not_followed() {
+    let (host, job) = prepared().await;
+    let text = r#"echo a=1 > "$GANTRY_OUTPUT"; echo B=2 > "$GANTRY_ENV"; ln -sf /etc/passwd "$GANTRY_SUMMARY"; exit 4"#;
+    let (ended, kept) = run_to_end(&host, &job.script(0, text)).await;
+    let ended = ended.unwrap();
+    assert_eq!(ended.exit, Exit::Code(4));
+    assert_eq!((ended.wrote.output, ended.wrote.env, ended.wrote.summary), (b"a=1\n".to_vec(), b"B=2\n".to_vec(), Vec::new()));
+    assert_eq!(kept.system(), "nothing is taken from GANTRY_SUMMARY: in the file's place is a symbolic link\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

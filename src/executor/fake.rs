@@ -7,6 +7,7 @@
 //! | `FAKE_MS` | how long it runs, default 0; `hang`: until it is stopped |
 //! | `FAKE_EXIT` | its exit code, default 0; a list `1,1,0` is one for each attempt, the last for all further ones |
 //! | `FAKE_STUBBORN` | set: ignores SIGTERM |
+//! | `FAKE_WRITES_OUTPUT`, `FAKE_WRITES_ENV`, `FAKE_WRITES_SUMMARY` | what it writes into the file behind `GANTRY_OUTPUT`, … |
 //! | `FAKE_NO_IMAGE` | set: the image cannot be pulled |
 //!
 //! **Invariant:** clones share one engine, which outlives a server: that is what lets a test kill the server and start another.
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
+use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Wrote};
 use crate::base::{AttemptKey, Clock, JobKey, Timestamp};
 use crate::run::{Exit, Stream};
 
@@ -49,6 +50,7 @@ struct Container {
     /// `None`: runs until it is stopped.
     ends: Option<Timestamp>,
     exit: Exit,
+    wrote: Wrote,
     stubborn: bool,
     grace_ms: u64,
 }
@@ -97,7 +99,7 @@ impl Fake {
     }
 
     /// Follows a container to its end; `stop` ends it by SIGTERM, grace and SIGKILL.
-    async fn follow(self, key: AttemptKey, mut sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Exit, Failure> {
+    async fn follow(self, key: AttemptKey, mut sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Ended, Failure> {
         let container = self.engine().containers.get(&key).cloned().ok_or(Failure::Gone)?;
         for (stream, bytes) in [(Stream::Stdout, &container.stdout), (Stream::Stderr, &container.stderr)] {
             let from = usize::try_from(sink.received(stream)).unwrap_or(usize::MAX).min(bytes.len());
@@ -109,7 +111,7 @@ impl Fake {
             let now = self.clock.now();
             if !container.runs_at(now) {
                 sink.finish().map_err(|error| Failure::Infrastructure(error.to_string()))?;
-                return Ok(container.exit);
+                return Ok(Ended { exit: container.exit, wrote: container.wrote });
             }
             let rest = container.ends.map_or(Duration::from_millis(20), |ends| ends.until(now).min(Duration::from_millis(20)));
             tokio::select! {
@@ -132,6 +134,7 @@ impl Fake {
 impl Container {
     fn of(step: &StepSpec, clock: &Clock) -> Self {
         let env = |name: &str| step.env.get(name).map(String::as_str);
+        let text = |name: &str| env(name).unwrap_or_default().as_bytes().to_vec();
         let codes: Vec<i32> = env("FAKE_EXIT").unwrap_or("0").split(',').filter_map(|code| code.trim().parse().ok()).collect();
         let attempt = usize::try_from(step.key.attempt).unwrap_or(1).max(1);
         let code = codes.get(attempt - 1).or(codes.last()).copied().unwrap_or(0);
@@ -141,10 +144,15 @@ impl Container {
         };
         Self {
             stdout: env("FAKE_OUTPUT").map_or_else(|| format!("{}\n", step.title), ToOwned::to_owned).into_bytes(),
-            stderr: env("FAKE_STDERR").unwrap_or_default().as_bytes().to_vec(),
+            stderr: text("FAKE_STDERR"),
             started_ns: clock.now_ns(),
             ends: lasts.map(|ms| clock.now().plus_ms(ms)),
             exit: Exit::Code(code),
+            wrote: Wrote {
+                output: text("FAKE_WRITES_OUTPUT"),
+                env: text("FAKE_WRITES_ENV"),
+                summary: text("FAKE_WRITES_SUMMARY"),
+            },
             stubborn: env("FAKE_STUBBORN").is_some(),
             grace_ms: step.grace_ms,
         }
@@ -205,7 +213,7 @@ impl Executor for Fake {
         self.ask()?;
         let started_ns = self.engine().containers.get(key).map(|container| container.started_ns).ok_or(Failure::Gone)?;
         let exit = Box::pin(self.clone().follow(key.clone(), sink, stop));
-        Ok(Live { started_at: Timestamp(started_ns / 1_000_000), exit: Box::pin(async move { exit.await.map(Ended::with) }) })
+        Ok(Live { started_at: Timestamp(started_ns / 1_000_000), exit })
     }
 
     async fn collect(&self, _key: &AttemptKey, _path: &str) -> Result<Option<ByteStream>, Failure> {

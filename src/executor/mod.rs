@@ -10,6 +10,7 @@
 mod docker;
 mod fake;
 mod host;
+mod wrote;
 
 pub use docker::{Docker, Limits};
 pub use fake::Fake;

@@ -107,9 +107,9 @@ impl Executor for Host {
         Ok(Live {
             started_at: self.inner.clock.now(),
             exit: Box::pin(async move {
-                let exit = group.follow(sink, clock, stop, grace).await;
+                let ended = group.follow(sink, clock, stop, grace).await;
                 drop(guard);
-                exit.map(Ended::with)
+                ended
             }),
         })
     }

@@ -1,4 +1,5 @@
-//! What runs here, on disk: `STATE/RUN-JOB/root` says where the job's directory is, `STATE/RUN-JOB/STEP-ATTEMPT/` holds the attempt's script and,
+//! What runs here, on disk: `STATE/RUN-JOB/root` says where the job's directory is, `STATE/RUN-JOB/STEP-ATTEMPT/` holds the attempt's script, the files
+//! that it may write to, and,
 //! once it has a process, `group`: the process group, when its leader began, and in which boot of the machine; `ended` in its place when the group
 //! is over. **Invariant:** a group is killed by its record only if the leader it names is that process, or is gone; never a stranger that got the same number later.
 
@@ -6,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::{AttemptKey, JobKey};
+use crate::executor::wrote;
 
 /// The records of one state directory.
 pub(super) struct Record {
@@ -18,6 +20,10 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(super) fn script(&self) -> PathBuf {
         self.dir.join("script")
     }
@@ -87,6 +93,7 @@ impl Record {
         self.job(&key.job_key(), root)?;
         let attempt = self.place(key);
         std::fs::create_dir_all(&attempt.dir)?;
+        wrote::make(&attempt.dir)?;
         std::fs::write(attempt.script(), script)?;
         Ok(attempt)
     }
