@@ -36,7 +36,7 @@ pub use environment::environment;
 pub use event::{Applied, Command, Event};
 pub use exit::Exit;
 pub use fill::{Filled, FilledCache, fill_step};
-pub use junit::{TestCase, TestOutcome, TestSummary, read as read_junit};
+pub use junit::{TestCase, TestOutcome, TestSummary, fit_name, read as read_junit};
 pub use outcome::Outcome;
 pub use reason::{StopReason, Wait};
 pub use reducer::apply;

@@ -12,6 +12,7 @@ use crate::run::{Event, Exit, Stream, Written};
 use crate::store::{Logs, Store};
 
 use super::core::Message;
+use super::harvest::Harvester;
 use super::sink::LogSink;
 
 /// How an attempt comes into the executor's hands.
@@ -36,6 +37,7 @@ pub(super) async fn live(
     executor: &dyn Executor,
     store: &Store,
     clock: &Clock,
+    reports: Option<Harvester>,
     stop: CancellationToken,
     tell: &UnboundedSender<Message>,
 ) {
@@ -54,8 +56,8 @@ pub(super) async fn live(
         }
     };
     let begun = match &begin {
-        Begin::Start(spec) => executor.start(spec, sink, stop).await,
-        Begin::Attach(key) => executor.attach(key, sink, stop).await,
+        Begin::Start(spec) => executor.start(spec, sink, stop.clone()).await,
+        Begin::Attach(key) => executor.attach(key, sink, stop.clone()).await,
     };
     let Live { started_at: at, exit } = match begun {
         Ok(live) => live,
@@ -71,6 +73,10 @@ pub(super) async fn live(
         Ok(Ended { exit, wrote }) => {
             // Before the exit is told: once that is stored, nobody asks for the rest again.
             keep_summary(&key, &wrote.summary, store, clock).await;
+            // What was stopped did not end by itself.
+            if let Some(reports) = reports.filter(|_| !stop.is_cancelled()) {
+                reports.at_end(&exit).await;
+            }
             let wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
             last(Some(Event::StepExited { job, step, attempt, exit, wrote }), None);
         }
@@ -102,7 +108,7 @@ fn told(key: &AttemptKey, logs: &Logs, clock: &Clock, failure: &Failure) -> Exit
 }
 
 /// A last line of Gantry's own in the attempt's log.
-fn say(key: &AttemptKey, logs: &Logs, clock: &Clock, sentence: &str) {
+pub(super) fn say(key: &AttemptKey, logs: &Logs, clock: &Clock, sentence: &str) {
     let written = LogSink::open(logs, key).and_then(|mut sink| {
         sink.write(clock.now_ns(), Stream::System, format!("{sentence}\n").as_bytes())?;
         sink.finish()

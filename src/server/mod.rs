@@ -8,6 +8,7 @@
 //! | `engine` | asks the engine for life, compares with it, sweeps what is left over |
 //! | `poll`, `intake` | fetch a repository; turn moved refs into runs and notes |
 //! | `handle`, `approve` | what pages, API and command line may ask for |
+//! | `harvest` | test reports of ended attempts: found, read, kept |
 //! | `layout` | where things are in the data directory |
 //! | `source` | where a workspace's content comes from |
 //!
@@ -19,6 +20,7 @@ mod attempt;
 mod core;
 mod engine;
 mod handle;
+mod harvest;
 mod intake;
 mod layout;
 mod perform;

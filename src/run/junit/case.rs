@@ -98,7 +98,8 @@ pub(super) fn identity(suite: &str, name: &str) -> String {
 }
 
 /// A name on one line: controls become blanks, characters that reorder what is read are replaced, and it has an end.
-pub(super) fn name(text: &str) -> String {
+#[must_use]
+pub fn name(text: &str) -> String {
     let shown = |char: char| match char {
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         char if char.is_control() => ' ',

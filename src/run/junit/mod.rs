@@ -10,5 +10,5 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use case::{TestCase, TestOutcome, TestSummary};
+pub use case::{TestCase, TestOutcome, TestSummary, name as fit_name};
 pub use read::read;
