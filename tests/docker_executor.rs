@@ -6,9 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use executor_rig::docker::{Rig, docker};
-use executor_rig::{IMAGE, Kept, Log, NoServices, TestJob, drive, new_instance, run};
-use gantry::base::{Clock, InstanceId, Tasks};
-use gantry::executor::{Docker, Executor, Failure};
+use executor_rig::{IMAGE, Kept, Log, NoServices, TestJob, drive, run};
+use gantry::executor::{Executor, Failure};
 use gantry::pipeline::Action;
 use gantry::run::{Exit, Stream};
 use tokio_util::sync::CancellationToken;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod docker;
+pub mod packed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -10,11 +10,10 @@ use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Moun
 use super::Limits;
 use super::names;
 use crate::base::{AttemptKey, InstanceId};
+use crate::executor::workspace::WORKSPACE;
 use crate::executor::{StepSpec, wrote};
 use crate::pipeline::Action;
 
-/// Where the work tree is, in every container.
-pub(super) const WORKSPACE: &str = "/workspace";
 /// Where the attempt's own directory is, read-only but for [`wrote::DIR`] in it.
 const PRIVATE: &str = "/gantry";
 /// The script's name in it.

@@ -15,12 +15,13 @@ use bollard::query_parameters::{
 use futures_util::Stream;
 use tokio_util::sync::CancellationToken;
 
+use super::archive::{self, Owner};
 use super::output::{End, Output};
 use super::seen::{self, Phase, Seen};
 use super::trouble::Trouble;
-use super::{Inner, container, ending, image, names, release, sandbox};
+use super::{Inner, container, ending, fill, image, names, release, sandbox};
 use crate::base::{Timestamp, limits};
-use crate::executor::{Ended, Failure, Live, Sink, StepSpec, Wrote, wrote};
+use crate::executor::{Archive, Ended, Failure, Live, Sink, StepSpec, Wrote, workspace, wrote};
 use crate::pipeline::Action;
 
 type Pieces = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
@@ -40,9 +41,10 @@ pub(super) async fn start(
         Some(seen) if seen.phase != Phase::Created => return Ok(take_up(inner, name, &seen, output, stop)),
         found => found.is_some(),
     };
-    if stop.is_cancelled() {
+    let restored = restore(inner, step, &name, &mut output, &stop).await;
+    if let Err(failure) = restored.and_then(|()| if stop.is_cancelled() { Err(Failure::Stopped) } else { Ok(()) }) {
         discard(inner, &name).await;
-        return Err(Failure::Stopped);
+        return Err(failure);
     }
     let pieces = match launch(inner, step, &name).await {
         Ok(pieces) => pieces,
@@ -165,6 +167,42 @@ async fn create_once(inner: &Inner, step: &StepSpec, name: &str) -> Result<(), T
     let options = CreateContainerOptionsBuilder::new().name(name).build();
     inner.engine.ask(|client| async move { client.create_container(Some(options), body).await }).await?;
     Ok(())
+}
+
+/// Puts into the made container what goes there before it starts. An archive that cannot be put costs the step what is in it and nothing else: the
+/// container is made anew, so that the step sees no half of it.
+async fn restore(
+    inner: &Inner,
+    step: &StepSpec,
+    name: &str,
+    output: &mut Output,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let cannot = |trouble: Trouble| trouble.into_failure("could not make the step's container anew");
+    let mut archives: Vec<_> = step.before.iter().collect();
+    'container: loop {
+        for (at, archive) in archives.iter().enumerate() {
+            let into = Archive::into(&***archive);
+            let owner =
+                if workspace::relative(into).is_some() { fill::owner_of(&step.dirs.workspace) } else { Owner { uid: 0, gid: 0 } };
+            let put = tokio::select! {
+                put = archive::put(&inner.engine, name, &***archive, owner) => put,
+                () = stop.cancelled() => return Err(Failure::Stopped),
+            };
+            match put {
+                Ok(()) => {}
+                Err(Failure::Infrastructure(why)) => {
+                    output.say(&format!("`{into}` is left as it was: {why}"));
+                    archives.remove(at);
+                    release::remove_container(&inner.engine, name).await.map_err(cannot)?;
+                    create_once(inner, step, name).await.map_err(cannot)?;
+                    continue 'container;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        return Ok(());
+    }
 }
 
 /// Attaches and starts. If the sandbox is not there any more (the engine was restarted), it is made to be, and the start tried again.

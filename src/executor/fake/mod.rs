@@ -8,9 +8,14 @@
 //! | `FAKE_EXIT` | its exit code, default 0; a list `1,1,0` is one for each attempt, the last for all further ones |
 //! | `FAKE_STUBBORN` | set: ignores SIGTERM |
 //! | `FAKE_WRITES_OUTPUT`, `FAKE_WRITES_ENV`, `FAKE_WRITES_SUMMARY` | what it writes into the file behind `GANTRY_OUTPUT`, … |
+//! | `FAKE_FILES` | the files that it leaves, see [`files`] |
 //! | `FAKE_NO_IMAGE` | set: the image cannot be pulled |
 //!
 //! **Invariant:** clones share one engine, which outlives a server: that is what lets a test kill the server and start another.
+
+mod files;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +25,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Wrote};
+use self::files::Files;
+use super::workspace::WORKSPACE;
+use super::{Archive, ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Wrote};
 use crate::base::{AttemptKey, Clock, JobKey, Timestamp};
 use crate::run::{Exit, Stream};
 
@@ -37,8 +44,23 @@ pub struct Fake {
 struct Engine {
     containers: BTreeMap<AttemptKey, Container>,
     jobs: BTreeSet<JobKey>,
+    /// The work trees, as far as steps and archives wrote in them.
+    trees: BTreeMap<JobKey, Files>,
+    /// Every archive that was put somewhere, in order.
+    puts: Vec<Put>,
     /// Every start that made a container, in order: a test sees here that nothing ran twice.
     starts: Vec<AttemptKey>,
+}
+
+/// An archive that was put into a work tree or a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    pub job: JobKey,
+    /// `None`: into the job's work tree, before its steps.
+    pub attempt: Option<AttemptKey>,
+    pub into: String,
+    /// Absolute names of the files in it.
+    pub files: Vec<String>,
 }
 
 /// One container.
@@ -51,6 +73,8 @@ struct Container {
     ends: Option<Timestamp>,
     exit: Exit,
     wrote: Wrote,
+    /// Those outside of the work tree.
+    files: Files,
     stubborn: bool,
     grace_ms: u64,
 }
@@ -82,6 +106,12 @@ impl Fake {
         self.engine().starts.clone()
     }
 
+    /// Every archive that was put somewhere, in order.
+    #[must_use]
+    pub fn puts(&self) -> Vec<Put> {
+        self.engine().puts.clone()
+    }
+
     /// Containers and jobs that are still there.
     #[must_use]
     pub fn leftovers(&self) -> Vec<String> {
@@ -96,6 +126,30 @@ impl Fake {
 
     fn ask(&self) -> Result<(), Failure> {
         if *self.reachable.borrow() { Ok(()) } else { Err(Failure::Unreachable("the fake engine does not answer".to_owned())) }
+    }
+
+    /// Puts an archive where it belongs, and remembers that it was.
+    async fn put(&self, job: &JobKey, attempt: Option<&AttemptKey>, archive: &dyn Archive) -> Result<(), Failure> {
+        let into = archive.into().to_owned();
+        let cannot = |error| Failure::Infrastructure(format!("an archive cannot be put into `{into}`: {error}"));
+        let files = files::unpack(archive).await.map_err(cannot)?;
+        let names = files.keys().cloned().collect();
+        self.engine().puts.push(Put { job: job.clone(), attempt: attempt.cloned(), into, files: names });
+        match attempt {
+            Some(attempt) => self.keep(attempt, files),
+            None => self.engine().trees.entry(job.clone()).or_default().extend(files),
+        }
+        Ok(())
+    }
+
+    /// Files that an attempt has: those in the work tree are all its job's.
+    fn keep(&self, key: &AttemptKey, files: Files) {
+        let mut engine = self.engine();
+        let (tree, own): (Files, Files) = files.into_iter().partition(|(name, _)| name.starts_with(&format!("{WORKSPACE}/")));
+        engine.trees.entry(key.job_key()).or_default().extend(tree);
+        if let Some(container) = engine.containers.get_mut(key) {
+            container.files.extend(own);
+        }
     }
 
     /// Follows a container to its end; `stop` ends it by SIGTERM, grace and SIGKILL.
@@ -148,6 +202,7 @@ impl Container {
             started_ns: clock.now_ns(),
             ends: lasts.map(|ms| clock.now().plus_ms(ms)),
             exit: Exit::Code(code),
+            files: Files::new(),
             wrote: Wrote {
                 output: text("FAKE_WRITES_OUTPUT"),
                 env: text("FAKE_WRITES_ENV"),
@@ -187,6 +242,9 @@ impl Executor for Fake {
     async fn prepare(&self, job: &JobSpec, _services: &dyn ServiceSinks) -> Result<(), Failure> {
         self.ask()?;
         self.engine().jobs.insert(job.key.clone());
+        for archive in &job.fill {
+            self.put(&job.key, None, &**archive).await?;
+        }
         Ok(())
     }
 
@@ -202,9 +260,17 @@ impl Executor for Fake {
                 return Err(Failure::Infrastructure("the image cannot be pulled: there is none".to_owned()));
             }
             let container = Container::of(step, &self.clock);
-            let mut engine = self.engine();
-            engine.containers.insert(step.key.clone(), container);
-            engine.starts.push(step.key.clone());
+            {
+                let mut engine = self.engine();
+                engine.containers.insert(step.key.clone(), container);
+                engine.starts.push(step.key.clone());
+            }
+            for archive in &step.before {
+                if let Err(Failure::Infrastructure(why)) = self.put(&step.key.job_key(), Some(&step.key), &**archive).await {
+                    write(&mut *sink, self.clock.now_ns(), Stream::System, format!("{why}\n").as_bytes())?;
+                }
+            }
+            self.keep(&step.key, files::wanted(step.env.get("FAKE_FILES").map_or("", String::as_str)));
         }
         self.attach(&step.key, sink, stop).await
     }
@@ -216,8 +282,17 @@ impl Executor for Fake {
         Ok(Live { started_at: Timestamp(started_ns / 1_000_000), exit })
     }
 
-    async fn collect(&self, _key: &AttemptKey, _path: &str) -> Result<Option<ByteStream>, Failure> {
-        Ok(None)
+    async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure> {
+        self.ask()?;
+        let packed = {
+            let engine = self.engine();
+            let container = engine.containers.get(key).ok_or(Failure::Gone)?;
+            let mut files = container.files.clone();
+            files.extend(engine.trees.get(&key.job_key()).cloned().unwrap_or_default());
+            files::pack(&files, path)
+        };
+        let packed = packed.map_err(|error| Failure::Infrastructure(format!("`{path}` cannot be packed: {error}")))?;
+        Ok(packed.map(|bytes| Box::pin(futures_util::stream::once(async { Ok(bytes.into()) })) as ByteStream))
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {
@@ -244,7 +319,10 @@ impl Executor for Fake {
 
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
         self.ask()?;
-        self.engine().jobs.remove(job);
+        let mut engine = self.engine();
+        engine.jobs.remove(job);
+        engine.trees.remove(job);
+        engine.containers.retain(|key, _| key.job_key() != *job);
         Ok(())
     }
 }
