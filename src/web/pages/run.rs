@@ -9,12 +9,14 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::face::Face;
-use super::html;
 use super::lines::Lines;
 use super::moment::{Ago, Took};
 use super::row::{first_line, name_of, short};
+use super::run_summary::{self, SummaryPart};
+use super::run_tests::TestsPart;
 use super::shell::Shell;
 use super::words::Words;
+use super::{encoded, html};
 use crate::base::Timestamp;
 use crate::pipeline::{Problem as Fault, Severity};
 use crate::run::{JobView, Run, RunView, StepView, view};
@@ -46,6 +48,8 @@ struct RunPage {
     took: Took,
     jobs: Vec<JobPart>,
     pane: Option<Pane>,
+    tests: Option<TestsPart>,
+    summaries: Vec<SummaryPart>,
 }
 
 struct JobPart {
@@ -180,6 +184,8 @@ pub(super) async fn page(State(app): State<App>, At(id): At<String>, Asked(wante
         took: Took { from: shown.started_at, to: shown.ended_at, now },
         jobs: shown.jobs.iter().map(|job| job_part(job, chosen, now)).collect(),
         pane,
+        tests: TestsPart::read(&app, &run).await?,
+        summaries: run_summary::read(&app, &run).await?,
         run: shown,
     })
 }
@@ -236,11 +242,6 @@ async fn read_pane(
         step: step.clone(),
         lines,
     })
-}
-
-/// As a part of an address.
-fn encoded(text: &str) -> String {
-    askama::filters::urlencode_strict(text).map(|text| text.to_string()).unwrap_or_default()
 }
 
 /// The live channel of this run, and of the log that is looked at.

@@ -6,6 +6,7 @@ mod hooks;
 mod live;
 mod look;
 mod pages;
+mod results;
 mod seed;
 mod world;
 
