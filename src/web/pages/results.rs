@@ -177,10 +177,12 @@ impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.0.0.total.max(1);
         write!(f, r#"<svg class="proportions" viewBox="0 0 1000 6" preserveAspectRatio="none" aria-hidden="true">"#)?;
+        let parts: Vec<_> = self.0.parts().into_iter().filter(|(_, count)| *count > 0).collect();
         let mut x = 0;
-        for (class, count) in self.0.parts().into_iter().filter(|(_, count)| *count > 0) {
-            // A few of thousands are still to be seen.
-            let width = (count.saturating_mul(1000) / total).max(6).min(1000_u64.saturating_sub(x));
+        for (place, (class, count)) in (1..).zip(&parts) {
+            let rest = 1000_u64.saturating_sub(x);
+            // A few of thousands are still to be seen, and the last part goes to the end.
+            let width = if place == parts.len() { rest } else { (count.saturating_mul(1000) / total).max(6).min(rest) };
             write!(f, r#"<rect class="bar-{class}" x="{x}" width="{width}" height="6"/>"#)?;
             x += width;
         }

@@ -14,7 +14,7 @@ const SHOWN: usize = 24;
 /// Width of one outcome, with its gap.
 const STEP: usize = 6;
 
-/// The newest outcomes of a test, the newest at the right, where time goes.
+/// The newest outcomes of a test, the newest at the right, where time goes on.
 pub(super) struct Strip(pub Vec<Recent>);
 
 impl fmt::Display for Strip {
@@ -22,10 +22,10 @@ impl fmt::Display for Strip {
         let shown: Vec<Face> = self.0.iter().take(SHOWN).map(|recent| Face::of_test(recent.outcome, recent.flaky)).collect();
         let words = |class| shown.iter().filter(|face| face.class == class).count();
         let bad = words("failed") + words("error");
-        let width = SHOWN * STEP;
+        let width = shown.len().max(1) * STEP;
         write!(
             f,
-            r#"<svg class="strip" viewBox="0 0 {width} 16" role="img" aria-label="of the last {} results {bad} did not pass and {} were flaky">"#,
+            r#"<svg class="strip" width="{width}" height="16" viewBox="0 0 {width} 16" role="img" aria-label="of the last {} results {bad} did not pass and {} were flaky">"#,
             shown.len(),
             words("flaky")
         )?;
@@ -50,7 +50,7 @@ impl fmt::Display for Bars<'_> {
         let width = BAR * (self.0.len() as u64).max(30);
         write!(
             f,
-            r#"<svg class="bars" viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="Durations of the newest results">"#
+            r#"<svg class="bars" viewBox="0 0 {width} {HEIGHT}" preserveAspectRatio="xMaxYMax" role="img" aria-label="Durations of the newest results">"#
         )?;
         for (place, row) in (1..).zip(self.0) {
             let ms = row.result.duration_ms.unwrap_or(0);
