@@ -17,7 +17,7 @@ use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
 use super::serve::{Signals, slots};
-use super::{Ended, INVALID, OK, RUN_FAILED, check, out};
+use super::{Ended, INVALID, OK, RUN_FAILED, check, out, results};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -89,9 +89,19 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let progress = Progress::new(json);
     let ends = Follower::new(server.handle().clone(), ids, &progress).follow(&mut signals).await;
     progress.close();
+    let (ends, results) = match ends {
+        Ok(mut ends) => {
+            let results = results::read(server.handle().store(), &mut ends).await;
+            (Ok(ends), results)
+        }
+        Err(error) => (Err(error), Ok(None)),
+    };
     server.stop().await;
     tasks.end().await;
     let ends = ends?;
+    if let Some(results) = results? {
+        results.tell(&progress);
+    }
     if json {
         out::json(&ends)?;
     }

@@ -29,7 +29,7 @@ pub struct TestCase {
 }
 
 /// The tests of a run in numbers. Of a test that was tried in several attempts at a step, the last result counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TestSummary {
     pub total: u64,
     /// Failed or broken.
@@ -37,6 +37,20 @@ pub struct TestSummary {
     pub skipped: u64,
     /// On the same commit and in the same place they also ended otherwise, whatever they ended as last.
     pub flaky: u64,
+}
+
+/// `214 tests: 2 failed, 1 flaky, 4 skipped`.
+impl fmt::Display for TestSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { total, failed, skipped, flaky } = self;
+        write!(f, "{total} test{}: ", if *total == 1 { "" } else { "s" })?;
+        let parts: Vec<String> = [(failed, "failed"), (flaky, "flaky"), (skipped, "skipped")]
+            .into_iter()
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        f.write_str(&if parts.is_empty() { "none failed".to_owned() } else { parts.join(", ") })
+    }
 }
 
 /// How a test ended.

@@ -171,6 +171,13 @@ fn durations_are_numbers_or_nothing() {
     }
 }
 
+#[test]
+fn numbers_are_one_sentence() {
+    let said = |total, failed, skipped, flaky| TestSummary { total, failed, skipped, flaky }.to_string();
+    assert_eq!(said(214, 2, 4, 1), "214 tests: 2 failed, 1 flaky, 4 skipped");
+    assert_eq!(said(1, 0, 0, 0), "1 test: none failed");
+}
+
 /// A generator of its own, so that a failure comes again with its seed.
 struct Dice(u64);
 

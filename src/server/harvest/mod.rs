@@ -149,18 +149,9 @@ impl Harvester {
     }
 }
 
-/// `214 tests in 3 reports: 2 failed, 1 flaky, 4 skipped`.
+/// `214 tests: 2 failed, 1 flaky, 4 skipped (3 reports)`.
 fn sentence(summary: TestSummary, files: usize) -> String {
-    let TestSummary { total, failed, skipped, flaky } = summary;
-    let of = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
-    let parts: Vec<String> = [of(failed, "failed"), of(flaky, "flaky"), of(skipped, "skipped")].into_iter().flatten().collect();
-    let ends = if parts.is_empty() { "all passed".to_owned() } else { parts.join(", ") };
-    let s = |count: usize| if count == 1 { "" } else { "s" };
-    match total {
-        0 => format!("no test in {files} report{}", s(files)),
-        1 => format!("1 test in {files} report{}: {}", s(files), if parts.is_empty() { "passed" } else { &ends }),
-        _ => format!("{total} tests in {files} report{}: {ends}", s(files)),
-    }
+    format!("{summary} ({files} report{})", if files == 1 { "" } else { "s" })
 }
 
 impl Found {
