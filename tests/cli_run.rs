@@ -263,6 +263,40 @@ fn one_ctrl_c_cancels_cleans_up_and_still_runs_what_says_always() {
 }
 
 #[test]
+fn a_terminal_that_goes_away_cancels_and_cleans_up_unless_that_is_ignored() {
+    let tree = Tree::with(&[(".gantry.yml", "steps:\n  - name: long\n    run: echo \"pid $$\"; sleep 600\n")]);
+    let mut going = Going::start(tree.command(&HOST));
+    let line = going.until("pid ");
+    going.signal("HUP");
+    let (code, lines) = going.end();
+    let said = lines.join("\n");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("cancelled by the terminal, which went away"), "{said}");
+    assert!(!lives(line.rsplit(' ').next().unwrap()), "the step is still there: {said}");
+    assert_eq!(tree.leftovers().len(), 0);
+
+    let gate = tempfile::tempdir().unwrap();
+    let run = format!("echo begun; until test -e '{}/open'; do sleep 0.05; done", gate.path().display());
+    let tree = Tree::with(&[(".gantry.yml", &format!("steps:\n  - {{ name: patient, run: \"{run}\" }}\n"))]);
+    let mut command = std::process::Command::new("nohup");
+    let plain = tree.command(&HOST);
+    command.arg(plain.get_program()).args(plain.get_args());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir(plain.get_current_dir().unwrap());
+    let mut going = Going::start(command);
+    going.until("patient │ begun");
+    going.signal("HUP");
+    std::fs::write(gate.path().join("open"), "").unwrap();
+    let (code, lines) = going.end();
+    assert_eq!(code, 0, "{}", lines.join("\n"));
+}
+
+#[test]
 fn a_second_ctrl_c_ends_what_does_not_listen_at_once() {
     let tree = Tree::with(&[(
         ".gantry.yml",

@@ -160,6 +160,26 @@ fn the_demo_shows_a_green_and_a_red_run_in_containers() {
 }
 
 #[test]
+fn the_demo_that_is_ended_in_the_middle_of_a_run_leaves_nothing() {
+    let tree = Tree::bare(&[]);
+    let mut demo = Going::start(tree.command(&["demo"]));
+    demo.until("Push 2");
+    // The second run is asked for right after that line; a network is the first thing that its job gets.
+    let sandboxes = || docker_names(None, tree.temp.path()).len();
+    assert!(
+        (0..600).any(|_| sandboxes() > 0 || {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            false
+        }),
+        "no job began"
+    );
+    demo.signal("INT");
+    let (code, lines) = demo.end();
+    assert_eq!(code, 0, "{lines:#?}");
+    assert_eq!((tree.leftovers().len(), docker_names(None, tree.temp.path()).len()), (0, 0), "{lines:#?}");
+}
+
+#[test]
 fn the_demo_runs_without_an_engine_and_says_so() {
     let tree = Tree::bare(&[]);
     let mut command = tree.command(&["demo", "--once"]);

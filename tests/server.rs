@@ -153,7 +153,7 @@ async fn a_timeout_stops_the_step_even_a_stubborn_one() {
     app.watch("shop", &remote).await;
     let run = app.ended("shop", 1).await;
     assert_eq!(run.outcome.unwrap().as_str(), "timed_out");
-    assert_eq!(run.jobs[0].steps[0].reason, "stopped: its timeout of 200 ms is over");
+    assert_eq!(run.jobs[0].steps[0].reason, "its timeout of 200 ms is over");
     app.close().await;
 }
 

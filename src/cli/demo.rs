@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -9,14 +10,15 @@ use crate::base::{Clock, InstanceId, Tasks, limits};
 use crate::executor::{Docker, Executor};
 use crate::git::{Credentials, Sample};
 use crate::run::{Outcome, RunView, view};
-use crate::server::Handle;
+use crate::server::{Handle, KeepConfig};
 use crate::store::RunFilter;
 
 use super::engine::Kind;
-use super::serve::{Running, Setup, Signals, slots};
+use super::serve::{Running, Setup, slots};
+use super::signals::Signals;
 use super::{Ended, OK, RUN_FAILED, out};
 
-/// The pipeline of the sample repository; `IMAGE` is put in.
+/// The pipeline of the sample repository; the image at hand is put in.
 const PIPELINE: &str = include_str!("../../examples/demo/.gantry.yml");
 const PROGRAM: &str = include_str!("../../examples/demo/greet.sh");
 const TEST: &str = include_str!("../../examples/demo/test.sh");
@@ -25,6 +27,9 @@ const BROKEN: &str = include_str!("../../examples/demo/greet-broken.sh");
 
 /// What a machine with a way out pulls, where no image can be made on the spot.
 const PULLED_IMAGE: &str = "busybox:1";
+
+/// How long what still runs may take to end.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -49,25 +54,49 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
         database: None,
         grace_ms: limits::GRACE_MS,
         credentials: Credentials::default(),
+        keep: KeepConfig::default(),
     })
     .await?;
     out::line(format_args!("Dashboard:  {}", running.url));
     out::line(format_args!("Repository: {} (a bare Git repository: clone it, push to it)", remote.display()));
     let shown = tokio::select! {
-        shown = show(running.handle(), &running.url, &remote, &sample, &image) => Some(shown?),
-        () = signals.next() => None,
+        shown = show(running.handle(), &running.url, &remote, &sample, &image) => shown.map(Some),
+        _ = signals.next() => Ok(None),
     };
-    let code = match shown {
-        Some(true) => OK,
-        Some(false) => RUN_FAILED,
-        None => OK,
-    };
-    if shown.is_some() && !args.once {
+    if matches!(shown, Ok(Some(_))) && !args.once {
         out::line(format_args!("\nLook closer: open {} in a browser. Ctrl-C ends the demo and removes its files.", running.url));
         signals.next().await;
     }
+    tokio::select! {
+        ended = tokio::time::timeout(PATIENCE, end_runs(running.handle())) => if ended.is_err() {
+            tracing::warn!("some runs did not end; what they left in the engine has labels that begin with io.gantry");
+        },
+        _ = signals.next() => {}
+    }
     running.stop().await;
-    Ok(code)
+    match shown? {
+        Some(true) | None => Ok(OK),
+        Some(false) => Ok(RUN_FAILED),
+    }
+}
+
+/// Ends at once what still runs. A server leaves that to its next start, but the demo's data goes with it.
+async fn end_runs(handle: &Handle) -> anyhow::Result<()> {
+    let mut changes = handle.changes();
+    loop {
+        changes.mark_unchanged();
+        let runs = handle.store().unfinished().await?;
+        if runs.is_empty() {
+            return Ok(());
+        }
+        for run in runs {
+            // Once asks, twice makes; a refusal means that it is on its way, or has ended.
+            for _ in 0..2 {
+                let _ = handle.cancel(&run.id, "the end of the demo").await;
+            }
+        }
+        changes.changed().await?;
+    }
 }
 
 /// Docker where an engine answers, with an image made on the spot if that can be; else this machine itself.
@@ -118,7 +147,9 @@ async fn tell(handle: &Handle, url: &str, number: u64, expected: Outcome) -> any
     let run = ended(handle, number).await?;
     out::line(format_args!("  #{number} {}: {}", run.outcome.map_or("?", Outcome::as_str), run.reason));
     for step in run.jobs.iter().flat_map(|job| &job.steps) {
-        out::line(format_args!("     {:<8} {:<8} {}", step.name, step.outcome.map_or("?", Outcome::as_str), step.reason));
+        let outcome = step.outcome.map_or("?", Outcome::as_str);
+        let why = if step.reason == outcome { "" } else { out::beside(outcome, &step.reason) };
+        out::line(format_args!("{}", format!("     {:<8} {outcome:<8} {why}", step.name).trim_end()));
     }
     out::line(format_args!("     {url}/runs/{}", run.id));
     let as_expected = run.outcome == Some(expected);

@@ -13,7 +13,7 @@ use crate::run::{RunView, view};
 use crate::server::Handle;
 
 use super::progress::Progress;
-use super::serve::Signals;
+use super::signals::Signals;
 use super::tail::{Heard, tail};
 
 /// Follows runs to their ends.
@@ -78,11 +78,11 @@ impl<'a> Follower<'a> {
                         None => {}
                     }
                 }
-                () = signals.next() => {
+                by = signals.next() => {
                     self.progress.talk("cancelling; once more ends it at once");
                     for id in &self.runs {
                         // One that ended meanwhile needs no cancelling.
-                        let _ = self.handle.cancel(id, "Ctrl-C").await;
+                        let _ = self.handle.cancel(id, by).await;
                     }
                 }
             }

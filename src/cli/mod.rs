@@ -4,26 +4,33 @@
 //! |---|---|
 //! | `serve` | the server, until it is told to end |
 //! | `run`, `follow`, `progress`, `tail`, `results` | the pipeline of the work tree, here and now |
+//! | `caches` | those of `gantry run`, from one call to the next |
 //! | `check` | the problems of pipeline files |
+//! | `init` | a first pipeline for a repository |
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `client` | the verbs that talk to a running server |
 //! | `config`, `engine` | the server's settings; which executor |
+//! | `signals` | what asks to end |
 //! | `out` | data on stdout |
 
+mod caches;
+mod approvals;
 mod check;
 pub mod client;
 mod config;
 mod demo;
 mod engine;
 mod follow;
+mod init;
 mod out;
 mod progress;
 mod results;
 mod run;
 mod serve;
+mod signals;
 mod tail;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -58,6 +65,8 @@ enum Verb {
     Run(run::Args),
     /// Prints the problems of pipeline files
     Check(check::Args),
+    /// Looks at a repository and writes a first pipeline for it
+    Init(init::Args),
     /// Shows what Gantry does: a server, a sample repository and two pushes
     Demo(demo::Args),
     #[command(flatten)]
@@ -99,6 +108,7 @@ pub fn main() -> ExitCode {
             Verb::Serve(args) => end(serve::serve(args).await),
             Verb::Run(args) => end(run::run(args, json).await),
             Verb::Check(args) => end(check::check(&args, json)),
+            Verb::Init(args) => end(init::init(&args, json)),
             Verb::Demo(args) => end(demo::demo(args).await),
             Verb::Client(verb) => client::run(verb, &server).await,
         }
@@ -112,10 +122,24 @@ fn end(done: Result<u8, Ended>) -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(Ended { code, error }) => {
-            eprintln!("gantry: {error:#}");
+            // The terminal may be gone.
+            let _ = writeln!(std::io::stderr(), "gantry: {}", sentence(&error));
             ExitCode::from(code)
         }
     }
+}
+
+/// What failed and because of what; an error that tells its cause in its own sentence is not made to tell it twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if sentence.is_empty() {
+            sentence = cause;
+        } else if !sentence.ends_with(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    sentence
 }
 
 /// Log lines go to stderr: the server's from `info`, the others' only from `warn`. `GANTRY_LOG` says otherwise.
@@ -124,4 +148,20 @@ fn speak(verb: &Verb) {
     let filter = EnvFilter::try_from_env("GANTRY_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let colour = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use crate::store::DataDir;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = DataDir::lock("/proc/nowhere".as_ref()).unwrap_err();
+        let said = super::sentence(&error.into());
+        assert_eq!(said, "cannot make the data directory /proc/nowhere: No such file or directory (os error 2)");
+        let said = super::sentence(&anyhow!("because of this").context("that failed"));
+        assert_eq!(said, "that failed: because of this");
+    }
 }

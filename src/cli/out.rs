@@ -27,3 +27,8 @@ pub(super) fn json(document: &impl Serialize) -> anyhow::Result<()> {
     line(format_args!("{text}"));
     Ok(())
 }
+
+/// A reason as it stands beside its state's word: `skipped: …` is not to be read twice.
+pub(super) fn beside<'a>(state: &str, reason: &'a str) -> &'a str {
+    reason.strip_prefix(state).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(reason)
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::out::beside;
 use crate::base::took;
 use crate::run::{Outcome, RunView, StepView, Stream};
 
@@ -54,7 +55,8 @@ impl Progress {
             (Some(from), Some(to)) => format!(" in {}", took(to.ms_since(from))),
             _ => String::new(),
         };
-        let why = if outcome == Outcome::Passed { String::new() } else { format!(": {}", step.reason) };
+        let why =
+            if outcome == Outcome::Passed { String::new() } else { format!(": {}", beside(outcome.as_str(), &step.reason)) };
         self.line(&format!("{} {title} {}{how_long}{why}", self.mark(outcome), outcome.as_str()));
     }
 
@@ -88,7 +90,11 @@ impl Progress {
 
     /// A remark that is no data.
     pub fn talk(&self, text: &str) {
-        self.bar.as_ref().map_or_else(|| eprintln!("{text}"), |bar| bar.suspend(|| eprintln!("{text}")));
+        let print = || {
+            // Nor is a terminal that is gone.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        };
+        self.bar.as_ref().map_or_else(print, |bar| bar.suspend(print));
     }
 
     /// Takes the line of what runs now away.

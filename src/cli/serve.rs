@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, Tasks, limits, parse_duration_ms};
-use crate::server::{Config, Handle, Layout, Server, Source};
+use crate::server::{Config, Handle, KeepConfig, Layout, Server, Source};
 use crate::store::{DataDir, Database, Store, StoreConfig};
 use crate::web::{self, WebOptions};
 
 use super::config::File;
 use super::engine::{self, Kind};
+use super::signals::Signals;
 use super::{Ended, OK, out};
 
 /// How long the end may take before it is an end all the same: nothing is lost by it.
@@ -60,6 +60,7 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         database: file.database.clone(),
         grace_ms: file.grace.as_deref().map(grace_ms).transpose().map_err(Ended::usage)?.unwrap_or(limits::GRACE_MS),
         credentials: file.credentials().map_err(Ended::usage)?,
+        keep: file.keep().map_err(Ended::usage)?,
     })
     .await?;
     out::line(format_args!("Gantry is ready: {}", running.url));
@@ -67,7 +68,7 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
     tracing::info!("ending; steps in containers go on, and the next start takes them up (a second signal ends at once)");
     tokio::select! {
         () = running.stop() => {}
-        () = signals.next() => tracing::info!("ended at once"),
+        _ = signals.next() => tracing::info!("ended at once"),
     }
     Ok(OK)
 }
@@ -91,6 +92,7 @@ pub(super) struct Setup {
     pub database: Option<String>,
     pub grace_ms: u64,
     pub credentials: crate::git::Credentials,
+    pub keep: KeepConfig,
 }
 
 /// A server with its dashboard.
@@ -109,7 +111,7 @@ pub(super) struct Running {
 
 impl Running {
     pub async fn start(setup: Setup) -> anyhow::Result<Self> {
-        let Setup { data, listen, slots, kind, docker_host, database, grace_ms, credentials } = setup;
+        let Setup { data, listen, slots, kind, docker_host, database, grace_ms, credentials, keep } = setup;
         let data = DataDir::lock(&data)?;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("{listen} cannot be listened on: is another server there?"))?;
@@ -119,7 +121,8 @@ impl Running {
         let tasks = Tasks::default();
         let executor = engine::make(kind, docker_host.as_deref(), store.instance().await?, &data.path().join("host"), &tasks)?;
         let source = Source::Mirrors(Layout::new(data.path()));
-        let config = Config { data: data.path().to_owned(), slots, grace_ms, url: url.clone(), credentials, watch: true };
+        let (at, url_of_runs) = (data.path().to_owned(), url.clone());
+        let config = Config { data: at, slots, grace_ms, url: url_of_runs, credentials, watch: true, keep };
         let server = Server::start(config, store, executor, source, Clock::System).await?;
         let (pages, closing) = (Tasks::default(), CancellationToken::new());
         let router = web::router(server.handle().clone(), WebOptions { tasks: pages.clone() });
@@ -144,26 +147,6 @@ impl Running {
         };
         if tokio::time::timeout(PATIENCE, end).await.is_err() {
             tracing::warn!("something did not end in time and is left as a crash would leave it: the next start takes it up");
-        }
-    }
-}
-
-/// SIGTERM and SIGINT.
-pub(super) struct Signals {
-    term: tokio::signal::unix::Signal,
-    int: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    pub fn new() -> std::io::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
-    }
-
-    /// Waits for the next one.
-    pub async fn next(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
         }
     }
 }

@@ -62,8 +62,8 @@ impl StopReason {
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StopReason::StepTimeout { after_ms } => write!(f, "stopped: its timeout of {} is over", Span(*after_ms)),
-            StopReason::JobTimeout { after_ms } => write!(f, "stopped: the job's timeout of {} is over", Span(*after_ms)),
+            StopReason::StepTimeout { after_ms } => write!(f, "its timeout of {} is over", Span(*after_ms)),
+            StopReason::JobTimeout { after_ms } => write!(f, "the job's timeout of {} is over", Span(*after_ms)),
             StopReason::FailFast { job, outcome } => write!(f, "`{job}` {} and the matrix has `fail_fast`", did(*outcome)),
             StopReason::Replaced { by } => write!(f, "replaced by #{by}"),
             StopReason::Cancelled { by } => write!(f, "cancelled by {by}"),

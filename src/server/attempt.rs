@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 use crate::base::limits::STEP_FILE_BYTES;
 use crate::base::{AttemptKey, Clock};
 use crate::executor::{Ended, Executor, Failure, Live, Sink, StepSpec};
-use crate::run::{Event, Exit, Stream, Written};
+use crate::run::{Event, Exit, Written};
 use crate::store::{Logs, Store};
 
 use super::core::Message;
 use super::harvest::Harvester;
+use super::keep::{Left, StepFiles};
 use super::sink::LogSink;
 
 /// How an attempt comes into the executor's hands.
@@ -31,16 +32,24 @@ impl Begin {
     }
 }
 
+/// What a step keeps besides its output.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub files: Option<StepFiles>,
+    pub reports: Option<Harvester>,
+}
+
 /// Runs the attempt and tells the loop of it.
 pub(super) async fn live(
-    begin: Begin,
+    mut begin: Begin,
+    beside: Beside,
     executor: &dyn Executor,
     store: &Store,
     clock: &Clock,
-    reports: Option<Harvester>,
     stop: CancellationToken,
     tell: &UnboundedSender<Message>,
 ) {
+    let Beside { files, reports } = beside;
     let key = begin.key().clone();
     let AttemptKey { run: _, job, step, attempt } = key;
     let logs = store.logs();
@@ -49,12 +58,19 @@ pub(super) async fn live(
         // The loop only ever goes away with the server.
         let _ = tell.send(Message::Last { key: key.clone(), event, silent });
     };
-    let sink: Box<dyn Sink> = match LogSink::open(logs, &key) {
-        Ok(sink) => Box::new(sink),
+    let mut sink = match LogSink::open(logs, &key) {
+        Ok(sink) => sink,
         Err(error) => {
             return last(Some(wrote_nothing(Exit::Infrastructure(format!("its log cannot be written: {error}")))), None);
         }
     };
+    if let (Begin::Start(spec), Some(files)) = (&mut begin, &files) {
+        for line in files.before(spec, clock).await {
+            // A log that cannot be written is told by the first line of the step itself.
+            let _ = sink.say(clock, &line);
+        }
+    }
+    let sink: Box<dyn Sink> = Box::new(sink.goes_on());
     let begun = match &begin {
         Begin::Start(spec) => executor.start(spec, sink, stop.clone()).await,
         Begin::Attach(key) => executor.attach(key, sink, stop.clone()).await,
@@ -72,12 +88,25 @@ pub(super) async fn live(
     match exit.await {
         Ok(Ended { exit, wrote }) => {
             // Before the exit is told: once that is stored, nobody asks for the rest again.
-            keep_summary(&key, &wrote.summary, store, clock).await;
-            // What was stopped did not end by itself.
-            if let Some(reports) = reports.filter(|_| !stop.is_cancelled()) {
-                reports.at_end(&exit).await;
+            let left = match &files {
+                Some(files) => files.after(executor, &key, &exit, &stop, clock).await,
+                None => Left::default(),
+            };
+            if left.silent.is_some() {
+                return last(None, left.silent);
             }
-            let wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
+            let told = match &reports {
+                Some(reports) => reports.at_end(&exit, &stop).await,
+                None => Ok(Vec::new()),
+            };
+            match told {
+                Ok(told) => finish_log(&key, logs, clock, &[left.lines, told].concat()),
+                Err(silent) => return last(None, Some(silent)),
+            }
+            keep_summary(&key, &wrote.summary, store, clock).await;
+            let mut wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
+            wrote.problem = wrote.problem.or(left.problem);
+            let exit = left.trouble.map_or(exit, Exit::Infrastructure);
             last(Some(Event::StepExited { job, step, attempt, exit, wrote }), None);
         }
         Err(Failure::Unreachable(why)) => last(None, Some(why)),
@@ -109,8 +138,13 @@ fn told(key: &AttemptKey, logs: &Logs, clock: &Clock, failure: &Failure) -> Exit
 
 /// A last line of Gantry's own in the attempt's log.
 pub(super) fn say(key: &AttemptKey, logs: &Logs, clock: &Clock, sentence: &str) {
+    finish_log(key, logs, clock, &[sentence.to_owned()]);
+}
+
+/// The attempt's log is complete but for these lines of Gantry's own.
+fn finish_log(key: &AttemptKey, logs: &Logs, clock: &Clock, lines: &[String]) {
     let written = LogSink::open(logs, key).and_then(|mut sink| {
-        sink.write(clock.now_ns(), Stream::System, format!("{sentence}\n").as_bytes())?;
+        lines.iter().try_for_each(|line| sink.say(clock, line))?;
         sink.finish()
     });
     if let Err(error) = written {

@@ -35,7 +35,6 @@ pub(super) async fn watch(shared: Arc<Shared>) {
         match health {
             Ok(()) => {
                 if !was_up {
-                    tracing::info!(engine = shared.executor.name(), "the engine answers");
                     say(&shared, Ok(()));
                     pulses = 0;
                 }
@@ -48,7 +47,6 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             Err(failure) => {
                 let why = failure.to_string();
                 if was_up || *state.borrow() != Err(why.clone()) {
-                    tracing::warn!(%why, "the engine does not answer; runs wait for it");
                     say(&shared, Err(why));
                 }
             }
@@ -100,7 +98,7 @@ async fn left_over(shared: &Shared) -> Result<Vec<JobKey>, store::Error> {
     jobs.extend(on_disk);
     let mut left = Vec::new();
     for key in jobs {
-        if is_over(shared, &key).await? {
+        if !shared.keep.is_saving(&key) && is_over(shared, &key).await? {
             left.push(key);
         }
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
 
-use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Tasks, limits, random_hex};
+use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
 use crate::executor::Executor;
 use crate::git;
 use crate::run::{Event, Run};
@@ -14,6 +14,7 @@ use crate::schedule::Input;
 use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
 
 use super::core::{Config, Message, Refused};
+use super::keep::Keep;
 use super::{Layout, Source, intake, poll};
 
 /// What all parts of a server share.
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub clock: Clock,
     pub executor: Arc<dyn Executor>,
     pub layout: Layout,
+    pub keep: Arc<Keep>,
     pub source: Source,
     pub config: Config,
     pub tell: UnboundedSender<Message>,
@@ -64,7 +66,12 @@ impl Shared {
 
     /// Notes whether the engine answers, for the watch and for whoever asks whether the server is ready.
     pub fn engine_is(&self, state: Result<(), String>) {
-        let _before = self.engine.send_replace(state);
+        let before = self.engine.send_replace(state.clone());
+        match state {
+            Ok(()) if before.is_err() => tracing::info!(engine = self.executor.name(), "the engine answers"),
+            Err(why) if before != Err(why.clone()) => tracing::warn!(%why, "runs wait for the engine"),
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// Tells followers that there are new events.
@@ -78,7 +85,7 @@ impl Shared {
 /// The server's door. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Why something was not done: a sentence for whoever asked, but for what is Gantry's own trouble.
@@ -184,7 +191,8 @@ impl Handle {
         git::check_url(url).map_err(|error| Refusal::Invalid(error.to_string()))?;
         let poll_ms = poll_ms.unwrap_or(limits::POLL_DEFAULT_MS);
         if poll_ms < limits::POLL_MIN_MS {
-            let why = format!("a poll every {poll_ms} ms is too often: the shortest interval is {} ms", limits::POLL_MIN_MS);
+            let (asked, least) = (Span(poll_ms), Span(limits::POLL_MIN_MS));
+            let why = format!("a poll every {asked} is too often: the shortest interval is {least}");
             return Err(Refusal::Invalid(why));
         }
         let now = self.shared.clock.now();
@@ -270,7 +278,7 @@ impl Handle {
         self.shared.store.run(run).await?.ok_or_else(|| Refusal::NotFound(format!("there is no run `{run}`")))
     }
 
-    async fn find_repo(&self, name: &str) -> Result<Repo, Refusal> {
+    pub(super) async fn find_repo(&self, name: &str) -> Result<Repo, Refusal> {
         let found = self.shared.store.repo(name).await?;
         found.ok_or_else(|| {
             Refusal::NotFound(format!("there is no repository `{name}`: `gantry repo list` shows which there are"))

@@ -9,6 +9,7 @@
 //! | `poll`, `intake` | fetch a repository; turn moved refs into runs and notes |
 //! | `handle`, `approve` | what pages, API and command line may ask for |
 //! | `harvest` | test reports of ended attempts: found, read, kept |
+//! | `keep` | artifacts and caches |
 //! | `layout` | where things are in the data directory |
 //! | `source` | where a workspace's content comes from |
 //!
@@ -22,6 +23,7 @@ mod engine;
 mod handle;
 mod harvest;
 mod intake;
+mod keep;
 mod layout;
 mod perform;
 mod poll;
@@ -31,5 +33,6 @@ mod source;
 pub use approve::Answer;
 pub use core::{Config, Server};
 pub use handle::{Handle, Readiness, Refusal};
+pub use keep::KeepConfig;
 pub use layout::Layout;
 pub use source::Source;

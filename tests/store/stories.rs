@@ -14,6 +14,7 @@ use super::place::{Place, at, intake, make_run, new_run, plan, repo, with_repo};
 #[path = "results.rs"]
 mod results;
 pub use results::*;
+pub use super::kept::*;
 
 /// Hands the names of all stories to a macro.
 macro_rules! each_story {
@@ -46,6 +47,10 @@ macro_rules! each_story {
             tests_of_a_repository_are_ordered_paged_and_searched,
             a_run_has_only_so_many_results,
             results_go_with_their_run_and_tests_with_their_repository,
+            artifacts_are_found_by_job_path_and_beginning_and_paged,
+            artifacts_expire_are_replaced_and_go_with_their_run,
+            a_cache_is_found_by_its_key_or_the_newest_by_its_beginning_in_its_scopes,
+            caches_are_listed_evicted_and_removed_by_their_last_use,
         }
     };
 }

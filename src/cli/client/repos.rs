@@ -54,7 +54,10 @@ async fn add(api: &Api, screen: &mut Screen, name: &str, url: &str, poll: Option
         screen.data(&format!("{what}{value}\n"))?;
     }
     screen.say(&hook_advice(&hook, &secret))?;
-    screen.say(&format!("\nIts default branch is run now: gantry logs -f {}/latest", repo.name))
+    screen.say(&format!(
+        "\nIts default branch is run once it has been fetched: gantry logs -f {0}/latest\nHow watching it goes: gantry repo list",
+        repo.name
+    ))
 }
 
 /// How to say that there is news: lines for a shell.

@@ -8,6 +8,7 @@ use super::text::one_line;
 use super::{Failure, Reference, Screen};
 use crate::base::Timestamp;
 use crate::base::ago;
+use crate::cli::out::beside;
 use crate::pipeline;
 
 pub(super) async fn show(api: &Api, screen: &mut Screen, run: &Reference, json: bool) -> Result<(), Failure> {
@@ -28,7 +29,8 @@ fn render(run: &Run, now: Timestamp, colour: Colour) -> String {
         (true, false) => format!(" in {took}"),
         (false, false) => format!(" for {took}"),
     };
-    let why = if run.reason == run.standing() { String::new() } else { format!(": {}", one_line(&run.reason)) };
+    let why =
+        if run.reason == run.standing() { String::new() } else { format!(": {}", one_line(beside(run.standing(), &run.reason))) };
     let mut out = format!("{} {state}{time}{why}\n\n", colour.paint(Hue::Strong, &one_line(&run.name())));
     let because = if run.because.is_empty() { run.event.clone() } else { run.because.clone() };
     for (what, value) in [
@@ -57,7 +59,7 @@ fn render(run: &Run, now: Timestamp, colour: Colour) -> String {
 fn table(run: &Run, now: Timestamp) -> Table<4> {
     let mut table = Table::new(["JOB / STEP", "STATE", "TOOK", "REASON"]);
     // What the state says already needs no second telling.
-    let reason = |state: &str, reason: &str| if state == reason { String::new() } else { one_line(reason) };
+    let reason = |state: &str, reason: &str| if state == reason { String::new() } else { one_line(beside(state, reason)) };
     for job in &run.jobs {
         let state = standing(&job.state, job.outcome.as_deref());
         table.row([
@@ -101,7 +103,7 @@ mod tests {
                       "ended_at": 5000 },
                     { "name": "test", "state": "ended", "outcome": "failed", "reason": "exit code 1", "attempt": 2, "started_at": 5000,
                       "ended_at": 65000 },
-                    { "name": "ship", "state": "ended", "outcome": "skipped", "reason": "`test` failed", "attempt": 0, "started_at": null,
+                    { "name": "ship", "state": "ended", "outcome": "skipped", "reason": "skipped: `test` failed", "attempt": 0, "started_at": null,
                       "ended_at": 65000 }] }],
         });
         let run: Run = serde_json::from_value(run).unwrap();

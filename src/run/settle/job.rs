@@ -46,6 +46,10 @@ pub(super) fn settle_running(
     if let Some(why) = problem.filter(|_| outcome.is_good()) {
         (outcome, reason) = (Outcome::Error, why);
     }
+    if let (Outcome::Cancelled, Some(stop)) = (outcome, run.stop.as_ref().or(run.jobs[job].stop.as_ref())) {
+        // Not by the first step that was cut short: that may be one that never began.
+        reason = stop.to_string();
+    }
     if job_plan.allow_failure && !outcome.is_good() && !matches!(outcome, Outcome::Cancelled | Outcome::Skipped) {
         outcome = Outcome::Warning;
         reason = format!("{reason}; `allow_failure` makes it a warning");

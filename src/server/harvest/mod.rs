@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::sync::CancellationToken;
 
 use self::archive::Found;
 use self::wanted::Wanted;
-use super::attempt::say;
 use super::handle::Shared;
 use crate::base::limits::{REPORT_PROBLEMS, REPORTS_MS};
 use crate::base::{AttemptKey, RepoId};
@@ -58,33 +58,37 @@ impl Harvester {
         })
     }
 
-    /// Reads and keeps what the attempt left. Nothing when it did not end by itself, or when that is done.
-    pub(super) async fn at_end(&self, exit: &Exit) {
+    /// Reads and keeps what the attempt left; answers what its log should say of it. Nothing when it did not end by itself, or when that is done.
+    ///
+    /// # Errors
+    /// The engine does not answer: the attempt is taken up again when it does.
+    pub(super) async fn at_end(&self, exit: &Exit, stop: &CancellationToken) -> Result<Vec<String>, String> {
         match exit {
-            Exit::Code(_) => {}
-            Exit::Infrastructure(_) | Exit::Lost(_) | Exit::NeverRan => return,
+            Exit::Code(_) if !stop.is_cancelled() => {}
+            Exit::Code(_) | Exit::Infrastructure(_) | Exit::Lost(_) | Exit::NeverRan => return Ok(Vec::new()),
         }
         match self.shared.store.has_reports(&self.key).await {
             Ok(false) => {}
-            Ok(true) => return,
-            Err(error) => return self.broke(&error),
+            Ok(true) => return Ok(Vec::new()),
+            Err(error) => return Ok(vec![self.broke(&error)]),
         }
         let found = match tokio::time::timeout(Duration::from_millis(REPORTS_MS), self.look()).await {
-            Ok(found) => found,
+            Ok(found) => found?,
             Err(_) => Found::failed(format!("reading the reports took longer than {} s and was given up", REPORTS_MS / 1000)),
         };
-        self.keep(found).await;
+        Ok(self.keep(found).await)
     }
 
     /// Looks through every place that a report may be in.
-    async fn look(&self) -> Found {
+    async fn look(&self) -> Result<Found, String> {
         let (wanted, mut found) = Wanted::read(&self.junit);
         let wanted = Arc::new(wanted);
         for root in wanted.roots() {
             let stream = match self.shared.executor.collect(&self.key, &format!("/workspace/{root}")).await {
                 Ok(Some(stream)) => stream,
                 Ok(None) => continue,
-                Err(failure @ (Failure::Unreachable(_) | Failure::Infrastructure(_) | Failure::Gone | Failure::Stopped)) => {
+                Err(Failure::Unreachable(why)) => return Err(why),
+                Err(failure @ (Failure::Infrastructure(_) | Failure::Gone | Failure::Stopped)) => {
                     found.problem(format!("`{root}` could not be looked through for reports: {failure}"));
                     continue;
                 }
@@ -101,26 +105,24 @@ impl Harvester {
             });
             found = match read.await {
                 Ok(found) => found,
-                Err(panic) => return Found::failed(format!("the reading of reports broke: {panic}")),
+                Err(panic) => return Ok(Found::failed(format!("the reading of reports broke: {panic}"))),
             };
         }
-        found
+        Ok(found)
     }
 
-    async fn keep(&self, found: Found) {
-        let Found { reports, problems, more_problems, .. } = found;
+    /// Keeps it; answers what the log says.
+    async fn keep(&self, found: Found) -> Vec<String> {
+        let Found { reports, mut problems, more_problems, .. } = found;
         let files = reports.len();
-        let mut problems = problems;
         if more_problems > 0 {
             problems.push(format!("{more_problems} more reports could not be read"));
         }
         if files == 0 && problems.is_empty() {
             let globs: Vec<String> = self.junit.iter().map(|glob| format!("`{glob}`")).collect();
-            return self.say(&format!("no test report: no file matches {}", globs.join(", ")));
+            return vec![format!("no test report: no file matches {}", globs.join(", "))];
         }
-        for problem in &problems {
-            self.say(problem);
-        }
+        let mut lines = problems.clone();
         let harvest = Harvest {
             key: self.key.clone(),
             repo: self.repo.clone(),
@@ -134,18 +136,15 @@ impl Harvester {
         };
         match self.shared.store.keep_reports(harvest, self.shared.clock.now()).await {
             Ok(_) if files == 0 => {}
-            Ok(summary) => self.say(&sentence(summary, files)),
-            Err(error) => self.broke(&error),
+            Ok(summary) => lines.push(sentence(summary, files)),
+            Err(error) => lines.push(self.broke(&error)),
         }
+        lines
     }
 
-    fn broke(&self, error: &store::Error) {
+    fn broke(&self, error: &store::Error) -> String {
         tracing::warn!(attempt = %self.key, %error, "test results could not be kept");
-        self.say("the test results could not be kept; the server's log says why");
-    }
-
-    fn say(&self, sentence: &str) {
-        say(&self.key, self.shared.store.logs(), &self.shared.clock, sentence);
+        "the test results could not be kept; the server's log says why".to_owned()
     }
 }
 

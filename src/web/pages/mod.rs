@@ -8,6 +8,8 @@
 //! | `run_tests` | `/runs/{id}/tests`; `run_summary`: `/runs/{id}/summary` |
 //! | `repo_tests`, `test` | `/repos/{name}/tests`, `/repos/{name}/tests/{id}` |
 //! | `results`, `strip` | results of tests; what a test did last, as small pictures |
+//! | `artifacts`, `tree` | what a run has kept, and a repository's caches |
+//! | `docs` | `/docs`, the manual |
 //! | `lines` | lines of a log as HTML |
 //! | `nudges` | `/live`: when to look again |
 //! | `actions` | what the forms do |
@@ -15,6 +17,8 @@
 //! | `face`, `moment`, `words` | states, times and sentences as people read them |
 
 mod actions;
+mod artifacts;
+mod docs;
 mod face;
 mod lines;
 mod moment;
@@ -31,6 +35,7 @@ mod runs;
 mod shell;
 mod strip;
 mod test;
+mod tree;
 mod words;
 
 use askama::Template;
@@ -54,8 +59,11 @@ pub(super) fn routes() -> Router<App> {
         .route("/repos/{name}/tests", get(repo_tests::page))
         .route("/repos/{name}/tests/{id}", get(test::page))
         .route("/repos/{name}/sync", post(actions::sync_repo))
+        .route("/repos/{name}/caches/{id}/remove", post(actions::remove_cache))
         .route("/repos/{name}/runs", post(actions::run_now))
         .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
+        .route("/docs", get(docs::first))
+        .route("/docs/{name}", get(docs::page))
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/tests", get(run_tests::page))
         .route("/runs/{id}/summary", get(run_summary::page))

@@ -4,13 +4,14 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
+use super::artifacts::{CacheRow, read_caches};
 use super::html;
-use super::moment::Ago;
+use super::moment::{Ago, Took};
 use super::repos::Nothing;
 use super::row::{Row, short};
 use super::shell::Shell;
 use super::words::Words;
-use crate::base::Span;
+use crate::base::{Size, Span};
 use crate::store::{Note, Repo, RunFilter};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At};
@@ -25,10 +26,14 @@ struct RepoPage {
     shell: Shell,
     repo: Repo,
     poll: String,
-    since: Ago,
+    /// How long its status has been so.
+    since: Took,
     rows: Vec<Row>,
     has_more: bool,
     notes: Vec<NoteRow>,
+    caches: Vec<CacheRow>,
+    cache_used: Size,
+    cache_quota: Size,
 }
 
 struct NoteRow {
@@ -60,6 +65,7 @@ pub(super) async fn page(
     let filter = RunFilter { repo: Some(name), limit: SHOWN, ..RunFilter::default() };
     let runs = app.store().runs(&filter).await?;
     let notes = app.store().notes(&repo.id, SHOWN).await?;
+    let (caches, cache_used) = read_caches(&app, &repo.id, now).await?;
     let rows: Vec<Row> = runs.items.into_iter().map(|run| Row::new(run, now)).collect();
     let shell = match rows.first() {
         Some(latest) => shell.of(latest.face),
@@ -68,10 +74,13 @@ pub(super) async fn page(
     html(&RepoPage {
         shell,
         poll: Span(repo.poll_ms).to_string(),
-        since: Ago { at: repo.status.at, now },
+        since: Took { from: Some(repo.status.at), to: None, now },
         repo,
         rows,
         has_more: runs.next.is_some(),
+        caches,
+        cache_used,
+        cache_quota: Size(app.handle.cache_quota()),
         notes: notes.into_iter().map(|note| NoteRow { at: Ago { at: note.at, now }, note }).collect(),
     })
 }

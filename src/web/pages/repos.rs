@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::html;
-use super::moment::Ago;
+use super::moment::Took;
 use super::row::Row;
 use super::shell::Shell;
 use super::words::Words;
@@ -17,7 +17,8 @@ use crate::web::problem::Problem;
 /// A repository in the list, with its latest run.
 pub(super) struct RepoRow {
     pub repo: Repo,
-    pub since: Ago,
+    /// How long its status has been so.
+    pub since: Took,
     pub latest: Option<Row>,
 }
 
@@ -40,7 +41,7 @@ pub(super) async fn page(State(app): State<App>, Asked(Nothing {}): Asked<Nothin
     for repo in app.store().repos().await? {
         let filter = RunFilter { repo: Some(repo.name.clone()), limit: 1, ..RunFilter::default() };
         let latest = app.store().runs(&filter).await?.items.pop().map(|run| Row::new(run, now));
-        rows.push(RepoRow { since: Ago { at: repo.status.at, now }, repo, latest });
+        rows.push(RepoRow { since: Took { from: Some(repo.status.at), to: None, now }, repo, latest });
     }
     html(&ReposPage { shell, rows })
 }

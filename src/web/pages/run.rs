@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::artifacts::{self, JobArtifacts};
 use super::face::Face;
 use super::lines::Lines;
 use super::moment::{Ago, Took};
@@ -47,6 +48,7 @@ struct RunPage {
     queued: Ago,
     took: Took,
     jobs: Vec<JobPart>,
+    artifacts: Vec<JobArtifacts>,
     pane: Option<Pane>,
     tests: Option<TestsPart>,
     summaries: Vec<SummaryPart>,
@@ -183,6 +185,7 @@ pub(super) async fn page(State(app): State<App>, At(id): At<String>, Asked(wante
         queued: Ago { at: shown.queued_at, now },
         took: Took { from: shown.started_at, to: shown.ended_at, now },
         jobs: shown.jobs.iter().map(|job| job_part(job, chosen, now)).collect(),
+        artifacts: artifacts::read(&app, &run, now).await?,
         pane,
         tests: TestsPart::read(&app, &run).await?,
         summaries: run_summary::read(&app, &run).await?,

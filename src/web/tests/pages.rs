@@ -189,7 +189,7 @@ async fn an_invalid_pipeline_shows_its_problems_in_place() {
     let run = seed.invalid(&repo, seed.trigger(&repo, "main", "m"), vec![fault]).await;
     let page = world.read(&format!("/runs/{}", run.id)).await;
     assert!(page.contains("error[unknown-key]") && page.contains(".gantry.yml:14:9"));
-    assert!(page.contains("        ^^^^^^^ did you mean `run`?"), "{page}");
+    assert!(page.contains("        ^^^^^^^ <span class=\"hint\">did you mean `run`?"), "{page}");
 }
 
 #[tokio::test]
@@ -207,6 +207,16 @@ async fn assets_are_there_and_answered_with_304_when_known() {
     for name in ["nothing.css", "..%2f..%2fCargo.toml", "%2e%2e%2fgantry.css"] {
         assert_eq!(world.get(&format!("/assets/{name}")).send().await.unwrap().status(), StatusCode::NOT_FOUND, "{name}");
     }
+}
+
+#[tokio::test]
+async fn editors_get_the_schema_of_pipelines() {
+    let world = World::new().await;
+    let answer = world.get("/assets/schema/pipeline.json").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["content-type"], "application/schema+json");
+    let schema: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
 }
 
 /// A repository with one commit that has a pipeline.

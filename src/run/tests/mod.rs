@@ -1,5 +1,7 @@
 //! The reducer by its exact moves and commands. The simulation covers what nobody thought of; these say what is meant.
 
+mod language;
+
 use std::sync::Arc;
 
 use super::*;
@@ -200,6 +202,11 @@ fn the_first_cancel_spares_always_and_the_second_spares_nothing() {
     assert_eq!(ignored(&mut run, Event::CancelRequested { by: by() }), "it is being cancelled at once already");
     commands(&mut run, exited(1, 1, Exit::Code(137)));
     assert!(matches!(&run.life, Life::Ended { outcome: Outcome::Cancelled, reason, .. } if reason == "cancelled at once by ada"));
+    assert!(
+        matches!(&run.jobs[0].state, JobState::Ended { reason, .. } if reason == "cancelled at once by ada"),
+        "{:?}",
+        run.jobs
+    );
 }
 
 #[test]
@@ -213,7 +220,7 @@ fn a_timeout_counts_from_the_start_and_names_whose_it_was() {
     let stop = Command::StopStep { key: key(&run, 0, 1), at_once: false };
     assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(60_000), true), Applied::Applied { commands: vec![stop] });
     commands(&mut run, exited(0, 1, Exit::Code(143)));
-    assert_eq!(end_of(&run, 0), ("timed_out", "stopped: the job's timeout of 60 s is over"));
+    assert_eq!(end_of(&run, 0), ("timed_out", "the job's timeout of 60 s is over"));
 }
 
 #[test]
