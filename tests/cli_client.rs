@@ -468,3 +468,39 @@ async fn something_else_at_the_address_is_told_from_a_server() {
     };
     tokio::join!(user.is_refused("runs", 4, "not a Gantry server"), other);
 }
+
+#[tokio::test]
+async fn tests_of_a_run_are_listed_and_failed_ones_told_with_their_messages() {
+    let house = House::open().await;
+    let user = house.user();
+    let cases: String = (0..250).map(|n| format!("<testcase classname='shop' name='t{n}' time='0.5'/>")).collect();
+    let failed =
+        "<testcase classname='shop' name='total'><failure message='41 is not 42&#10;at cart.rs:9'>trace</failure></testcase>";
+    let pipeline = format!(
+        "steps:\n  - name: unit\n    run: x\n    env:\n      FAKE_EXIT: 1\n      FAKE_FILES: |\n        out/a.xml=<testsuite>{cases}{failed}</testsuite>\n        out/b.xml=<html/>\n    reports: {{ junit: \"out/*.xml\" }}\n  - name: plain\n    run: y\n"
+    );
+    let remote = Remote::with(&pipeline);
+    house.app.watch("shop", &remote).await;
+    house.app.ended("shop", 1).await;
+    let all = user.types("tests shop#1").await;
+    assert_eq!((all.code, all.data.lines().count()), (0, 252), "{all:?}");
+    assert!(all.data.lines().nth(1).unwrap().starts_with("shop total  failed"), "{}", all.data);
+    assert!(all.talk.contains("251 tests: 1 failed") && all.talk.contains("`out/b.xml` is no JUnit report"), "{}", all.talk);
+    assert_eq!(
+        user.gets("tests shop#1 --failed").await,
+        "failed shop total (gantry / unit)\n    41 is not 42\n    at cart.rs:9\n"
+    );
+    let json = user.json("tests shop#1").await;
+    assert_eq!(
+        (json["items"].as_array().unwrap().len(), &json["next"], &json["summary"]["failed"]),
+        (251, &Value::Null, &1.into())
+    );
+    assert!(user.gets("show shop#1").await.contains("tests     251 tests: 1 failed"));
+
+    remote.commit(&[(".gantry.yml", "steps: [x]\n")], "without reports");
+    house.app.handle().sync_repo("shop").await.unwrap();
+    house.app.ended("shop", 2).await;
+    let none = user.types("tests shop#2").await;
+    assert_eq!((none.code, none.data.as_str(), none.talk.as_str()), (0, "", "no step of shop#2 left test reports\n"));
+    house.close().await;
+}

@@ -395,3 +395,20 @@ fn check_takes_500_steps_and_several_files() {
     let called = tree.call(&["check", "nowhere.yml"]).ends_with(4);
     assert!(called.stderr.contains("nowhere.yml"), "{}", called.stderr);
 }
+
+#[test]
+fn failed_tests_are_told_with_their_messages_after_the_run() {
+    let report = "<testsuite name='cart'><testcase classname='shop' name='adds' time='0.01'/><testcase classname='shop' name='total'><failure message='41 is &#27;[31mnot&#27;[0m 42&#10;&#27;[2Jat cart.rs:9'/></testcase><testcase classname='shop' name='slow'><flakyFailure message='timeout'/></testcase></testsuite>";
+    let pipeline =
+        "steps:\n  - name: unit\n    run: mkdir out; cp report.xml out/unit.xml; exit 3\n    reports: { junit: \"out/*.xml\" }\n";
+    let tree = Tree::with(&[(".gantry.yml", pipeline), ("report.xml", report)]);
+    let called = run_on_host(&tree, &[]).ends_with(1);
+    let told = called.stdout.split_once("✗ gantry failed").unwrap().1.split_once('\n').unwrap().1;
+    let expected = "✗ shop total (gantry / unit)\n    41 is not 42\n    at cart.rs:9\n! shop slow (gantry / unit), flaky\n✗ 3 tests: 1 failed, 1 flaky\n";
+    assert_eq!(told, expected, "{}", called.stdout);
+    assert!(called.stdout.contains("unit · 3 tests: 1 failed, 1 flaky (1 report)"), "{}", called.stdout);
+
+    let called = run_on_host(&tree, &["--json"]).ends_with(1);
+    let runs: Value = serde_json::from_str(&called.stdout).unwrap();
+    assert_eq!(runs[0]["tests"], serde_json::json!({ "total": 3, "failed": 1, "skipped": 0, "flaky": 1 }));
+}

@@ -22,7 +22,7 @@ use super::follow::Follower;
 use super::progress::Progress;
 use super::serve::slots;
 use super::signals::Signals;
-use super::{Ended, INVALID, OK, RUN_FAILED, out};
+use super::{Ended, INVALID, OK, RUN_FAILED, out, results};
 
 #[derive(clap::Args)]
 #[command(after_help = CHANGED)]
@@ -111,6 +111,13 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let progress = Progress::new(json);
     let ends = Follower::new(server.handle().clone(), ids, &progress).follow(&mut signals).await;
     progress.close();
+    let (ends, results) = match ends {
+        Ok(mut ends) => {
+            let results = results::read(server.handle().store(), &mut ends).await;
+            (Ok(ends), results)
+        }
+        Err(error) => (Err(error), Ok(None)),
+    };
     let written = match &args.artifacts {
         Some(dir) => write_artifacts(&server, &ends, dir).await,
         None => Ok(()),
@@ -121,6 +128,9 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     }
     tasks.end().await;
     let ends = ends?;
+    if let Some(results) = results? {
+        results.tell(&progress);
+    }
     written?;
     if json {
         out::json(&ends)?;

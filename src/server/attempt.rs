@@ -12,6 +12,7 @@ use crate::run::{Event, Exit, Written};
 use crate::store::{Logs, Store};
 
 use super::core::Message;
+use super::harvest::Harvester;
 use super::keep::{Left, StepFiles};
 use super::sink::LogSink;
 
@@ -31,16 +32,24 @@ impl Begin {
     }
 }
 
+/// What a step keeps besides its output.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub files: Option<StepFiles>,
+    pub reports: Option<Harvester>,
+}
+
 /// Runs the attempt and tells the loop of it.
 pub(super) async fn live(
     mut begin: Begin,
-    files: Option<StepFiles>,
+    beside: Beside,
     executor: &dyn Executor,
     store: &Store,
     clock: &Clock,
     stop: CancellationToken,
     tell: &UnboundedSender<Message>,
 ) {
+    let Beside { files, reports } = beside;
     let key = begin.key().clone();
     let AttemptKey { run: _, job, step, attempt } = key;
     let logs = store.logs();
@@ -86,7 +95,14 @@ pub(super) async fn live(
             if left.silent.is_some() {
                 return last(None, left.silent);
             }
-            finish_log(&key, logs, clock, &left.lines);
+            let told = match &reports {
+                Some(reports) => reports.at_end(&exit, &stop).await,
+                None => Ok(Vec::new()),
+            };
+            match told {
+                Ok(told) => finish_log(&key, logs, clock, &[left.lines, told].concat()),
+                Err(silent) => return last(None, Some(silent)),
+            }
             keep_summary(&key, &wrote.summary, store, clock).await;
             let mut wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
             wrote.problem = wrote.problem.or(left.problem);

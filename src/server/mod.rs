@@ -9,6 +9,7 @@
 //! | `poll`, `timer` | the tasks that wait for a repository's next poll and for the next schedule |
 //! | `intake` | moved refs, schedules that are due and what someone asks for become runs and notes |
 //! | `handle`, `approve` | what pages, API and command line may ask for |
+//! | `harvest` | test reports of ended attempts: found, read, kept |
 //! | `keep` | artifacts and caches |
 //! | `outlines` | what the pipelines of a branch offer to whoever starts them by hand |
 //! | `layout` | where things are in the data directory |
@@ -22,6 +23,7 @@ mod attempt;
 mod core;
 mod engine;
 mod handle;
+mod harvest;
 mod intake;
 mod keep;
 mod layout;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `repo`, `intake`, `schedule`, `delivery`, `listing`, `event` | the values that go in and come out |
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
+//! | `reports` | test results: of a run, of a test, of a repository |
 //! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `summaries`, `record` | the methods of [`Store`], by subject |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `blobs` | contents of artifacts and caches |
@@ -30,6 +31,7 @@ mod logs;
 mod open;
 mod record;
 mod repo;
+mod reports;
 mod repos;
 mod row;
 mod runs;
@@ -54,6 +56,9 @@ pub use listing::{Page, RunFilter, RunSummary};
 pub use logs::{LogKey, LogLine, LogPage, LogWriter, Logs};
 pub use open::{Database, StoreConfig};
 pub use repo::{Repo, RepoStatus};
+pub use reports::{
+    Harvest, History, Place, Recent, RepoTest, RepoTests, ReportProblem, RunTest, RunTests, TestOrder, TestPick, TestResult,
+};
 pub use schedule::{LastFired, LastRun, NewSchedule, Schedule, ScheduleMove};
 pub use store::Store;
 pub use summaries::Summary;

@@ -14,7 +14,10 @@ use gantry::store::{
 
 use super::place::{Place, at, intake, make_run, new_run, plan, repo, with_repo};
 
+#[path = "results.rs"]
+mod results;
 pub use super::kept::*;
+pub use results::*;
 
 /// Hands the names of all stories to a macro.
 macro_rules! each_story {
@@ -41,6 +44,14 @@ macro_rules! each_story {
             a_row_that_cannot_be_read_is_named,
             a_newer_schema_is_refused,
             the_instance_keeps_its_id,
+            test_results_are_kept_once_however_often_they_are_told,
+            a_keeping_that_was_cut_off_goes_on_where_it_was,
+            a_retried_step_shows_what_its_last_attempt_says_of_each_test,
+            the_same_commit_in_the_same_place_should_end_the_same,
+            results_of_a_run_are_paged_picked_and_searched,
+            tests_of_a_repository_are_ordered_paged_and_searched,
+            a_run_has_only_so_many_results,
+            results_go_with_their_run_and_tests_with_their_repository,
             artifacts_are_found_by_job_path_and_beginning_and_paged,
             artifacts_expire_are_replaced_and_go_with_their_run,
             a_cache_is_found_by_its_key_or_the_newest_by_its_beginning_in_its_scopes,

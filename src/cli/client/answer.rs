@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::screen::Hue;
 use crate::base::Timestamp;
 use crate::pipeline::Problem;
+use crate::run::TestSummary;
 
 /// A list.
 #[derive(Deserialize)]
@@ -99,6 +100,8 @@ pub(super) struct Run {
     #[serde(default)]
     pub problems: Vec<Problem>,
     #[serde(default)]
+    pub tests: Option<TestSummary>,
+    #[serde(default)]
     pub jobs: Vec<Job>,
 }
 
@@ -123,6 +126,36 @@ pub(super) struct Step {
     pub attempt: u32,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+}
+
+/// The tests of a run.
+#[derive(Deserialize)]
+pub(super) struct Tests {
+    pub items: Vec<TestResult>,
+    pub summary: Option<TestSummary>,
+    #[serde(default)]
+    pub problems: Vec<ReportProblem>,
+}
+
+/// One of them.
+#[derive(Deserialize)]
+pub(super) struct TestResult {
+    pub suite: String,
+    pub name: String,
+    pub outcome: String,
+    pub flaky: bool,
+    pub duration_ms: Option<u64>,
+    pub message: Option<String>,
+    pub job: String,
+    pub step: String,
+}
+
+/// What could not be read of a report.
+#[derive(Deserialize)]
+pub(super) struct ReportProblem {
+    pub job: String,
+    pub step: String,
+    pub sentence: String,
 }
 
 /// Part of a log.

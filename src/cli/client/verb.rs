@@ -37,6 +37,15 @@ pub enum Verb {
         #[arg(value_name = "RUN")]
         run: Reference,
     },
+    /// Lists the tests of a run, those that did not pass first; ends with 0 also when some failed
+    Tests {
+        /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
+        #[arg(value_name = "RUN")]
+        run: Reference,
+        /// Only those that failed, each with its message
+        #[arg(long)]
+        failed: bool,
+    },
     /// Prints the logs of a run or of one of its steps
     ///
     /// Without STEP, the logs of all steps, each line with `job/step | ` before it; with --json, one object for each line. With --follow

@@ -7,7 +7,9 @@ mod health;
 mod logs;
 mod range;
 mod repos;
+mod results;
 mod runs;
+mod summary;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -18,6 +20,7 @@ use super::assets;
 use crate::base::limits;
 pub(super) use caches::id_of as cache_id;
 pub(super) use repos::interval_ms;
+pub(super) use results::{OfRepo, OfRun, OfTest};
 pub(super) use runs::{Decision, Filter};
 
 /// Who asked, as a run's reason says it.
@@ -27,6 +30,8 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/api/v1/repos", get(repos::list).post(repos::add))
         .route("/api/v1/repos/{repo}", delete(repos::remove).get(repos::show))
+        .route("/api/v1/repos/{repo}/tests", get(results::of_repo))
+        .route("/api/v1/repos/{repo}/tests/{id}", get(results::of_test))
         .route("/api/v1/repos/{repo}/sync", post(repos::sync))
         .route("/api/v1/repos/{repo}/runs", post(runs::create))
         .route("/api/v1/repos/{repo}/caches", get(caches::list))
@@ -34,6 +39,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/repos/{repo}/schedules", get(repos::schedules))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
+        .route("/api/v1/runs/{id}/tests", get(results::of_run))
+        .route("/api/v1/runs/{id}/summary", get(summary::of_run))
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
         .route("/api/v1/runs/{id}/approve", post(runs::approve))

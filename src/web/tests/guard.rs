@@ -5,18 +5,26 @@ use reqwest::{Method, StatusCode, header};
 use super::{World, text};
 
 /// Every route, with a method it answers.
-const READS: [&str; 23] = [
+const READS: [&str; 31] = [
     "/",
     "/live",
     "/repos",
     "/repos/r",
     "/repos/r/remove",
+    "/repos/r/tests",
+    "/repos/r/tests/t",
     "/runs/x",
+    "/runs/x/tests",
+    "/runs/x/summary",
     "/runs/x/steps/j/s/lines",
     "/api/v1/repos",
     "/api/v1/repos/r",
     "/api/v1/runs",
+    "/api/v1/repos/r/tests",
+    "/api/v1/repos/r/tests/t",
     "/api/v1/runs/x",
+    "/api/v1/runs/x/tests",
+    "/api/v1/runs/x/summary",
     "/api/v1/runs/x/events",
     "/api/v1/events",
     "/api/v1/runs/x/steps/j/s/log",

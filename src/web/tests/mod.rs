@@ -8,6 +8,7 @@ mod kept;
 mod live;
 mod look;
 mod pages;
+mod results;
 mod seed;
 mod world;
 
