@@ -8,10 +8,12 @@ pub const YAML_DEPTH: usize = 64;
 pub const YAML_NODES: usize = 20_000;
 /// Pipeline files in `.gantry/`.
 pub const PIPELINE_FILES: usize = 64;
-/// Jobs of one plan.
+/// Jobs of one plan, matrices written out.
 pub const JOBS: usize = 256;
-/// Steps of one plan.
+/// Steps that are written in one file.
 pub const STEPS: usize = 500;
+/// Steps of one plan, matrices written out: a hundred for each job there may be.
+pub const PLANNED_STEPS: usize = 25_600;
 /// One step's script: it is written to a file of its own, so only memory bounds it.
 pub const SCRIPT_BYTES: usize = 128 * 1024;
 /// Scripts and environments of one plan together, aliases and inherited variables written out: a plan is kept in memory and in one row.
@@ -20,6 +22,15 @@ pub const PLAN_BYTES: usize = 8 * 1024 * 1024;
 pub const EXPRESSION_CHARS: usize = 1024;
 /// Nesting of an expression: its evaluation is recursive, on a thread's stack of two megabytes.
 pub const EXPRESSION_DEPTH: usize = 32;
+/// What all expressions of one plan may cost together, in steps of evaluation and text looked at: some two seconds. 256 jobs of 20 steps with ten
+/// expressions each take a twentieth.
+pub const EXPRESSIONS_COST: u64 = 20_000_000;
+/// The same for one text that is filled while a run is under way: it is done between two events of the loop.
+pub const LATE_COST: u64 = 100_000;
+/// Paths that `hash` compares with globs, in one plan: some seconds in a debug build; ten globs over the largest trees that are known.
+pub const HASH_COMPARISONS: u64 = 10_000_000;
+/// The value of one input.
+pub const INPUT_BYTES: usize = 16 * 1024;
 /// A branch or tag pattern, in characters.
 pub const PATTERN_CHARS: usize = 256;
 /// Patterns in one list: each is compiled.
@@ -28,6 +39,32 @@ pub const PATTERNS: usize = 200;
 pub const PROBLEMS: usize = 100;
 /// Length of a name of a job, step or pipeline, in characters: names stand in labels and in URLs.
 pub const NAME_CHARS: usize = 100;
+/// Schedules of one pipeline: each is a timer of its own.
+pub const SCHEDULES: usize = 32;
+/// One schedule, in characters: the longest sensible lists of minutes are shorter.
+pub const SCHEDULE_CHARS: usize = 256;
+/// Inputs of one pipeline: a form that a person fills in.
+pub const INPUTS: usize = 64;
+/// Options of one input.
+pub const INPUT_OPTIONS: usize = 100;
+/// Axes of one matrix; more make names that nobody reads.
+pub const MATRIX_AXES: usize = 8;
+/// Combinations of a matrix before `exclude`: what has to be looked at to find the jobs that are left.
+pub const MATRIX_PRODUCT: usize = 4096;
+/// A text that becomes a part of a name, a label or a page: values of a matrix, options, keys, messages.
+pub const TEXT_CHARS: usize = 1024;
+/// Services of one job: each is a container that stands for as long as the job.
+pub const SERVICES: usize = 16;
+/// Outputs of one job.
+pub const OUTPUTS: usize = 64;
+/// Labels in one `runs_on`, and names in one `by`.
+pub const LABELS: usize = 32;
+/// Secrets of one step.
+pub const SECRETS: usize = 64;
+/// Caches of one step, and beginnings of keys in one `restore`.
+pub const CACHES: usize = 8;
+/// Paths of one cache, of artifacts or of reports.
+pub const PATHS: usize = 64;
 /// Attempts at one step: `retry` up to nine.
 pub const ATTEMPTS: u32 = 10;
 
@@ -49,8 +86,29 @@ pub const PAGE_ROWS: u32 = 200;
 pub const JOB_TIMEOUT_MS: u64 = 60 * 60 * 1000;
 /// The longest `timeout` that can be asked for.
 pub const TIMEOUT_MAX_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// The longest that somebody's word can be waited for.
+pub const APPROVAL_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// Until a service must be ready, when the pipeline does not say, and the longest that it may ask for.
+pub const SERVICE_READY_MS: u64 = 60_000;
+pub const SERVICE_READY_MAX_MS: u64 = 60 * 60 * 1000;
+/// The longest that an artifact can be asked to be kept.
+pub const EXPIRE_MAX_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
+/// The least memory that a container starts with (Docker's own bound), and the most that any machine has.
+pub const MEMORY_MIN_BYTES: u64 = 6 * 1024 * 1024;
+pub const MEMORY_MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024 * 1024;
+/// The least and the most of processors, in thousandths (Docker takes hundredths).
+pub const CPU_MIN_MILLIS: u64 = 10;
+pub const CPU_MAX_MILLIS: u64 = 1_024_000;
+/// Processes and threads: the kernel's own bound.
+pub const PIDS_MAX: i64 = 4_194_304;
 /// What a step may write into each of `GANTRY_OUTPUT`, `GANTRY_ENV` and `GANTRY_SUMMARY`: values and a page to read, not data. Data is an artifact.
 pub const STEP_FILE_BYTES: usize = 1024 * 1024;
+/// Values in each of the first two: each is kept with the run and given to every later step.
+pub const STEP_VALUES: usize = 1000;
+/// One such value, and whatever an expression makes of several: it ends up in a variable, and Linux takes 128 KiB for one.
+pub const VALUE_BYTES: usize = 64 * 1024;
+/// All values that the steps and jobs of a run leave: they are kept in memory while it runs.
+pub const RUN_VALUES_BYTES: usize = 8 * 1024 * 1024;
 /// From asking a step to end (SIGTERM) until it is made to (SIGKILL).
 pub const GRACE_MS: u64 = 10_000;
 /// Wait before the first retry when the pipeline does not say; doubles with each.

@@ -143,6 +143,7 @@ fn plans(args: &Args, trigger: &Trigger) -> Result<Result<Vec<Plan>, Vec<Problem
                 plans.push(plan);
             }
             Reading::NotWanted(why) => eprintln!("{path} does not run: {why} (`--event manual` runs it all the same)"),
+            Reading::Refused(why) => eprintln!("{path} does not run: {why}"),
             Reading::Invalid(problems) => {
                 eprint!("{}", pipeline::render(&problems, std::io::stderr().is_terminal()));
                 eprintln!("{path}: {}", pipeline::summary(&problems));

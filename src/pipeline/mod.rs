@@ -7,6 +7,7 @@
 //! with places, never a panic.
 
 mod check;
+mod cron;
 mod expr;
 mod late;
 mod parts;
@@ -23,12 +24,13 @@ mod trigger;
 mod want;
 mod yaml;
 
+pub use cron::next_after;
 pub use late::{KnownEnd, Scope};
 pub use parts::{
     Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Policy, Ready, Resources, ServicePlan,
 };
 pub use plan::{Action, AllowFailure, Cause, JobPlan, Late, Need, Plan, Retry, StepPlan, Text, When};
 pub use problem::{Problem, Severity};
-pub use read::{FileEntry, Files, ReadOptions, Reading, check, has_errors, read};
+pub use read::{FileEntry, Files, InputKind, InputView, ReadOptions, Reading, check, has_errors, inputs_of, read, schedules_of};
 pub use render::{render, summary};
 pub use trigger::{Event, PullRequest, Trigger};

@@ -40,6 +40,9 @@ pub struct JobPlan {
     pub timeout_ms: u64,
     /// A job that fails ends as a warning.
     pub allow_failure: bool,
+    /// Labels that an executor must have; empty is any.
+    #[serde(default)]
+    pub runs_on: Vec<String>,
     #[serde(default)]
     pub matrix: Option<Cell>,
     #[serde(default)]
@@ -107,6 +110,17 @@ pub enum Text {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Late {
     pub late: String,
+    /// What the plan knew of it: the variables (`env.NAME`) and whole expressions in it, as they are written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known: BTreeMap<String, Text>,
+}
+
+impl Late {
+    /// One of which the plan knew nothing.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { late: text.into(), known: BTreeMap::new() }
+    }
 }
 
 impl Text {
@@ -245,6 +259,7 @@ impl JobPlan {
             condition: None,
             timeout_ms: crate::base::limits::JOB_TIMEOUT_MS,
             allow_failure: false,
+            runs_on: Vec::new(),
             matrix: None,
             services: Vec::new(),
             resources: Resources::default(),

@@ -5,8 +5,9 @@
 
 use super::check::{
     self as checking,
-    spec::{Pipeline, Step},
+    spec::{Input, Pipeline, Schedule, Step},
 };
+use super::parts::InputValue;
 use super::plan::Plan;
 use super::planning;
 use super::problem::{Problem, Severity};
@@ -14,6 +15,8 @@ use super::report::{Report, shown};
 use super::trigger::Trigger;
 use super::want;
 use super::yaml::{self, Source, Tolerance};
+
+pub use super::check::spec::InputKind;
 
 /// What the one who asks can offer.
 #[derive(Clone, Copy, Default)]
@@ -53,8 +56,22 @@ pub enum Reading {
     Planned { plan: Plan, warnings: Vec<Problem> },
     /// One sentence without a full stop: why this trigger makes no run.
     NotWanted(String),
+    /// One sentence without a full stop: nothing is wrong with the file, but with the inputs that were given.
+    Refused(String),
     /// At least one error, sorted by place; warnings are among them.
     Invalid(Vec<Problem>),
+}
+
+/// An input that a file declares, for who asks a person for its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputView {
+    pub name: String,
+    pub kind: InputKind,
+    /// As text; for a choice the first option when no default is written, `None` where there is nothing to begin with.
+    pub default: Option<String>,
+    pub description: String,
+    /// Someone who starts it by hand must give a value.
+    pub required: bool,
 }
 
 /// Reads a pipeline file for a trigger. `file` is its path in the repository; pure and total.
@@ -64,13 +81,50 @@ pub fn read(file: &str, text: &[u8], trigger: &Trigger, options: &ReadOptions<'_
     let mut report = Report::new(file, &source);
     let pipeline = checked(file, &source, &mut report);
     let Some(pipeline) = pipeline.filter(|_| report.errors() == 0) else { return Reading::Invalid(report.finish()) };
-    if let Err(why) = want::wanted(&pipeline.on, trigger) {
+    if let Err(why) = want::wanted(&pipeline.on, trigger, options.changes) {
         return Reading::NotWanted(why);
     }
-    let plan = planning::plan(file, pipeline, trigger, options, &mut report);
+    let plan = planning::plan(file, &pipeline, trigger, options, &mut report);
     let failed = report.errors() > 0;
     let problems = report.finish();
-    if failed { Reading::Invalid(problems) } else { Reading::Planned { plan, warnings: problems } }
+    match plan {
+        Err(why) => Reading::Refused(why),
+        Ok(_) if failed => Reading::Invalid(problems),
+        Ok(plan) => Reading::Planned { plan, warnings: problems },
+    }
+}
+
+/// The inputs that a file declares, in their order; none when it is not valid.
+#[must_use]
+pub fn inputs_of(file: &str, text: &[u8]) -> Vec<InputView> {
+    let view = |input: Input| {
+        let Input { name, kind, default, description, required } = input;
+        let default = match (default, &kind) {
+            (Some(InputValue::Text(text) | InputValue::Number(text)), _) => Some(text),
+            (Some(InputValue::Boolean(value)), _) => Some(value.to_string()),
+            (None, InputKind::Choice(options)) if !required => options.first().cloned(),
+            (None, InputKind::Choice(_) | InputKind::String | InputKind::Number | InputKind::Boolean) => None,
+        };
+        InputView { name, kind, default, description, required }
+    };
+    sound(file, text).map(|pipeline| pipeline.on.inputs.into_iter().map(view).collect()).unwrap_or_default()
+}
+
+/// The schedules that a file declares: name, expression of five fields, IANA name of the timezone; none when it is not valid.
+#[must_use]
+pub fn schedules_of(file: &str, text: &[u8]) -> Vec<(String, String, String)> {
+    let view = |schedule: Schedule| {
+        let Schedule { name, expression, timezone } = schedule;
+        (name, expression, timezone)
+    };
+    sound(file, text).map(|pipeline| pipeline.on.cron.into_iter().map(view).collect()).unwrap_or_default()
+}
+
+/// The pipeline of a file without errors.
+fn sound(file: &str, text: &[u8]) -> Option<Pipeline> {
+    let source = Source::new(text);
+    let mut report = Report::new(file, &source);
+    checked(file, &source, &mut report).filter(|_| report.errors() == 0)
 }
 
 /// All problems that can be known without a trigger, sorted by place. Steps without an image are one warning: the executor decides

@@ -2,7 +2,7 @@
 
 use crate::base::{AttemptKey, JobIx, JobKey, StepIx, Timestamp};
 
-use super::Exit;
+use super::{Exit, Written};
 
 /// Something that happened, in the past tense.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,28 @@ pub enum Event {
         step: StepIx,
         attempt: u32,
         exit: Exit,
+        wrote: Written,
+    },
+    /// Someone who may says yes to a job.
+    Approved {
+        job: JobIx,
+        by: String,
+        at: Timestamp,
+    },
+    /// Someone who may says no.
+    Rejected {
+        job: JobIx,
+        by: String,
+        at: Timestamp,
+    },
+    /// The run of that number takes its place in a concurrency group.
+    Replaced {
+        by: u64,
+    },
+    /// The run of that number takes the place of this one job.
+    JobReplaced {
+        job: JobIx,
+        by: u64,
     },
     /// Someone wants it to end; the second time at once.
     CancelRequested {

@@ -17,23 +17,29 @@ pub(super) struct NeedEnd<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Gate {
     Open,
-    /// Skipped, with the sentence.
-    Shut(String),
+    /// Skipped, with the sentence; `held_back` when that is because of a failure.
+    Shut {
+        reason: String,
+        held_back: bool,
+    },
 }
 
 /// Decides by `when`. A need that was skipped since nobody wanted it holds back only those that named it.
 pub(super) fn gate(when: When, need: Need, needs: &[NeedEnd<'_>]) -> Gate {
     let bad = needs.iter().find(|end| !end.outcome.is_good() && (end.outcome != Outcome::Skipped || end.held_back));
     let unwanted = needs.iter().find(|end| end.outcome == Outcome::Skipped && !end.held_back);
+    let shut = |reason, held_back| Gate::Shut { reason, held_back };
     match (when, bad, unwanted, need) {
         (When::Always, ..) => Gate::Open,
-        (When::Success, Some(bad), ..) => Gate::Shut(format!("skipped: `{}` {}", bad.name, did(bad.outcome))),
+        (When::Success, Some(bad), ..) => shut(format!("skipped: `{}` {}", bad.name, did(bad.outcome)), true),
         (When::Success, None, Some(unwanted), Need::Explicit) => {
-            Gate::Shut(format!("skipped: `{}`, which it needs, was skipped", unwanted.name))
+            shut(format!("skipped: `{}`, which it needs, was skipped", unwanted.name), false)
         }
         (When::Success, None, ..) => Gate::Open,
         (When::Failure, Some(_), ..) => Gate::Open,
-        (When::Failure, None, ..) => Gate::Shut("skipped: it runs only after a failure, and nothing before it failed".to_owned()),
+        (When::Failure, None, ..) => {
+            shut("skipped: it runs only after a failure, and nothing before it failed".to_owned(), false)
+        }
     }
 }
 

@@ -1,12 +1,23 @@
 //! One run's life as a pure, total reducer.
 //!
+//! | File | What |
+//! |---|---|
+//! | `state`, `outcome`, `reason`, `values` | what is stored |
+//! | `event`, `reducer`, `compare`, `settle`, `gate`, `verdict`, `exit` | what happens, and what follows |
+//! | `written`, `known`, `reach`, `fill`, `environment` | what steps leave for others, and what they find |
+//! | `view` | the run as people and programs see it |
+//!
 //! **Invariants:** no I/O, no clock, no randomness; every event is either applied or ignored with a reason; nonsense never panics.
 
+mod compare;
 mod environment;
 mod event;
 mod exit;
+mod fill;
 mod gate;
+mod known;
 mod outcome;
+mod reach;
 mod reason;
 mod reducer;
 mod settle;
@@ -14,15 +25,20 @@ mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod values;
 mod verdict;
 mod view;
+mod written;
 
 pub use environment::environment;
 pub use event::{Applied, Command, Event};
 pub use exit::Exit;
+pub use fill::{Filled, FilledCache, fill_step};
 pub use outcome::Outcome;
 pub use reason::{StopReason, Wait};
 pub use reducer::apply;
-pub use state::{Job, JobState, Life, Run, Step, StepEnd, StepState};
+pub use state::{Decision, Job, JobState, Life, Run, Step, StepEnd, StepState};
 pub use stream::Stream;
-pub use view::{JobView, RunView, StepView, view};
+pub use values::Values;
+pub use view::{ApprovalView, ConcurrencyView, DecisionView, JobView, RunView, StepView, view};
+pub use written::Written;

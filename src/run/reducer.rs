@@ -5,9 +5,11 @@
 
 use crate::base::{AttemptKey, JobIx, JobKey, StepIx, Timestamp};
 
+use super::compare::compared;
+use super::fill::room_for;
 use super::settle::settle;
 use super::verdict::Verdict;
-use super::{Applied, Command, Event, Exit, JobState, Outcome, Run, StepEnd, StepState, StopReason};
+use super::{Applied, Command, Decision, Event, Exit, JobState, Outcome, Run, StepEnd, StepState, StopReason, Wait, Written};
 
 /// Applies one event. `may_start`: whether the engine answers, so that something could start now.
 pub fn apply(run: &mut Run, event: &Event, now: Timestamp, may_start: bool) -> Applied {
@@ -21,7 +23,13 @@ pub fn apply(run: &mut Run, event: &Event, now: Timestamp, may_start: bool) -> A
         Event::JobNotPrepared { job, message, again } => not_prepared(run, *job, message, *again, now, &mut commands),
         Event::StepStarted { job, step, attempt, at } => started(run, (*job, *step, *attempt), *at),
         Event::StepNotStarted { job, step, attempt } => not_started(run, (*job, *step, *attempt), now),
-        Event::StepExited { job, step, attempt, exit } => exited(run, (*job, *step, *attempt), exit, now, &mut commands),
+        Event::StepExited { job, step, attempt, exit, wrote } => {
+            exited(run, (*job, *step, *attempt), exit, wrote, now, &mut commands)
+        }
+        Event::Approved { job, by, at } => decide(run, *job, Decision::Approved { by: by.clone(), at: *at }, now),
+        Event::Rejected { job, by, at } => decide(run, *job, Decision::Rejected { by: by.clone(), at: *at }, now),
+        Event::Replaced { by } => replace(run, *by),
+        Event::JobReplaced { job, by } => replace_job(run, *job, *by),
         Event::CancelRequested { by } => cancel(run, by),
         Event::Compared { known, asked_at } => {
             compared(run, known, *asked_at, now, &mut commands);
@@ -38,9 +46,9 @@ pub fn apply(run: &mut Run, event: &Event, now: Timestamp, may_start: bool) -> A
     }
 }
 
-type Done = Result<(), &'static str>;
+pub(super) type Done = Result<(), &'static str>;
 /// Job, step, attempt.
-type Place = (JobIx, StepIx, u32);
+pub(super) type Place = (JobIx, StepIx, u32);
 
 fn admit(run: &mut Run, job: JobIx, now: Timestamp, commands: &mut Vec<Command>) -> Done {
     let key = JobKey { run: run.id.clone(), job };
@@ -74,22 +82,15 @@ fn not_prepared(run: &mut Run, job: JobIx, message: &str, again: bool, now: Time
     let job = run.jobs.get_mut(job as usize).ok_or("no such job")?;
     match job.state {
         JobState::Preparing { .. } if again => {
-            job.state = JobState::Waiting { why: super::Wait::Engine { message: message.to_owned() } };
+            job.state = JobState::Waiting { why: Wait::Engine { message: message.to_owned() } };
             Ok(())
         }
         JobState::Preparing { since } => {
             for step in &mut job.steps {
-                let reason = "not started: the job could not be prepared".to_owned();
-                step.state = StepState::Ended(StepEnd {
-                    outcome: Outcome::Skipped,
-                    reason,
-                    exit_code: None,
-                    attempt: 0,
-                    started_at: None,
-                    at: now,
-                });
+                let reason = "not started: the job could not be prepared";
+                step.state = StepState::Ended(StepEnd { held_back: true, ..StepEnd::never_made(Outcome::Skipped, reason, now) });
             }
-            job.state = JobState::Ended { outcome: Outcome::Error, reason: message.to_owned(), started_at: Some(since), at: now };
+            job.state = JobState::ended(Outcome::Error, message, Some(since), now);
             commands.push(Command::ReleaseJob(key));
             Ok(())
         }
@@ -144,9 +145,16 @@ fn not_started(run: &mut Run, place: Place, now: Timestamp) -> Done {
     }
 }
 
-fn exited(run: &mut Run, place: Place, exit: &Exit, now: Timestamp, commands: &mut Vec<Command>) -> Done {
+pub(super) fn exited(
+    run: &mut Run,
+    place: Place,
+    exit: &Exit,
+    wrote: &Written,
+    now: Timestamp,
+    commands: &mut Vec<Command>,
+) -> Done {
     let (job, step, attempt) = place;
-    let stopping = run.stop.is_some();
+    let stopping = run.stop.is_some() || run.jobs.get(job as usize).is_some_and(|job| job.stop.is_some());
     let state = live_step(run, place)?.clone();
     let (started_at, why) = match state {
         StepState::Stopping { started_at, why, .. } => (started_at, Some(why)),
@@ -155,19 +163,65 @@ fn exited(run: &mut Run, place: Place, exit: &Exit, now: Timestamp, commands: &m
     };
     let plan = std::sync::Arc::clone(&run.plan);
     let step_plan = &plan.jobs[job as usize].steps[step as usize];
-    let verdict = Verdict::of(exit, why.as_ref());
+    let no_room = room_for(run, wrote).err();
+    let (outputs, env) = if no_room.is_none() { (wrote.outputs.clone(), wrote.env.clone()) } else { Default::default() };
+    let verdict = Verdict::of(exit, why.as_ref(), wrote.problem.as_deref().or(no_room.as_deref()));
     let job_over = why.as_ref().is_some_and(|why| why.strength() > 0);
     let again = if stopping || job_over { None } else { verdict.retry_after_ms(step_plan, attempt) };
     let next = match again {
         Some(wait) => StepState::Backoff { attempt: attempt + 1, until: now.plus_ms(wait), reason: verdict.reason },
         None => {
             let Verdict { outcome, reason, exit_code, .. } = verdict.allowed(step_plan);
-            StepState::Ended(StepEnd { outcome, reason, exit_code, attempt, started_at, at: now })
+            let held_back = false;
+            StepState::Ended(StepEnd { outcome, reason, exit_code, attempt, started_at, at: now, outputs, env, held_back })
         }
     };
     run.jobs[job as usize].steps[step as usize].state = next;
     commands.push(Command::RemoveStep(AttemptKey { run: run.id.clone(), job, step, attempt }));
     Ok(())
+}
+
+/// Someone answered. What follows from the answer is drawn by `settle`.
+fn decide(run: &mut Run, job: JobIx, decision: Decision, now: Timestamp) -> Done {
+    let job = run.jobs.get_mut(job as usize).ok_or("no such job")?;
+    match &job.state {
+        JobState::Waiting { why: Wait::Approval { until: Some(until), .. } } if now >= *until => {
+            Err("the time for its approval is over")
+        }
+        JobState::Waiting { why: Wait::Approval { .. } } => {
+            job.decision = Some(decision);
+            Ok(())
+        }
+        JobState::Waiting { .. } if job.decision.is_none() => Err("the job does not wait for approval yet"),
+        JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Running { .. } => {
+            Err("the job does not wait for approval")
+        }
+        JobState::Ended { .. } => Err("the job has ended"),
+    }
+}
+
+fn replace(run: &mut Run, by: u64) -> Done {
+    match &run.stop {
+        None => {
+            run.stop = Some(StopReason::Replaced { by });
+            Ok(())
+        }
+        Some(_) => Err("it is being stopped already"),
+    }
+}
+
+fn replace_job(run: &mut Run, job: JobIx, by: u64) -> Done {
+    let job = run.jobs.get_mut(job as usize).ok_or("no such job")?;
+    if job.state.is_ended() {
+        return Err("the job has ended");
+    }
+    match &job.stop {
+        None => {
+            job.stop = Some(StopReason::Replaced { by });
+            Ok(())
+        }
+        Some(_) => Err("it is being stopped already"),
+    }
 }
 
 fn cancel(run: &mut Run, by: &str) -> Done {
@@ -177,55 +231,4 @@ fn cancel(run: &mut Run, by: &str) -> Done {
         Some(_) => StopReason::Killed { by: by.to_owned() },
     });
     Ok(())
-}
-
-/// Compares each live attempt with what the executor has. What is younger than the question is left alone: the answer could not know it.
-fn compared(run: &mut Run, known: &[AttemptKey], asked_at: Timestamp, now: Timestamp, commands: &mut Vec<Command>) {
-    let mut vanished = Vec::new();
-    for (job, job_state) in (0..).zip(&mut run.jobs) {
-        let job_key = JobKey { run: run.id.clone(), job };
-        match job_state.state {
-            JobState::Preparing { .. } => commands.push(Command::PrepareJob(job_key)),
-            JobState::Waiting { .. } | JobState::Running { .. } | JobState::Ended { .. } => {}
-        }
-        for (step, step_state) in (0..).zip(&mut job_state.steps) {
-            let key = |attempt| AttemptKey { run: run.id.clone(), job, step, attempt };
-            match &step_state.state {
-                StepState::Starting { attempt, .. } => commands.push(Command::StartStep(key(*attempt))),
-                StepState::Running { attempt, .. } if known.contains(&key(*attempt)) => {
-                    commands.push(Command::AttachStep(key(*attempt)));
-                }
-                StepState::Running { attempt, since } if *since < asked_at => {
-                    vanished.push(((job, step, *attempt), Exit::Lost("its container vanished while it ran".to_owned())));
-                }
-                StepState::Stopping { attempt, why, .. } if known.contains(&key(*attempt)) => {
-                    commands.push(Command::AttachStep(key(*attempt)));
-                    let at_once = matches!(why, StopReason::Killed { .. });
-                    commands.push(Command::StopStep { key: key(*attempt), at_once });
-                }
-                StepState::Stopping { attempt, since, .. } if *since < asked_at => {
-                    vanished.push(((job, step, *attempt), Exit::NeverRan));
-                }
-                // A start whose answer was lost with the engine: what it made is taken up, not made twice.
-                StepState::Waiting if run.stop.is_none() && known.contains(&key(1)) => {
-                    step_state.state = StepState::Starting { attempt: 1, since: now };
-                    commands.push(Command::StartStep(key(1)));
-                }
-                StepState::Backoff { attempt, .. } if run.stop.is_none() && known.contains(&key(*attempt)) => {
-                    let attempt = *attempt;
-                    step_state.state = StepState::Starting { attempt, since: now };
-                    commands.push(Command::StartStep(key(attempt)));
-                }
-                StepState::Running { .. }
-                | StepState::Stopping { .. }
-                | StepState::Waiting
-                | StepState::Backoff { .. }
-                | StepState::Ended(_) => {}
-            }
-        }
-    }
-    for (place, exit) in vanished {
-        // Lawful by construction: the attempt was live a moment ago.
-        let _ = exited(run, place, &exit, now, commands);
-    }
 }

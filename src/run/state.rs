@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, StopReason, Wait};
+use super::{Outcome, StopReason, Values, Wait};
 use crate::base::{RepoId, RunId, Timestamp};
 use crate::pipeline::{Plan, Problem, Trigger};
 
@@ -52,8 +52,20 @@ pub enum Life {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub state: JobState,
+    /// What someone answered when it was to be approved.
+    pub decision: Option<Decision>,
+    /// Set once this job alone is told to stop; never taken back.
+    pub stop: Option<StopReason>,
     /// As many as the plan has.
     pub steps: Vec<Step>,
+}
+
+/// What became of a question for approval. It counts for this run, and so for its commit: a rerun asks again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Decision {
+    Approved { by: String, at: Timestamp },
+    Rejected { by: String, at: Timestamp },
 }
 
 /// The life of a job. It holds a slot while preparing and running.
@@ -76,6 +88,12 @@ pub enum JobState {
         reason: String,
         started_at: Option<Timestamp>,
         at: Timestamp,
+        /// What it leaves to the jobs that need it.
+        #[serde(default, skip_serializing_if = "is_empty")]
+        outputs: Values,
+        /// Skipped because of a failure before it, not because it was not wanted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        held_back: bool,
     },
 }
 
@@ -129,6 +147,38 @@ pub struct StepEnd {
     pub attempt: u32,
     pub started_at: Option<Timestamp>,
     pub at: Timestamp,
+    /// What the last attempt left to others.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub outputs: Values,
+    /// Variables that it left to the steps which need it, near or far.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub env: Values,
+    /// Skipped because of a failure before it, not because it was not wanted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_back: bool,
+}
+
+/// Most parts leave nothing: that needs no room in a row.
+fn is_empty(values: &Values) -> bool {
+    values.is_empty()
+}
+
+impl StepEnd {
+    /// The end of a step of which no attempt was made.
+    #[must_use]
+    pub fn never_made(outcome: Outcome, reason: impl Into<String>, at: Timestamp) -> Self {
+        Self {
+            outcome,
+            reason: reason.into(),
+            exit_code: None,
+            attempt: 0,
+            started_at: None,
+            at,
+            outputs: Values::default(),
+            env: Values::default(),
+            held_back: false,
+        }
+    }
 }
 
 impl Run {
@@ -145,6 +195,8 @@ impl Run {
     ) -> Self {
         let job = |job: &crate::pipeline::JobPlan| Job {
             state: JobState::Waiting { why: Wait::Needs { jobs: Vec::new() } },
+            decision: None,
+            stop: None,
             steps: job.steps.iter().map(|_| Step { state: StepState::Waiting }).collect(),
         };
         let jobs = plan.jobs.iter().map(job).collect();
@@ -159,6 +211,11 @@ impl Run {
 }
 
 impl JobState {
+    /// An end that leaves nothing.
+    #[must_use]
+    pub fn ended(outcome: Outcome, reason: impl Into<String>, started_at: Option<Timestamp>, at: Timestamp) -> Self {
+        JobState::Ended { outcome, reason: reason.into(), started_at, at, outputs: Values::default(), held_back: false }
+    }
     /// Whether it holds a slot.
     #[must_use]
     pub fn holds_slot(&self) -> bool {

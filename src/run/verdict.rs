@@ -15,8 +15,9 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// Reads an exit. `stopped` is why the attempt was told to end, if it was: that explains the exit better than the exit itself does.
-    pub fn of(exit: &Exit, stopped: Option<&StopReason>) -> Self {
+    /// Reads an exit. `stopped` is why the attempt was told to end, if it was: that explains the exit better than the exit itself does. `problem` is
+    /// what is wrong with the files that it wrote: an attempt that would have passed fails by it.
+    pub fn of(exit: &Exit, stopped: Option<&StopReason>, problem: Option<&str>) -> Self {
         let exit_code = match exit {
             Exit::Code(code) => Some(*code),
             Exit::Lost(_) | Exit::Infrastructure(_) | Exit::NeverRan => None,
@@ -26,12 +27,13 @@ impl Verdict {
                 if why.is_timeout() { (Outcome::TimedOut, Some(Cause::Timeout)) } else { (Outcome::Cancelled, None) };
             return Self { outcome, reason: why.to_string(), exit_code, cause };
         }
-        let (outcome, reason, cause) = match exit {
-            Exit::Code(0) => (Outcome::Passed, "passed".to_owned(), None),
-            Exit::Code(code) => (Outcome::Failed, failed_sentence(*code), Some(Cause::Failure)),
-            Exit::Lost(why) => (Outcome::Lost, why.clone(), Some(Cause::Infrastructure)),
-            Exit::Infrastructure(why) => (Outcome::Error, why.clone(), Some(Cause::Infrastructure)),
-            Exit::NeverRan => (Outcome::Lost, "it was stopped before it ran".to_owned(), Some(Cause::Infrastructure)),
+        let (outcome, reason, cause) = match (exit, problem) {
+            (Exit::Code(0), None) => (Outcome::Passed, "passed".to_owned(), None),
+            (Exit::Code(0), Some(problem)) => (Outcome::Failed, problem.to_owned(), Some(Cause::Failure)),
+            (Exit::Code(code), _) => (Outcome::Failed, failed_sentence(*code), Some(Cause::Failure)),
+            (Exit::Lost(why), _) => (Outcome::Lost, why.clone(), Some(Cause::Infrastructure)),
+            (Exit::Infrastructure(why), _) => (Outcome::Error, why.clone(), Some(Cause::Infrastructure)),
+            (Exit::NeverRan, _) => (Outcome::Lost, "it was stopped before it ran".to_owned(), Some(Cause::Infrastructure)),
         };
         Self { outcome, reason, exit_code, cause }
     }

@@ -1,13 +1,16 @@
 //! All unfinished runs, the slots, and the engine's state: one input, one turn.
 //!
 //! **Invariants:** no more jobs hold a slot than there are slots; nothing is given out while the engine does not answer; runs get their slots in
-//! the order in which they were queued; a turn's commands may be performed only after its changes are stored.
+//! the order in which they were queued, but for those that wait for a concurrency group; a turn's commands may be performed only after its changes
+//! are stored.
 
 use std::collections::BTreeMap;
 
 use crate::base::{AttemptKey, JobIx, JobKey, RunId, Timestamp};
-use crate::run::{self, Applied, Command, Event, JobState, Run, StepState, Wait};
+use crate::run::{self, Applied, Command, Event, JobState, Run, Wait};
 
+use super::deadlines::deadlines;
+use super::groups::{Groups, has_groups, next_replaced, order};
 use super::{Change, diff};
 
 /// What the board is told.
@@ -101,6 +104,7 @@ impl Board {
             Input::Survivors { known, asked_at } => self.compare(&known, asked_at, now, &mut before, &mut turn),
             Input::Woken => self.apply_all(&Event::Woken, now, &mut before, &mut turn),
         }
+        self.replace(now, &mut before, &mut turn);
         self.admit(now, &mut before, &mut turn);
         for (id, old) in before {
             if let Some(run) = self.runs.get(&id) {
@@ -171,62 +175,59 @@ impl Board {
         step.is_some_and(|step| step.state.live_attempt() == Some(key.attempt))
     }
 
+    /// Newer runs take the places of older ones, as the policies of their groups want. A job that ends by it may bring others to their groups.
+    fn replace(&mut self, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
+        if !self.runs.values().any(|run| has_groups(&run.plan)) {
+            return;
+        }
+        // Comes to an end: each round stops one more run or job.
+        while let Some((id, event)) = next_replaced(self.runs.values()) {
+            self.apply(&id, &event, now, before, turn);
+        }
+    }
+
     /// Gives free slots to the jobs that are ready, oldest run first, and tells the others what they wait for.
     fn admit(&mut self, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
         let taken = self.runs.values().flat_map(|run| &run.jobs).filter(|job| job.state.holds_slot()).count();
         let mut free = (self.slots as usize).saturating_sub(taken);
-        let ready: Vec<JobKey> = self.runs.values().flat_map(ready_jobs).collect();
-        for key in ready {
-            let why = match &self.engine {
-                Engine::Down { message } => Wait::Engine { message: message.clone() },
-                Engine::Up if free == 0 => Wait::Slot { slots: self.slots },
-                Engine::Up => {
+        let mut groups = Groups::of(self.runs.values());
+        for key in self.ready() {
+            let Some(run) = self.runs.get(&key.run) else { continue };
+            let why = match (&self.engine, groups.ask(run, key.job)) {
+                (Engine::Down { message }, _) => Wait::Engine { message: message.clone() },
+                (Engine::Up, Some(wait)) => wait,
+                (Engine::Up, None) if free == 0 => Wait::Slot { slots: self.slots },
+                (Engine::Up, None) => {
+                    groups.enter(run, key.job);
                     free -= 1;
                     self.apply(&key.run, &Event::JobAdmitted { job: key.job }, now, before, turn);
                     continue;
                 }
             };
+            let state = JobState::Waiting { why };
+            if run.jobs[key.job as usize].state == state {
+                continue;
+            }
             let Some(run) = self.runs.get_mut(&key.run) else { continue };
             before.entry(key.run.clone()).or_insert_with(|| run.clone());
-            run.jobs[key.job as usize].state = JobState::Waiting { why };
+            run.jobs[key.job as usize].state = state;
         }
+    }
+
+    /// Jobs that wait for the board alone, in the order of the queue.
+    fn ready(&self) -> Vec<JobKey> {
+        let mut runs: Vec<&Run> = self.runs.values().collect();
+        runs.sort_by_cached_key(|run| order(run));
+        runs.into_iter().flat_map(ready_jobs).collect()
     }
 }
 
-/// Jobs whose needs have ended and that wait for the board alone.
+/// Those of one run.
 fn ready_jobs(run: &Run) -> Vec<JobKey> {
     let ready = |(job, state): (JobIx, &crate::run::Job)| match &state.state {
-        JobState::Waiting { why: Wait::Needs { jobs } } if !jobs.is_empty() => None,
+        JobState::Waiting { why } if !why.is_ready() => None,
         JobState::Waiting { .. } => Some(JobKey { run: run.id.clone(), job }),
         JobState::Preparing { .. } | JobState::Running { .. } | JobState::Ended { .. } => None,
     };
     (0..).zip(&run.jobs).filter_map(ready).collect()
-}
-
-/// Every moment at which time alone would move this run. A retry that is due while the engine is silent is woken by the engine, not by time.
-fn deadlines(run: &Run, engine_up: bool) -> Vec<Timestamp> {
-    let mut at = Vec::new();
-    for (job_plan, job) in run.plan.jobs.iter().zip(&run.jobs) {
-        let JobState::Running { since } = job.state else { continue };
-        let mut live = false;
-        for (step_plan, step) in job_plan.steps.iter().zip(&job.steps) {
-            match &step.state {
-                StepState::Running { since, .. } => {
-                    live = true;
-                    at.extend(step_plan.timeout_ms.map(|ms| since.plus_ms(ms)));
-                }
-                StepState::Starting { .. } | StepState::Waiting => live = true,
-                StepState::Backoff { until, .. } => {
-                    live = true;
-                    at.extend(engine_up.then_some(*until));
-                }
-                // Nothing more to wait for by the clock: the exit comes from the executor.
-                StepState::Stopping { .. } | StepState::Ended(_) => {}
-            }
-        }
-        if live {
-            at.push(since.plus_ms(job_plan.timeout_ms));
-        }
-    }
-    at
 }

@@ -1,13 +1,13 @@
 //! What a turn changes: the state rows that differ. **Invariant:** made by comparing the run before and after, so that no change can be forgotten.
 
 use crate::base::{JobIx, RunId, StepIx};
-use crate::run::{JobState, Life, Run, StepState, StopReason};
+use crate::run::{Decision, JobState, Life, Run, StepState, StopReason};
 
 /// One state row that has a new value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     Run { run: RunId, life: Life, stop: Option<StopReason> },
-    Job { run: RunId, job: JobIx, state: JobState },
+    Job { run: RunId, job: JobIx, state: JobState, decision: Option<Decision>, stop: Option<StopReason> },
     Step { run: RunId, job: JobIx, step: StepIx, state: StepState },
 }
 
@@ -21,8 +21,9 @@ pub fn diff(before: &Run, after: &Run) -> Vec<Change> {
                 changes.push(Change::Step { run: after.id.clone(), job, step, state: new.state.clone() });
             }
         }
-        if old.state != new.state {
-            changes.push(Change::Job { run: after.id.clone(), job, state: new.state.clone() });
+        if (&old.state, &old.decision, &old.stop) != (&new.state, &new.decision, &new.stop) {
+            let (state, decision, stop) = (new.state.clone(), new.decision.clone(), new.stop.clone());
+            changes.push(Change::Job { run: after.id.clone(), job, state, decision, stop });
         }
     }
     if before.life != after.life || before.stop != after.stop {

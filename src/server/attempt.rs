@@ -5,10 +5,11 @@
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
+use crate::base::limits::STEP_FILE_BYTES;
 use crate::base::{AttemptKey, Clock};
-use crate::executor::{Executor, Failure, Live, Sink, StepSpec};
-use crate::run::{Event, Exit, Stream};
-use crate::store::Logs;
+use crate::executor::{Ended, Executor, Failure, Live, Sink, StepSpec};
+use crate::run::{Event, Exit, Stream, Written};
+use crate::store::{Logs, Store};
 
 use super::core::Message;
 use super::sink::LogSink;
@@ -33,21 +34,24 @@ impl Begin {
 pub(super) async fn live(
     begin: Begin,
     executor: &dyn Executor,
-    logs: &Logs,
+    store: &Store,
     clock: &Clock,
     stop: CancellationToken,
     tell: &UnboundedSender<Message>,
 ) {
     let key = begin.key().clone();
     let AttemptKey { run: _, job, step, attempt } = key;
-    let exited = |exit| Event::StepExited { job, step, attempt, exit };
+    let logs = store.logs();
+    let wrote_nothing = |exit| Event::StepExited { job, step, attempt, exit, wrote: Written::default() };
     let last = |event, silent| {
         // The loop only ever goes away with the server.
         let _ = tell.send(Message::Last { key: key.clone(), event, silent });
     };
     let sink: Box<dyn Sink> = match LogSink::open(logs, &key) {
         Ok(sink) => Box::new(sink),
-        Err(error) => return last(Some(exited(Exit::Infrastructure(format!("its log cannot be written: {error}")))), None),
+        Err(error) => {
+            return last(Some(wrote_nothing(Exit::Infrastructure(format!("its log cannot be written: {error}")))), None);
+        }
     };
     let begun = match &begin {
         Begin::Start(spec) => executor.start(spec, sink, stop).await,
@@ -60,29 +64,50 @@ pub(super) async fn live(
             let event = matches!(begin, Begin::Start(_)).then_some(Event::StepNotStarted { job, step, attempt });
             return last(event, Some(why));
         }
-        Err(failure) => return last(Some(exited(told(&key, logs, clock, &failure))), None),
+        Err(failure) => return last(Some(wrote_nothing(told(&key, logs, clock, &failure))), None),
     };
     let _ = tell.send(Message::Happened { key: key.clone(), event: Event::StepStarted { job, step, attempt, at } });
     match exit.await {
-        Ok(ended) => last(Some(exited(ended.exit)), None),
+        Ok(Ended { exit, wrote }) => {
+            // Before the exit is told: once that is stored, nobody asks for the rest again.
+            keep_summary(&key, &wrote.summary, store, clock).await;
+            let wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
+            last(Some(Event::StepExited { job, step, attempt, exit, wrote }), None);
+        }
         Err(Failure::Unreachable(why)) => last(None, Some(why)),
-        Err(failure) => last(Some(exited(told(&key, logs, clock, &failure))), None),
+        Err(failure) => last(Some(wrote_nothing(told(&key, logs, clock, &failure))), None),
+    }
+}
+
+/// Keeps what an attempt wrote for the run's page. One that is too large makes the step fail, and is not kept.
+async fn keep_summary(key: &AttemptKey, summary: &[u8], store: &Store, clock: &Clock) {
+    if summary.trim_ascii().is_empty() || summary.len() > STEP_FILE_BYTES {
+        return;
+    }
+    if let Err(error) = store.keep_summary(key, &String::from_utf8_lossy(summary)).await {
+        tracing::warn!(attempt = %key, %error, "a summary could not be kept");
+        say(key, store.logs(), clock, "its summary could not be kept");
     }
 }
 
 /// The exit that a failure stands for. The log gets the sentence as its last line, for whoever looks there first.
 fn told(key: &AttemptKey, logs: &Logs, clock: &Clock, failure: &Failure) -> Exit {
-    let written = LogSink::open(logs, key).and_then(|mut sink| {
-        sink.write(clock.now_ns(), Stream::System, format!("{failure}\n").as_bytes())?;
-        sink.finish()
-    });
-    if let Err(error) = written {
-        tracing::warn!(attempt = %key, %error, "the end of an attempt could not be written to its log");
-    }
+    say(key, logs, clock, &failure.to_string());
     match failure {
         Failure::Infrastructure(why) => Exit::Infrastructure(why.clone()),
         Failure::Stopped => Exit::NeverRan,
         Failure::Gone => Exit::Lost(failure.to_string()),
         Failure::Unreachable(why) => Exit::Lost(why.clone()),
+    }
+}
+
+/// A last line of Gantry's own in the attempt's log.
+fn say(key: &AttemptKey, logs: &Logs, clock: &Clock, sentence: &str) {
+    let written = LogSink::open(logs, key).and_then(|mut sink| {
+        sink.write(clock.now_ns(), Stream::System, format!("{sentence}\n").as_bytes())?;
+        sink.finish()
+    });
+    if let Err(error) = written {
+        tracing::warn!(attempt = %key, %error, "the end of an attempt could not be written to its log");
     }
 }

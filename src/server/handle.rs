@@ -93,6 +93,9 @@ pub enum Refusal {
     NotFound(String),
     #[error("{0}")]
     Invalid(String),
+    /// Whoever asked may not.
+    #[error("{0}")]
+    Forbidden(String),
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
@@ -260,7 +263,7 @@ impl Handle {
         Ok(id)
     }
 
-    async fn ask(&self, input: Input) -> Result<(), Refused> {
+    pub(super) async fn ask(&self, input: Input) -> Result<(), Refused> {
         let (answer, answered) = oneshot::channel();
         let gone = Refused::Ignored("the server is ending");
         if self.shared.tell.send(Message::Ask { input, answer }).is_err() {
@@ -269,7 +272,7 @@ impl Handle {
         answered.await.unwrap_or(Err(gone))
     }
 
-    async fn find_run(&self, run: &RunId) -> Result<Run, Refusal> {
+    pub(super) async fn find_run(&self, run: &RunId) -> Result<Run, Refusal> {
         self.shared.store.run(run).await?.ok_or_else(|| Refusal::NotFound(format!("there is no run `{run}`")))
     }
 

@@ -247,6 +247,11 @@ pub(super) fn plan_files(
                 notes.push(note("not-wanted", why, &reference, Some(&trigger.commit)));
                 continue;
             }
+            Reading::Refused(why) => {
+                let why = format!("`{}` cannot run for {place} at {}: {why}", file.path, short(&trigger.commit));
+                notes.push(note("refused", why, &reference, Some(&trigger.commit)));
+                continue;
+            }
             Reading::Invalid(problems) => {
                 let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
                 let plural = if errors == 1 { "problem" } else { "problems" };

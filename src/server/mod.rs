@@ -7,13 +7,14 @@
 //! | `attempt` | the straight life of one attempt in the executor |
 //! | `engine` | asks the engine for life, compares with it, sweeps what is left over |
 //! | `poll`, `intake` | fetch a repository; turn moved refs into runs and notes |
-//! | `handle` | what pages, API and command line may ask for |
+//! | `handle`, `approve` | what pages, API and command line may ask for |
 //! | `layout` | where things are in the data directory |
 //! | `source` | where a workspace's content comes from |
 //!
 //! **Invariants:** persist before perform; a failed commit throws the board away and reloads it, the same path as after a crash; a start is a
 //! restart that may find nothing.
 
+mod approve;
 mod attempt;
 mod core;
 mod engine;
@@ -25,6 +26,7 @@ mod poll;
 mod sink;
 mod source;
 
+pub use approve::Answer;
 pub use core::{Config, Server};
 pub use handle::{Handle, Readiness, Refusal};
 pub use layout::Layout;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
 use crate::executor::{Failure, JobDirs, JobSpec, ServiceSinks, Sink, StepSpec};
-use crate::run::{Command, Event, Run, environment};
+use crate::run::{Command, Event, Exit, Run, Written, environment, fill_step};
 use crate::schedule::Board;
 
 use super::attempt::{self, Begin};
@@ -59,8 +59,8 @@ impl Performer {
                 }
             }
             Command::StartStep(key) => {
-                if let Some(spec) = board.run(&key.run).and_then(|run| self.step_spec(run, &key)) {
-                    self.begin(Begin::Start(Box::new(spec)));
+                if let Some(run) = board.run(&key.run) {
+                    self.start(run, key);
                 }
             }
             Command::AttachStep(key) => self.begin(Begin::Attach(key)),
@@ -106,21 +106,36 @@ impl Performer {
         });
     }
 
-    fn step_spec(&self, run: &Run, key: &AttemptKey) -> Option<StepSpec> {
-        let job = run.plan.jobs.get(key.job as usize)?;
-        let step = job.steps.get(key.step as usize)?;
+    fn start(&mut self, run: &Run, key: AttemptKey) {
+        match self.step_spec(run, &key) {
+            Ok(spec) => self.begin(Begin::Start(Box::new(spec))),
+            Err(why) => {
+                // The reducer has filled in the same step before it said so; if it ever knew more, the step must end all the same.
+                let AttemptKey { run: _, job, step, attempt } = key;
+                let (exit, wrote) = (Exit::Infrastructure(why), Written::default());
+                let event = Event::StepExited { job, step, attempt, exit, wrote };
+                // The loop only ever goes away with the server.
+                let _ = self.shared.tell.send(Message::Last { key, event: Some(event), silent: None });
+            }
+        }
+    }
+
+    fn step_spec(&self, run: &Run, key: &AttemptKey) -> Result<StepSpec, String> {
+        let job = run.plan.jobs.get(key.job as usize).ok_or("the plan has no such job")?;
+        let step = job.steps.get(key.step as usize).ok_or("the plan has no such step")?;
+        let filled = fill_step(run, key.job, key.step)?;
         let base = &self.shared.config.url;
         let page = if base.is_empty() { String::new() } else { format!("{base}/runs/{}", run.id) };
-        Some(StepSpec {
+        Ok(StepSpec {
             key: key.clone(),
             title: format!("{} / {}", job.name, step.name),
             dirs: self.dirs(run, &key.job_key()),
-            image: step.image.as_ref().map(|image| image.shown().to_owned()),
+            image: filled.image,
             resources: job.resources,
             network: step.network,
             before: Vec::new(),
             action: step.action.clone(),
-            env: environment(run, key.job, key.step, &run.trigger.url, &page),
+            env: environment(run, key.job, key.step, filled.env, &run.trigger.url, &page),
             grace_ms: self.shared.config.grace_ms,
         })
     }
@@ -135,7 +150,7 @@ impl Performer {
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(async move {
             let ending = shared.tasks.ending.clone();
-            let life = attempt::live(begin, &*shared.executor, shared.store.logs(), &shared.clock, stop, &shared.tell);
+            let life = attempt::live(begin, &*shared.executor, &shared.store, &shared.clock, stop, &shared.tell);
             tokio::select! {
                 () = life => {}
                 // The step goes on without us; the next start takes it up.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::base::Timestamp;
-use crate::run::{JobState, Outcome, StepEnd, StepState, Wait};
+use crate::run::{JobState, Outcome, StepEnd, StepState};
 
 /// The body of a job's event.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -33,13 +33,10 @@ impl JobBody {
         let body =
             |state, reason: String, started_at| Self { state, outcome: None, reason: Some(reason), started_at, ended_at: None };
         match state {
-            JobState::Waiting { why: Wait::Needs { jobs } } if jobs.is_empty() => {
-                body("waiting", "waits to be admitted".to_owned(), None)
-            }
             JobState::Waiting { why } => body("waiting", why.to_string(), None),
             JobState::Preparing { since } => body("preparing", "making its workspace and network".to_owned(), Some(*since)),
             JobState::Running { since } => body("running", "running".to_owned(), Some(*since)),
-            JobState::Ended { outcome, reason, started_at, at } => Self {
+            JobState::Ended { outcome, reason, started_at, at, outputs: _, held_back: _ } => Self {
                 state: "ended",
                 outcome: Some(*outcome),
                 reason: Some(reason.clone()),
@@ -78,7 +75,18 @@ impl StepBody {
                 let last = attempt.saturating_sub(1);
                 body("backoff", last, Some(format!("attempt {last} {reason}; waits for attempt {attempt}")), None)
             }
-            StepState::Ended(StepEnd { outcome, reason, exit_code, attempt, started_at, at }) => Self {
+            // What it left may be a lot, and is nobody's but its dependents'.
+            StepState::Ended(StepEnd {
+                outcome,
+                reason,
+                exit_code,
+                attempt,
+                started_at,
+                at,
+                outputs: _,
+                env: _,
+                held_back: _,
+            }) => Self {
                 state: "ended",
                 outcome: Some(*outcome),
                 reason: Some(reason.clone()),

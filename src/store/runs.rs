@@ -123,6 +123,8 @@ fn put_states(runs: &mut [Run], jobs: &[AnyRow], steps: &[AnyRow]) -> Result<(),
         let fields = Fields::new(row, "a job of run", "run_id");
         let job = job_of(&mut places, &fields)?;
         job.state = fields.json::<JobState>("state_json")?;
+        job.decision = fields.json_or_null("decision_json")?;
+        job.stop = fields.json_or_null("stop_json")?;
     }
     for row in steps {
         let fields = Fields::new(row, "a step of run", "run_id");

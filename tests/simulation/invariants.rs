@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gantry::base::{AttemptKey, JobIx, RunId, StepIx};
+use gantry::base::{AttemptKey, JobIx, JobKey, RunId, StepIx};
 use gantry::pipeline::When;
-use gantry::run::{Event, Exit, Life, Outcome, StepState, StopReason};
+use gantry::run::{Event, Exit, Life, Outcome, StepState, StopReason, Written};
 use gantry::schedule::{Change, Input};
 
 use super::world::World;
@@ -19,6 +19,10 @@ pub struct Watch {
     executed: BTreeSet<AttemptKey>,
     /// How each container that ended by itself or was stopped did so.
     pub exited: BTreeMap<AttemptKey, Exit>,
+    /// What each container left to others, or would have.
+    pub wrote: BTreeMap<AttemptKey, Written>,
+    /// Jobs that someone said yes to.
+    pub approved: BTreeSet<JobKey>,
     /// The last status told of each run.
     last_status: BTreeMap<RunId, Life>,
 }
@@ -76,6 +80,9 @@ pub fn on_changes(world: &mut World, input: &Input, changes: &[Change]) {
                         let key = AttemptKey { run: run.clone(), job: *job, step: *step, attempt: end.attempt };
                         if world.watch.exited.get(&key) != Some(&Exit::Code(0)) {
                             world.fail(&format!("{key} is told as passed, and did not exit with 0"));
+                        }
+                        if world.watch.wrote.get(&key).is_none_or(|wrote| wrote.problem.is_some()) {
+                            world.fail(&format!("{key} is told as passed, and what it wrote cannot be read"));
                         }
                     }
                     _ => {}

@@ -1,57 +1,75 @@
-//! Random plans, and the simulation's own generator of random numbers.
+//! Random plans.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gantry::pipeline::{Action, AllowFailure, Cause, Event, JobPlan, Need, Plan, Retry, StepPlan, Trigger, When};
+use gantry::pipeline::{
+    Action, AllowFailure, Approval, Cause, Cell, Concurrency, Event, JobPlan, Need, Plan, Policy, Retry, StepPlan, Trigger, When,
+};
 
-/// Splitmix64: the same seed gives the same world on every machine.
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to `n` − 1.
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
-    }
-
-    /// True in `percent` of 100 throws.
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    pub fn pick<T: Clone>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize].clone()
-    }
-}
+use super::dice::Dice;
 
 fn when(dice: &mut Dice) -> When {
     dice.pick(&[When::Success, When::Success, When::Success, When::Success, When::Failure, When::Always])
 }
 
-/// A random graph of one to four jobs with one to four steps each.
+/// A random graph of one to four jobs, some of them matrices, with one to four steps each.
 pub fn plan(dice: &mut Dice) -> Arc<Plan> {
-    let jobs = (0..1 + dice.below(4) as u32)
-        .map(|job| JobPlan {
-            needs: (0..job).filter(|_| dice.chance(40)).collect(),
-            when: when(dice),
-            skip: dice.chance(8).then(|| "its `if` is false".to_owned()),
-            timeout_ms: dice.pick(&[3_600_000, 3_600_000, 60_000, 20_000]),
-            allow_failure: dice.chance(10),
-            ..JobPlan::new(format!("job{job}"), (0..1 + dice.below(4) as u32).map(|step| step_plan(dice, step)).collect())
-        })
-        .collect();
-    Arc::new(Plan::new("sim", ".gantry.yml", jobs))
+    let mut jobs: Vec<JobPlan> = Vec::new();
+    // Where each job of the file begins and ends in the plan.
+    let mut places: Vec<std::ops::Range<u32>> = Vec::new();
+    for number in 0..1 + dice.below(4) {
+        let needs = places.clone().into_iter().filter(|_| dice.chance(40)).flatten().collect();
+        let one = job_plan(dice, number, needs);
+        let first = jobs.len() as u32;
+        match dice.chance(20) {
+            true => jobs.extend(matrix(dice, &one)),
+            false => jobs.push(one),
+        }
+        places.push(first..jobs.len() as u32);
+    }
+    let mut plan = Plan::new("sim", ".gantry.yml", jobs);
+    plan.concurrency = dice.chance(45).then(|| concurrency(dice, &["a", "a", "b"]));
+    Arc::new(plan)
+}
+
+fn concurrency(dice: &mut Dice, groups: &[&str]) -> Concurrency {
+    let policy = dice.pick(&[Policy::Queue, Policy::CancelRunning, Policy::CancelPending]);
+    Concurrency { group: dice.pick(groups).to_owned(), policy }
+}
+
+fn job_plan(dice: &mut Dice, number: u64, needs: Vec<u32>) -> JobPlan {
+    let steps = (0..1 + dice.below(4) as u32).map(|step| step_plan(dice, step)).collect();
+    JobPlan {
+        needs,
+        when: when(dice),
+        skip: dice.chance(8).then(|| "its `if` is false".to_owned()),
+        timeout_ms: dice.pick(&[3_600_000, 3_600_000, 60_000, 20_000]),
+        allow_failure: dice.chance(10),
+        approval: dice.chance(15).then(|| Approval {
+            message: dice.chance(50).then(|| "go on?".into()),
+            by: Vec::new(),
+            timeout_ms: dice.pick(&[None, Some(20_000), Some(120_000)]),
+        }),
+        concurrency: dice.chance(25).then(|| concurrency(dice, &["a", "x"])),
+        ..JobPlan::new(format!("job{number}"), steps)
+    }
+}
+
+/// The combinations of one job.
+fn matrix(dice: &mut Dice, one: &JobPlan) -> Vec<JobPlan> {
+    let (fail_fast, max_parallel) = (dice.chance(50), dice.pick(&[None, Some(1), Some(2)]));
+    let cell = |n: u64| JobPlan {
+        name: format!("{} ({n})", one.name),
+        matrix: Some(Cell {
+            of: one.name.clone(),
+            values: BTreeMap::from([("n".to_owned(), n.to_string())]),
+            fail_fast,
+            max_parallel,
+        }),
+        ..one.clone()
+    };
+    (0..2 + dice.below(3)).map(cell).collect()
 }
 
 fn step_plan(dice: &mut Dice, step: u32) -> StepPlan {

@@ -1,12 +1,13 @@
 //! The same stories on every database: `each_story` lists them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use gantry::base::{Clock, DeliveryId, RepoId, RunId, Tasks};
+use gantry::base::{AttemptKey, Clock, DeliveryId, RepoId, RunId, Tasks};
 use gantry::pipeline::{Problem, Severity};
-use gantry::run::{JobState, Life, Outcome, StepEnd, StepState, StopReason, Wait};
+use gantry::run::{Decision, JobState, Life, Outcome, StepEnd, StepState, StopReason, Wait};
 use gantry::schedule::Change;
-use gantry::store::{Delivery, Error, EventKind, Intake, NewNote, NewRun, RefMove, Repo, RepoStatus, RunFilter};
+use gantry::store::{Delivery, Error, EventKind, Intake, NewNote, NewRun, RefMove, Repo, RepoStatus, RunFilter, Summary};
 
 use super::place::{Place, at, intake, make_run, new_run, plan, repo, with_repo};
 
@@ -24,6 +25,7 @@ macro_rules! each_story {
             numbers_have_no_gap_and_no_double_when_many_take_in_at_once,
             a_delivery_is_open_until_it_is_answered_byte_for_byte,
             a_restart_finds_unfinished_runs_exactly_as_they_were,
+            a_summary_is_kept_once_for_each_attempt_and_goes_with_its_run,
             a_commit_is_recorded_change_by_change,
             a_commit_about_a_removed_run_is_refused_whole,
             a_reader_never_meets_a_gap_that_is_filled_later,
@@ -239,14 +241,19 @@ pub async fn a_restart_finds_unfinished_runs_exactly_as_they_were(place: Place) 
     first.life = Life::Running { since: at(10) };
     first.stop = Some(StopReason::Cancelled { by: "ada".to_owned() });
     first.jobs[0].state = JobState::Running { since: at(10) };
-    first.jobs[1].state = JobState::Waiting { why: Wait::Needs { jobs: vec!["job 0".to_owned()] } };
+    first.jobs[0].stop = Some(StopReason::FailFast { job: "job 1".to_owned(), outcome: Outcome::TimedOut });
+    let (message, by) = (Some("Deploy 1.2?".to_owned()), vec!["ops".to_owned()]);
+    first.jobs[1].state = JobState::Waiting { why: Wait::Approval { message, by, since: at(11), until: Some(at(99)) } };
+    first.jobs[0].decision = Some(Decision::Approved { by: "ada".to_owned(), at: at(10) });
+    let values = |name: &str, value: &str| Arc::new(BTreeMap::from([(name.to_owned(), value.to_owned())]));
     first.jobs[0].steps[0].state = StepState::Ended(StepEnd {
-        outcome: Outcome::Warning,
-        reason: "exit code 3 is allowed".to_owned(),
         exit_code: Some(3),
         attempt: 2,
         started_at: Some(at(11)),
-        at: at(12),
+        outputs: values("version", "1.2\n\u{1f680}"),
+        env: values("PATH", "/x:/y"),
+        held_back: true,
+        ..StepEnd::never_made(Outcome::Warning, "exit code 3 is allowed", at(12))
     });
     let why = StopReason::StepTimeout { after_ms: 5_000 };
     first.jobs[0].steps[1].state = StepState::Stopping { attempt: 1, started_at: None, why, since: at(13) };
@@ -257,7 +264,17 @@ pub async fn a_restart_finds_unfinished_runs_exactly_as_they_were(place: Place) 
     // Again, over rows that are there already.
     let backoff = StepState::Backoff { attempt: 2, until: at(99), reason: "exit code 1".to_owned() };
     first.jobs[0].steps[1].state = backoff.clone();
-    store.commit(&[Change::Step { run: first.id.clone(), job: 0, step: 1, state: backoff }], at(15)).await.unwrap();
+    let (outcome, reason, started_at, at_15) = (Outcome::Passed, "passed".to_owned(), Some(at(10)), at(15));
+    let outputs = values("version", "1.2");
+    let done_job = JobState::Ended { outcome, reason, started_at, at: at_15, outputs, held_back: true };
+    first.jobs[1].state = done_job.clone();
+    first.jobs[1].decision = Some(Decision::Rejected { by: "bob".to_owned(), at: at_15 });
+    let decision = first.jobs[1].decision.clone();
+    let again = [
+        Change::Step { run: first.id.clone(), job: 0, step: 1, state: backoff },
+        Change::Job { run: first.id.clone(), job: 1, state: done_job, decision, stop: None },
+    ];
+    store.commit(&again, at_15).await.unwrap();
     drop(store);
 
     let store = place.open().await;
@@ -267,6 +284,23 @@ pub async fn a_restart_finds_unfinished_runs_exactly_as_they_were(place: Place) 
     assert_eq!(store.refs(&roof.id).await.unwrap(), BTreeMap::new());
 }
 
+pub async fn a_summary_is_kept_once_for_each_attempt_and_goes_with_its_run(place: Place) {
+    let (store, roof) = with_repo(&place).await;
+    let (run, other) = (make_run(&store, &roof, "main", 5).await.id, make_run(&store, &roof, "main", 6).await.id);
+    let key = |job, step, attempt| AttemptKey { run: run.clone(), job, step, attempt };
+    store.keep_summary(&key(1, 0, 1), "first").await.unwrap();
+    store.keep_summary(&key(0, 1, 2), "second\0 \u{1f680}").await.unwrap();
+    // After a crash it comes once more.
+    store.keep_summary(&key(1, 0, 1), "# first").await.unwrap();
+    let kept = |key, text: &str| Summary { key, text: text.to_owned() };
+    let expected = [kept(key(0, 1, 2), "second\u{fffd} \u{1f680}"), kept(key(1, 0, 1), "# first")];
+    assert_eq!(store.summaries(&run).await.unwrap(), expected);
+    assert_eq!(store.summaries(&other).await.unwrap(), []);
+    store.remove_repo(&roof.id, at(7)).await.unwrap();
+    assert_eq!(store.summaries(&run).await.unwrap(), []);
+    assert!(matches!(store.keep_summary(&key(1, 0, 1), "late").await, Err(Error::Gone(_))));
+}
+
 pub async fn a_commit_is_recorded_change_by_change(place: Place) {
     let (store, roof) = with_repo(&place).await;
     let (run, other) = (make_run(&store, &roof, "main", 5).await, make_run(&store, &roof, "main", 5).await);
@@ -274,7 +308,13 @@ pub async fn a_commit_is_recorded_change_by_change(place: Place) {
     let life = Life::Ended { outcome: Outcome::TimedOut, reason: "too slow".to_owned(), started_at: Some(at(6)), at: at(8) };
     let changes = [
         Change::Step { run: run.id.clone(), job: 1, step: 0, state: StepState::Running { attempt: 2, since: at(7) } },
-        Change::Job { run: run.id.clone(), job: 1, state: JobState::Waiting { why: Wait::Slot { slots: 2 } } },
+        Change::Job {
+            run: run.id.clone(),
+            job: 1,
+            state: JobState::Waiting { why: Wait::Slot { slots: 2 } },
+            decision: None,
+            stop: None,
+        },
         Change::Run { run: other.id.clone(), life: Life::Queued, stop: Some(StopReason::Killed { by: "ada".to_owned() }) },
         Change::Run { run: run.id.clone(), life, stop: None },
     ];
@@ -311,7 +351,7 @@ pub async fn a_commit_about_a_removed_run_is_refused_whole(place: Place) {
     let life = Life::Running { since: at(6) };
     for lost in [
         Change::Run { run: gone.clone(), life: life.clone(), stop: None },
-        Change::Job { run: gone.clone(), job: 0, state: JobState::Preparing { since: at(6) } },
+        Change::Job { run: gone.clone(), job: 0, state: JobState::Preparing { since: at(6) }, decision: None, stop: None },
         Change::Step { run: gone.clone(), job: 0, step: 0, state: StepState::Waiting },
     ] {
         let changes = [Change::Run { run: run.id.clone(), life: life.clone(), stop: None }, lost];
@@ -362,7 +402,7 @@ pub async fn a_run_is_read_as_of_one_moment(place: Place) {
     let both = |id: &RunId, n| {
         let (run, job) = (id.clone(), JobState::Running { since: at(n) });
         let step = Change::Step { run: id.clone(), job: 1, step: 1, state: StepState::Running { attempt: 1, since: at(n) } };
-        [Change::Job { run, job: 1, state: job }, step]
+        [Change::Job { run, job: 1, state: job, decision: None, stop: None }, step]
     };
     store.commit(&both(&id, 0), at(6)).await.unwrap();
     let writer = Tasks::default().spawn({
@@ -428,7 +468,8 @@ pub async fn pages_of_runs_hold_what_was_asked_for(place: Place) {
 pub async fn a_row_that_cannot_be_read_is_named(place: Place) {
     let (store, roof) = with_repo(&place).await;
     let run = make_run(&store, &roof, "main", 5).await;
-    let state = Change::Job { run: run.id.clone(), job: 1, state: JobState::Preparing { since: at(6) } };
+    let state =
+        Change::Job { run: run.id.clone(), job: 1, state: JobState::Preparing { since: at(6) }, decision: None, stop: None };
     store.commit(&[state], at(6)).await.unwrap();
     let named = |error: Error, word: &str| {
         let sentence = error.to_string();

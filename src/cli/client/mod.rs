@@ -77,6 +77,7 @@ async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result
         Verb::Logs(args) => logs::print(&api, screen, &args, json).await?,
         Verb::Cancel { run } => runs::cancel(&api, screen, &run, json).await?,
         Verb::Rerun { run } => runs::rerun(&api, screen, &run, json).await?,
+        Verb::Approve { run, job, reject, by } => runs::approve(&api, screen, &run, (&job, &by, reject), json).await?,
         Verb::Trigger { repo, branch } => runs::trigger(&api, screen, &repo, branch.as_deref(), json).await?,
     }
     Ok(Ending::Good)

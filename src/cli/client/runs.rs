@@ -86,6 +86,24 @@ pub(super) async fn rerun(api: &Api, screen: &mut Screen, run: &Reference, json:
     told(api, screen, &answer, &[made], json).await
 }
 
+/// The job, who answers, and whether it is a no.
+pub(super) async fn approve(
+    api: &Api,
+    screen: &mut Screen,
+    run: &Reference,
+    (job, by, reject): (&str, &str, bool),
+    json: bool,
+) -> Result<(), Failure> {
+    let id = run.find(api).await?;
+    let asked = json!({ "job": job, "by": by, "decision": if reject { "reject" } else { "approve" } });
+    let answer = api.post(&["api", "v1", "runs", &id, "approve"], Some(&asked)).await?;
+    if json {
+        return screen.json(&answer.text);
+    }
+    let run = read(api, &id).await?;
+    screen.say(&format!("`{}` of {} is {} by {by}", one_line(job), run.name(), if reject { "rejected" } else { "approved" }))
+}
+
 pub(super) async fn trigger(api: &Api, screen: &mut Screen, repo: &str, branch: Option<&str>, json: bool) -> Result<(), Failure> {
     let asked = branch.map_or_else(|| json!({}), |branch| json!({ "branch": branch }));
     let answer = api.post(&["api", "v1", "repos", repo, "runs"], Some(&asked)).await?;

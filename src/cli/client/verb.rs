@@ -52,6 +52,22 @@ pub enum Verb {
         #[arg(value_name = "RUN")]
         run: Reference,
     },
+    /// Approves a job that waits for it, or rejects it
+    ///
+    /// There is no login yet: the name is what you say it is.
+    Approve {
+        /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
+        #[arg(value_name = "RUN")]
+        run: Reference,
+        /// Name of the job
+        job: String,
+        /// Says no: the job ends as cancelled
+        #[arg(long)]
+        reject: bool,
+        /// Who answers
+        #[arg(long = "as", value_name = "NAME", env = "USER", hide_env_values = true, default_value = "somebody")]
+        by: String,
+    },
     /// Runs the pipelines of a branch's head now; prints the new runs
     Trigger {
         /// Name of the repository

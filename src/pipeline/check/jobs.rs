@@ -7,7 +7,6 @@ use super::graph::{self, Draft};
 use super::spec::{Defaults, Envs, Job};
 use super::{Reader, keys, steps};
 use crate::base::limits;
-use crate::pipeline::parts::Resources;
 use crate::pipeline::plan::When;
 use crate::pipeline::yaml::{Kind, Span};
 
@@ -58,7 +57,7 @@ pub(super) fn jobs(field: &Field, envs: &Envs, defaults: &Defaults, reader: &mut
     jobs
 }
 
-/// The file as one job: what is its `env` is the pipeline's.
+/// The file as one job: its `env` and its `concurrency` are the pipeline's.
 pub(super) fn only(name: String, fields: &Fields, envs: &Envs, defaults: &Defaults, reader: &mut Reader) -> Job {
     body(name, Span::FILE, fields, envs.clone(), defaults, reader)
 }
@@ -67,7 +66,8 @@ fn job(name: String, span: Span, fields: &Fields, envs: &Envs, defaults: &Defaul
     let mut envs = envs.clone();
     envs.extend(fields.get("env").map(|field| reader.env(field)));
     let when = fields.get("when").map_or(When::default(), |field| reader.when(field));
-    Job { when, ..body(name, span, fields, envs, defaults, reader) }
+    let concurrency = fields.get("concurrency").and_then(|field| reader.concurrency(field));
+    Job { when, concurrency, ..body(name, span, fields, envs, defaults, reader) }
 }
 
 /// What a job of its own and the file as a job have in common.
@@ -77,8 +77,23 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
     let allow_failure = fields.get("allow_failure").and_then(|field| reader.bool(field)).unwrap_or(false);
     let image = fields.get("image").and_then(|field| reader.image(field)).map(Rc::new);
     let retry = fields.get("retry").and_then(|field| reader.retry(field));
-    let Defaults { image: default_image, timeout_ms: step_timeout_ms, retry: default_retry } = defaults.clone();
-    let defaults = Defaults { image: image.or(default_image), timeout_ms: step_timeout_ms, retry: retry.or(default_retry) };
+    let shell = fields.get("shell").and_then(|field| reader.shell(field));
+    let network = fields.get("network").and_then(|field| reader.network(field));
+    let default = defaults.clone();
+    let defaults = Defaults {
+        image: image.or(default.image),
+        timeout_ms: default.timeout_ms,
+        retry: retry.or(default.retry),
+        shell: shell.or(default.shell),
+        network: network.or(default.network),
+    };
+    let runs_on = fields.get("runs_on").map(|field| reader.runs_on(field)).unwrap_or_default();
+    let matrix = fields.get("matrix").and_then(|field| reader.matrix(field));
+    let services = fields.get("services").map(|field| reader.services(field)).unwrap_or_default();
+    let resources = fields.get("resources").map(|field| reader.resources(field)).unwrap_or_default();
+    let approval = fields.get("approval").and_then(|field| reader.approval(field));
+    let environment = fields.get("environment").and_then(|field| reader.environment(field));
+    let outputs = fields.get("outputs").map(|field| reader.outputs(field)).unwrap_or_default();
     let steps = match fields.get("steps") {
         Some(field) => steps::steps(field, &envs, &defaults, reader),
         None if fields.refused => Vec::new(),
@@ -90,18 +105,20 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
     Job {
         name,
         span,
+        envs,
         needs: Vec::new(),
         when: When::default(),
         condition,
         timeout_ms,
         allow_failure,
-        matrix: None,
-        services: Vec::new(),
-        resources: Resources::default(),
-        approval: None,
-        environment: None,
+        runs_on,
+        matrix,
+        services,
+        resources,
+        approval,
+        environment,
         concurrency: None,
-        outputs: Vec::new(),
+        outputs,
         steps,
     }
 }

@@ -1,20 +1,32 @@
 //! Tree → checked pipeline.
 //!
-//! Files: `spec` is the checked pipeline, `keys` says which keys exist where, `fields` reads a map by them, `values` reads single values, `duration`
-//! and `retry` their own notations, `on`, `steps`, `jobs` the parts, `graph` the order. This file reads the whole.
+//! Files: `spec` is the checked pipeline, `keys` says which keys exist where, `fields` reads a map by them, `values` and `words` read single values, `paths`
+//! those of files. `on` reads the events with their `schedules` and `inputs`; `jobs` the jobs with their `matrix`, `services` and what else stands `around`
+//! them; `steps` the steps with their `script`, `retry`, `settings` and what they `keep`; `graph` the order. This file reads the whole.
 //!
 //! **Invariants:** reading goes on after a problem, so that all are told at once; what is left out because it was wrong has been reported; no key is
 //! ignored silently.
 
+mod around;
 mod fields;
 mod graph;
+mod inputs;
 mod jobs;
-mod keys;
+mod keep;
+pub(super) mod keys;
+mod matrix;
 mod on;
+mod paths;
+mod references;
 mod retry;
+mod schedules;
+mod script;
+mod services;
+mod settings;
 pub(super) mod spec;
 mod steps;
 mod values;
+mod words;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -45,6 +57,7 @@ pub(super) fn pipeline(file: &str, root: &Node, report: &mut Report) -> Option<P
     let on = on::on(fields.get("on"), &mut reader);
     let envs: Envs = fields.get("env").map(|field| reader.env(field)).into_iter().collect();
     let defaults = fields.get("defaults").map(|field| reader.defaults(field)).unwrap_or_default();
+    let concurrency = fields.get("concurrency").and_then(|field| reader.concurrency(field));
     let jobs = match (fields.get("jobs"), fields.get("steps")) {
         (Some(jobs), steps) => {
             if let Some(steps) = steps {
@@ -64,7 +77,9 @@ pub(super) fn pipeline(file: &str, root: &Node, report: &mut Report) -> Option<P
             Vec::new()
         }
     };
-    Some(Pipeline { name: name?, on, concurrency: None, jobs })
+    let pipeline = Pipeline { name: name?, on, envs, concurrency, jobs };
+    references::check(&pipeline, reader.report);
+    Some(pipeline)
 }
 
 impl Reader<'_, '_> {
@@ -94,11 +109,22 @@ impl Reader<'_, '_> {
             image: fields.get("image").and_then(|field| self.image(field)).map(Rc::new),
             timeout_ms: fields.get("timeout").and_then(|field| self.timeout(field)),
             retry: fields.get("retry").and_then(|field| self.retry(field)),
+            shell: fields.get("shell").and_then(|field| self.shell(field)),
+            network: fields.get("network").and_then(|field| self.network(field)),
         }
     }
 
-    /// `env`: variables with their templates.
+    /// `env` of steps: variables with their templates.
     fn env(&mut self, field: &Field) -> Rc<Env> {
+        self.variables(field, &keys::OWN_VARIABLES)
+    }
+
+    /// `env` of a service, which gets one variable of Gantry's own.
+    fn service_env(&mut self, field: &Field) -> Rc<Env> {
+        self.variables(field, &["CI"])
+    }
+
+    fn variables(&mut self, field: &Field, own: &[&str]) -> Rc<Env> {
         let Kind::Map(entries) = &field.value.kind else {
             let message = format!("`env` must be a map, found {}", field.value.describe());
             self.report.error_hint("type", field.place(), message, "write `env: { NAME: value }`");
@@ -106,22 +132,21 @@ impl Reader<'_, '_> {
         };
         let mut env = BTreeMap::new();
         for entry in entries {
-            if !values::is_variable(&entry.key) {
-                let message = format!("`{}` is no name of a variable", super::report::shown(&entry.key));
-                self.report.error_hint(
-                    "env-name",
-                    entry.key_span,
-                    message,
-                    "letters, digits and `_`, not beginning with a digit",
-                );
-            } else if keys::OWN_VARIABLES.contains(&entry.key.as_str()) {
+            if self.is_variable_name(&entry.key, entry.key_span) && own.contains(&entry.key.as_str()) {
                 let message = format!("`{}` is set by Gantry itself, and Gantry's value wins", entry.key);
                 self.report.warning("own-variable", entry.key_span, message, "remove it, or choose another name");
             }
             let value = Field { key: &entry.key, key_span: entry.key_span, value: &entry.value };
-            let missing = entry.value.is_null() && matches!(&entry.value.kind, Kind::Scalar { text, .. } if text.is_empty());
-            let template =
-                if missing { super::expr::Template::new("", &self.place(&value), self.report) } else { self.template(&value) };
+            if let Kind::Map(inner) = &entry.value.kind
+                && inner.iter().any(|entry| entry.key == "from_secret")
+            {
+                self.from_secret(&entry.value, value.place(), &entry.key);
+                continue;
+            }
+            let template = match value.is_missing() {
+                true => super::expr::Template::new("", &self.place(&value), self.report),
+                false => self.template(&value),
+            };
             if let Some(template) = template {
                 env.insert(entry.key.clone(), template);
             }

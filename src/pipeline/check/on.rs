@@ -1,4 +1,4 @@
-//! `on`: which events, of which branches and tags.
+//! `on`: which events, of which branches, tags and paths.
 
 use super::fields::{Field, Fields};
 use super::spec::{Commits, Filter, On};
@@ -16,14 +16,12 @@ pub(super) fn on(field: Option<&Field>, reader: &mut Reader) -> On {
     match &field.value.kind {
         Kind::Map(entries) if !entries.is_empty() => {
             let Some(fields) = Fields::read(field.value, field.key_span, &keys::ON, reader) else { return On::default() };
-            if let Some(manual) = fields.get("manual").filter(|manual| !manual.value.is_null()) {
-                Fields::read(manual.value, manual.key_span, &keys::MANUAL, reader);
-            }
             On {
                 push: fields.get("push").map(|field| event(field, &keys::PUSH, reader)),
                 tag: fields.get("tag").map(|field| reader.filter(field)),
                 pull_request: fields.get("pull_request").map(|field| event(field, &keys::PULL_REQUEST, reader)),
-                ..On::default()
+                cron: fields.get("cron").map(|field| reader.schedules(field)).unwrap_or_default(),
+                inputs: fields.get("manual").map(|field| manual(field, reader)).unwrap_or_default(),
             }
         }
         Kind::List(items) if items.is_empty() => nothing(field, reader),
@@ -44,7 +42,7 @@ fn nothing(field: &Field, reader: &mut Reader) -> On {
     On::default()
 }
 
-/// `push: { branches: … }`, or `push:` alone.
+/// `push: { branches: …, paths: … }`, or `push:` alone.
 fn event(field: &Field, level: &'static keys::Level, reader: &mut Reader) -> Commits {
     if field.value.is_null() {
         return Commits::default();
@@ -54,9 +52,20 @@ fn event(field: &Field, level: &'static keys::Level, reader: &mut Reader) -> Com
         reader.report.error_hint("type", field.place(), format!("{} must be a map, found a list", level.noun), hint);
         return Commits::default();
     }
-    let fields = Fields::read(field.value, field.key_span, level, reader);
-    let branches = fields.as_ref().and_then(|fields| fields.get("branches"));
-    Commits { branches: branches.map(|field| reader.filter(field)).unwrap_or_default(), paths: Filter::default() }
+    let Some(fields) = Fields::read(field.value, field.key_span, level, reader) else { return Commits::default() };
+    Commits {
+        branches: fields.get("branches").map(|field| reader.filter(field)).unwrap_or_default(),
+        paths: fields.get("paths").map(|field| reader.path_filter(field)).unwrap_or_default(),
+    }
+}
+
+/// `manual:` alone, or with its inputs.
+fn manual(field: &Field, reader: &mut Reader) -> Vec<super::spec::Input> {
+    if field.value.is_null() {
+        return Vec::new();
+    }
+    let fields = Fields::read(field.value, field.key_span, &keys::MANUAL, reader);
+    fields.as_ref().and_then(|fields| fields.get("inputs")).map(|field| reader.inputs(field)).unwrap_or_default()
 }
 
 /// An event in `on: push` and `on: [push, tag]`.
@@ -64,7 +73,7 @@ fn named(word: &str, span: Span, on: &mut On, reader: &mut Reader) {
     let plain = word.replace('-', "_");
     let synonym = keys::ON.synonyms.iter().find(|(synonym, _)| *synonym == plain);
     let event = synonym.map_or(plain.as_str(), |(_, key)| key);
-    if event != word && keys::ON.keys.contains(&event) {
+    if event != word && event != "cron" && keys::ON.keys.contains(&event) {
         reader.report.warning(
             "synonym",
             span,
@@ -77,14 +86,9 @@ fn named(word: &str, span: Span, on: &mut On, reader: &mut Reader) {
         "tag" => on.tag = Some(Filter::default()),
         "pull_request" => on.pull_request = Some(Commits::default()),
         "manual" => {}
-        later if keys::ON.later.contains(&later) => {
-            let hint = "it is refused rather than ignored, since the pipeline would not run when the file says";
-            reader.report.error_hint(
-                "unsupported-key",
-                span,
-                format!("this version of Gantry does not have `{later}` yet"),
-                hint,
-            );
+        "cron" => {
+            let hint = "write `on: { cron: { nightly: \"0 3 * * *\" } }`";
+            reader.report.error_hint("value", span, format!("`{}` needs a schedule", shown(word)), hint);
         }
         _ => {
             let hint = match nearest(word, keys::ON.keys.iter().copied()) {
@@ -98,21 +102,30 @@ fn named(word: &str, span: Span, on: &mut On, reader: &mut Reader) {
 
 impl Reader<'_, '_> {
     /// A list of patterns, or `include` and `exclude`; nothing stands for all names.
-    pub(super) fn filter(&mut self, field: &Field) -> Filter {
+    fn filter(&mut self, field: &Field) -> Filter {
+        self.filter_of(field, |_, text, _| Some(text.to_owned()))
+    }
+
+    /// The same, for paths of the repository.
+    fn path_filter(&mut self, field: &Field) -> Filter {
+        self.filter_of(field, |reader, text, span| reader.relative(text, span, "a path of the repository"))
+    }
+
+    fn filter_of(&mut self, field: &Field, read: fn(&mut Self, &str, Span) -> Option<String>) -> Filter {
         if field.value.is_null() {
             return Filter::default();
         }
         if !matches!(field.value.kind, Kind::Map(_)) {
-            return Filter { include: Some(self.patterns(field)), exclude: Vec::new() };
+            return Filter { include: Some(self.patterns(field, read)), exclude: Vec::new() };
         }
         let Some(fields) = Fields::read(field.value, field.key_span, &keys::FILTER, self) else { return Filter::default() };
         Filter {
-            include: fields.get("include").map(|field| self.patterns(field)),
-            exclude: fields.get("exclude").map(|field| self.patterns(field)).unwrap_or_default(),
+            include: fields.get("include").map(|field| self.patterns(field, read)),
+            exclude: fields.get("exclude").map(|field| self.patterns(field, read)).unwrap_or_default(),
         }
     }
 
-    fn patterns(&mut self, field: &Field) -> Vec<Pattern> {
+    fn patterns(&mut self, field: &Field, read: fn(&mut Self, &str, Span) -> Option<String>) -> Vec<Pattern> {
         let mut patterns = Vec::new();
         let texts = self.texts(field).unwrap_or_default();
         if texts.is_empty() && matches!(&field.value.kind, Kind::List(items) if items.is_empty()) {
@@ -133,11 +146,21 @@ impl Reader<'_, '_> {
                 self.report.error_hint("pattern", span, "a pattern cannot be negated with `!`", hint);
                 continue;
             }
-            match Pattern::new(text) {
-                Ok(pattern) => patterns.push(pattern),
-                Err(message) => self.report.error_hint("pattern", span, message, "`*` stays within a `/`, `**` goes across"),
+            if let Some(pattern) = read(self, text, span).and_then(|text| self.pattern(&text, span)) {
+                patterns.push(pattern);
             }
         }
         patterns
+    }
+
+    /// The glob of a text.
+    pub(super) fn pattern(&mut self, text: &str, span: Span) -> Option<Pattern> {
+        match Pattern::new(text) {
+            Ok(pattern) => Some(pattern),
+            Err(message) => {
+                self.report.error_hint("pattern", span, message, "`*` stays within a `/`, `**` goes across");
+                None
+            }
+        }
     }
 }

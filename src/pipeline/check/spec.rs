@@ -1,7 +1,5 @@
 //! The checked pipeline: all that can be known without a trigger.
 
-#![expect(dead_code, reason = "the planner does not read all of it yet")]
-
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -23,6 +21,8 @@ pub(in crate::pipeline) type Envs = Vec<Rc<Env>>;
 pub(in crate::pipeline) struct Pipeline {
     pub name: String,
     pub on: On,
+    /// The pipeline's own `env`: what its own keys see.
+    pub envs: Envs,
     pub concurrency: Option<Concurrency>,
     pub jobs: Vec<Job>,
 }
@@ -68,7 +68,7 @@ pub(in crate::pipeline) struct Input {
 
 /// `type` of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::pipeline) enum InputKind {
+pub enum InputKind {
     String,
     Number,
     Boolean,
@@ -96,6 +96,17 @@ pub(in crate::pipeline) struct Defaults {
     pub image: Option<Rc<Template>>,
     pub timeout_ms: Option<u64>,
     pub retry: Option<Retry>,
+    pub shell: Option<Shell>,
+    pub network: Option<Network>,
+}
+
+/// `shell`.
+#[derive(Debug, Clone)]
+pub(in crate::pipeline) struct Shell {
+    /// The path of the script is appended.
+    pub argv: Vec<String>,
+    /// It is `sh` or `bash`, so that a list of commands can be made into one script.
+    pub is_posix: bool,
 }
 
 #[derive(Debug)]
@@ -108,6 +119,10 @@ pub(in crate::pipeline) struct Job {
     pub allow_failure: bool,
     /// Where a problem of the job as a whole is shown: its name.
     pub span: Span,
+    /// The pipeline's and its own `env`: what its own keys see and its steps begin theirs with.
+    pub envs: Envs,
+    /// Labels that an executor must have.
+    pub runs_on: Vec<String>,
     pub matrix: Option<Matrix>,
     pub services: Vec<Service>,
     pub resources: Resources,
@@ -118,11 +133,13 @@ pub(in crate::pipeline) struct Job {
     pub steps: Vec<Step>,
 }
 
-/// `matrix`: at least one combination is left after `exclude` and `include`.
+/// `matrix`: at least one axis or `include`, at most `limits::MATRIX_PRODUCT` combinations of the axes; whether one is left after `exclude`, the planner
+/// tells.
 #[derive(Debug)]
 pub(in crate::pipeline) struct Matrix {
     /// In the order written; each has at least one value, as text.
     pub axes: Vec<(String, Vec<String>)>,
+    /// Each names axes and values that are there.
     pub exclude: Vec<BTreeMap<String, String>>,
     pub include: Vec<BTreeMap<String, String>>,
     pub fail_fast: bool,

@@ -1,14 +1,9 @@
 //! Steps: a command, or a map of keys.
 
-use std::collections::BTreeMap;
-
 use super::fields::{Field, Fields};
 use super::graph::{self, Draft};
 use super::spec::{Defaults, Envs, Step};
 use super::{Reader, keys};
-use crate::base::limits;
-use crate::pipeline::expr::{Place, braces};
-use crate::pipeline::parts::Network;
 use crate::pipeline::plan::{Action, AllowFailure, Need, When};
 use crate::pipeline::report::shown;
 use crate::pipeline::yaml::{Kind, Node, Span};
@@ -51,7 +46,7 @@ fn step(position: usize, item: &Node, envs: &Envs, defaults: &Defaults, reader: 
         }
         Kind::Scalar { .. } => {
             let field = Field { key: "run", key_span: item.span, value: item };
-            let action = reader.run(&field, None);
+            let action = reader.run(&field, defaults.shell.as_ref());
             return (draft.clone(), action.map(|action| plain(&draft, item.span, action, envs, defaults)));
         }
         Kind::List(_) => {
@@ -78,7 +73,7 @@ fn step(position: usize, item: &Node, envs: &Envs, defaults: &Defaults, reader: 
 }
 
 fn plain(draft: &Draft, span: Span, action: Action, envs: &Envs, defaults: &Defaults) -> Step {
-    let Defaults { image, timeout_ms, retry } = defaults.clone();
+    let Defaults { image, timeout_ms, retry, shell: _, network } = defaults.clone();
     Step {
         name: draft.name.clone(),
         span,
@@ -90,8 +85,8 @@ fn plain(draft: &Draft, span: Span, action: Action, envs: &Envs, defaults: &Defa
         action,
         envs: envs.clone(),
         settings: Vec::new(),
-        secrets: BTreeMap::new(),
-        network: Network::default(),
+        secrets: std::collections::BTreeMap::new(),
+        network: network.unwrap_or_default(),
         cache: Vec::new(),
         artifacts: None,
         junit: Vec::new(),
@@ -109,9 +104,23 @@ fn mapped(draft: &Draft, span: Span, fields: &Fields, envs: &Envs, defaults: &De
     let timeout_ms = fields.get("timeout").and_then(|field| reader.timeout(field));
     let retry = fields.get("retry").and_then(|field| reader.retry(field));
     let allow_failure = fields.get("allow_failure").map(|field| reader.allowed(field)).unwrap_or_default();
+    let settings = fields.get("with").map(|field| reader.settings(field)).unwrap_or_default();
+    let secrets = fields.get("secrets").map(|field| reader.secrets(field)).unwrap_or_default();
+    let network = fields.get("network").and_then(|field| reader.network(field));
+    let cache = fields.get("cache").map(|field| reader.caches(field)).unwrap_or_default();
+    let artifacts = fields.get("artifacts").and_then(|field| reader.artifacts(field));
+    let junit = fields.get("reports").map(|field| reader.reports(field)).unwrap_or_default();
     let shell = fields.get("shell");
+    let own_shell = shell.map(|field| reader.shell(field));
+    if let (Some(env), Some(field)) = (&own_env, fields.get("secrets"))
+        && let Some(both) = secrets.keys().find(|variable| env.contains_key(*variable))
+    {
+        let message = format!("`{both}` is a variable of `env` and of `secrets`");
+        reader.report.error_hint("conflict", field.key_span, message, "keep one of them");
+    }
     let action = match fields.get("run") {
-        Some(run) => reader.run(run, shell)?,
+        // A wrong shell has been told, and nothing else can be known about the script.
+        Some(run) => reader.run(run, own_shell.flatten().as_ref().or(defaults.shell.as_ref())),
         None => {
             if own_image.is_none() && defaults.image.is_none() {
                 if !fields.refused {
@@ -128,14 +137,21 @@ fn mapped(draft: &Draft, span: Span, fields: &Fields, envs: &Envs, defaults: &De
                     "without `run` the image's own entry point is run",
                 );
             }
-            Action::EntryPoint
+            Some(Action::EntryPoint)
         }
     };
+    let action = action?;
     let mut step = plain(draft, span, action, envs, defaults);
     step.when = when;
     step.condition = condition;
     step.image = own_image.flatten().map(std::rc::Rc::new).or(step.image);
     step.envs.extend(own_env);
+    step.settings = settings;
+    step.secrets = secrets;
+    step.network = network.unwrap_or(step.network);
+    step.cache = cache;
+    step.artifacts = artifacts;
+    step.junit = junit;
     step.timeout_ms = timeout_ms.or(step.timeout_ms);
     step.retry = retry.unwrap_or(step.retry);
     step.allow_failure = allow_failure;
@@ -159,99 +175,4 @@ impl Reader<'_, '_> {
             }
         }
     }
-
-    /// `run` with its `shell`.
-    fn run(&mut self, field: &Field, shell: Option<&Field>) -> Option<Action> {
-        let own = match shell {
-            Some(shell) => Some(self.shell(shell)?),
-            None => None,
-        };
-        let list = matches!(field.value.kind, Kind::List(_));
-        let nodes: Vec<&Node> = match &field.value.kind {
-            Kind::List(items) => items.iter().map(AsRef::as_ref).collect(),
-            Kind::Scalar { .. } | Kind::Map(_) => vec![field.value],
-        };
-        let mut commands = Vec::new();
-        let mut sound = true;
-        for node in &nodes {
-            let span = if list { node.span } else { field.place() };
-            match self.scalar(node, span, if list { "a command" } else { "`run`" }) {
-                Some(text) => {
-                    sound &= self.uninterpolated(text, node);
-                    commands.push(text);
-                }
-                None => sound = false,
-            }
-        }
-        if sound && commands.iter().all(|command| command.trim().is_empty()) {
-            self.report.error_hint("empty-run", field.place(), "`run` has no command", "for example `run: make test`");
-            return None;
-        }
-        let custom = own.as_ref().is_some_and(|(_, posix)| !posix);
-        if list && custom {
-            let hint = "write the script as one text: `run: |`";
-            self.report.error_hint("conflict", field.key_span, "a list of commands needs a shell that is sh or bash", hint);
-            return None;
-        }
-        let text = if list { announced(&commands) } else { commands.concat() };
-        if text.len() > limits::SCRIPT_BYTES {
-            let message = format!("the script is larger than {} KiB", limits::SCRIPT_BYTES / 1024);
-            self.report.error_hint("script-too-large", field.key_span, message, "put it into a file of the repository");
-            return None;
-        }
-        let shell = own.map_or_else(|| vec!["/bin/sh".to_owned(), "-e".to_owned()], |(shell, _)| shell);
-        sound.then_some(Action::Script { shell, text })
-    }
-
-    /// Tells `${{ }}` in a script: text from outside must never become code.
-    fn uninterpolated(&mut self, text: &str, node: &Node) -> bool {
-        let Some(at) = braces(text) else { return true };
-        let inner: String = text.chars().skip(at + 3).collect();
-        let length = inner.find("}}").map_or(3, |end| inner.get(..end).map_or(3, |inner| inner.chars().count() + 5));
-        let span = Place::of(node, self.report.source).part(at, length);
-        let hint = "give it to the script by `env: { NAME: \"${{ … }}\" }` and use \"$NAME\"";
-        self.report.error_hint("expression-in-run", span, "`${{ }}` is not replaced in `run`", hint);
-        false
-    }
-
-    /// The shell's argument list, and whether it is a POSIX shell.
-    fn shell(&mut self, field: &Field) -> Option<(Vec<String>, bool)> {
-        let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        if let Kind::List(items) = &field.value.kind {
-            let words = self.texts(field)?;
-            if words.len() < items.len() {
-                return None;
-            }
-            if words.first().is_none_or(|(word, _)| word.is_empty()) {
-                self.report.error_hint("value", field.place(), "`shell` names no program", "for example `shell: [python3, -u]`");
-                return None;
-            }
-            return Some((words.into_iter().map(|(word, _)| word.to_owned()).collect(), false));
-        }
-        match self.text(field)? {
-            "sh" => Some((argv(&["/bin/sh", "-e"]), true)),
-            "bash" => Some((argv(&["bash", "-eo", "pipefail"]), true)),
-            other => {
-                let hint = format!("write another program as a list: `shell: [{}]`", shown(other));
-                self.report.error_hint(
-                    "value",
-                    field.place(),
-                    format!("`shell` must be sh, bash or a list, found `{}`", shown(other)),
-                    hint,
-                );
-                None
-            }
-        }
-    }
-}
-
-/// The commands as one script that prints each before running it.
-fn announced(commands: &[&str]) -> String {
-    let mut script = String::new();
-    for command in commands {
-        let command = command.trim_end();
-        let quoted = format!("$ {command}").replace('\'', "'\\''");
-        script.push_str(&format!("printf '%s\\n' '{quoted}'\n{command}\n"));
-    }
-    script
 }

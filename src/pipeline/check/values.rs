@@ -88,6 +88,13 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn image(&mut self, field: &Field) -> Option<Template> {
+        if let Kind::Map(entries) = &field.value.kind {
+            let named = entries.iter().find(|entry| entry.key == "name").map(|entry| &entry.value.kind);
+            let name = if let Some(Kind::Scalar { text, .. }) = named { shown(text) } else { "debian:12".to_owned() };
+            let hint = format!("write the reference alone: `{}: {name}`", shown(field.key));
+            self.report.error_hint("type", field.place(), "`image` must be text, found a map", hint);
+            return None;
+        }
         let template = self.template(field)?;
         if let Some(fault) = template.fixed().and_then(image_fault) {
             self.report.error_hint("image", field.place(), format!("`image` is not usable: {fault}"), "for example `debian:12`");

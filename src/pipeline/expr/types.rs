@@ -1,4 +1,4 @@
-//! What is wrong with an expression whatever the trigger: unknown names and functions, operators on the wrong types, too much nesting, loops in loops.
+//! What is wrong with an expression whatever the trigger: unknown functions, operators on the wrong types, too much nesting, loops in loops.
 //!
 //! Types are found as far as they are certain; `Any` fits everywhere, and evaluation tells the rest.
 
@@ -6,14 +6,15 @@ use cel::IdedExpr;
 use cel::Value;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, LiteralValue, operators as op};
 
-use super::facts::{LATER, NAMES, regex_fault};
+use super::library::regex;
+use super::rewrite::number;
 use crate::base::limits;
 use crate::pipeline::pattern::Pattern;
 use crate::pipeline::report::{nearest, shown};
 
 /// The type of a part of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(in crate::pipeline) enum Type {
     Bool,
     Text,
     Number,
@@ -57,7 +58,10 @@ pub(super) fn describe(value: &Value) -> &'static str {
 /// Something wrong, about a word of the expression (or all of it, when the word is not found).
 pub(super) struct Complaint {
     pub code: &'static str,
-    pub word: String,
+    /// The path that it stands in: `["inputs", "level"]`; empty for all of the expression.
+    pub words: Vec<String>,
+    /// Which of them it is about.
+    pub at: usize,
     pub message: String,
     pub hint: Option<String>,
 }
@@ -65,13 +69,14 @@ pub(super) struct Complaint {
 /// What was found.
 pub(super) struct Found {
     pub result: Type,
-    pub names: Vec<&'static str>,
     pub complaints: Vec<Complaint>,
     pub too_deep: bool,
 }
 
 /// Functions, with the types they take (the receiver first when called as a method) and give.
-const FUNCTIONS: [(&str, &[Type], Type); 11] = [
+const FUNCTIONS: [(&str, &[Type], Type); 12] = [
+    // Takes any number.
+    ("hash", &[Type::Text], Type::Text),
     ("glob", &[Type::Text, Type::Text], Type::Bool),
     ("contains", &[Type::Text, Type::Text], Type::Bool),
     ("startsWith", &[Type::Text, Type::Text], Type::Bool),
@@ -87,27 +92,26 @@ const FUNCTIONS: [(&str, &[Type], Type); 11] = [
 /// Functions that exist as methods only.
 const METHODS: [&str; 3] = ["contains", "startsWith", "endsWith"];
 
-/// Looks through the whole expression.
-pub(super) fn check(tree: &IdedExpr) -> Found {
-    let mut check = Check {
-        found: Found { result: Type::Any, names: Vec::new(), complaints: Vec::new(), too_deep: false },
-        scope: Vec::new(),
-        loops: 0,
-    };
+/// Looks through the whole expression. `types` are those of what it looks at, by number.
+pub(super) fn check(tree: &IdedExpr, types: &[Type]) -> Found {
+    let found = Found { result: Type::Any, complaints: Vec::new(), too_deep: false };
+    let mut check = Check { found, types, scope: Vec::new(), loops: 0 };
     let result = check.of(tree, 0);
     Found { result, ..check.found }
 }
 
-struct Check {
+struct Check<'t> {
     found: Found,
+    types: &'t [Type],
     /// Variables of the loops around, with their types.
     scope: Vec<(String, Type)>,
     loops: usize,
 }
 
-impl Check {
+impl Check<'_> {
     fn complain(&mut self, code: &'static str, word: &str, message: String, hint: Option<String>) {
-        self.found.complaints.push(Complaint { code, word: word.to_owned(), message, hint });
+        let words = if word.is_empty() { Vec::new() } else { vec![word.to_owned()] };
+        self.found.complaints.push(Complaint { code, words, at: 0, message, hint });
     }
 
     fn of(&mut self, tree: &IdedExpr, depth: usize) -> Type {
@@ -134,11 +138,8 @@ impl Check {
                 self.entries(&map.entries, depth);
                 Type::Map
             }
-            Expr::Struct(message) => {
-                let name = shown(&message.type_name);
-                self.complain("expression", &message.type_name, format!("`{name}{{…}}` is no value of this language"), None);
-                Type::Any
-            }
+            // Refused where names are.
+            Expr::Struct(_) => Type::Any,
             Expr::Select(select) => {
                 let operand = self.of(&select.operand, depth + 1);
                 if !operand.fits(Type::Map) {
@@ -167,28 +168,12 @@ impl Check {
         }
     }
 
-    fn name(&mut self, name: &str) -> Type {
+    /// The type of a number's name, or of a variable of a loop around.
+    fn name(&self, name: &str) -> Type {
         if let Some((_, of)) = self.scope.iter().rev().find(|(known, _)| known == name) {
             return *of;
         }
-        if let Some(known) = NAMES.iter().copied().find(|known| *known == name) {
-            if !self.found.names.contains(&known) {
-                self.found.names.push(known);
-            }
-            return Type::Text;
-        }
-        let name = name.trim_start_matches('.');
-        if LATER.contains(&name) {
-            let message = format!("`{name}` is not available in expressions of this version");
-            self.complain("unsupported-name", name, message, Some(format!("available: {}", NAMES.join(", "))));
-        } else {
-            let hint = match nearest(name, NAMES) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("names are {}; text stands in quotes", NAMES.join(", ")),
-            };
-            self.complain("unknown-name", name, format!("`{}` is not a name that expressions know", shown(name)), Some(hint));
-        }
-        Type::Any
+        number(name).and_then(|at| self.types.get(at)).copied().unwrap_or(Type::Any)
     }
 
     fn comprehension(&mut self, comprehension: &ComprehensionExpr, depth: usize) -> Type {
@@ -289,7 +274,8 @@ impl Check {
             self.unknown_function(name);
             return Type::Any;
         };
-        if types.len() != wanted.len() || (!method && METHODS.contains(&name)) {
+        let count = if name == "hash" { !types.is_empty() } else { types.len() == wanted.len() };
+        if !count || (!method && METHODS.contains(&name)) {
             let form = if METHODS.contains(&name) {
                 format!("`branch.{name}(\"…\")`")
             } else {
@@ -298,23 +284,19 @@ impl Check {
             self.complain("expression", name, format!("`{name}` is not called like this"), Some(form));
             return *result;
         }
-        if let Some((_, wrong)) = wanted.iter().zip(types).find(|(wanted, found)| !found.fits(**wanted)) {
+        if let Some((_, wrong)) = wanted.iter().cycle().zip(types).find(|(wanted, found)| !found.fits(**wanted)) {
             self.complain("expression-type", name, format!("`{name}` takes text, found {}", wrong.describe()), None);
         }
-        let literal = parts.get(1).and_then(|part| match &part.expr {
-            Expr::Literal(LiteralValue::String(text)) => Some(text.inner().to_owned()),
-            _ => None,
-        });
-        let fault = match (name, literal) {
-            ("matches", Some(pattern)) => regex_fault(&pattern),
-            ("glob", Some(pattern)) => Pattern::new(&pattern).err(),
-            _ => None,
-        };
-        if let Some(fault) = fault {
-            // The regular expression's own explanation is drawn over several lines and ends with the reason.
-            let reason = fault.rsplit("error: ").next().unwrap_or(&fault);
-            let message = format!("the pattern of `{name}` is wrong: {}", shown(reason));
-            self.complain("expression", name, message, None);
+        for (at, part) in parts.iter().enumerate() {
+            let Expr::Literal(LiteralValue::String(pattern)) = &part.expr else { continue };
+            let fault = match (name, at) {
+                ("matches", 1) => regex(pattern.inner()).err(),
+                ("glob", 1) | ("hash", _) => Pattern::new(pattern.inner()).err(),
+                _ => None,
+            };
+            if let Some(fault) = fault {
+                self.complain("expression", name, format!("the pattern of `{name}` is wrong: {}", shown(&fault)), None);
+            }
         }
         *result
     }
@@ -322,13 +304,11 @@ impl Check {
     fn unknown_function(&mut self, name: &str) {
         let hint = match name {
             "always" | "failure" | "success" => format!("write `when: {name}` beside `if`"),
-            "hash" => {
-                self.complain("unsupported-name", name, "`hash` is not available in this version".to_owned(), None);
-                return;
-            }
+            "hashFiles" | "checksum" => "did you mean `hash`?".to_owned(),
             _ => match nearest(name, FUNCTIONS.iter().map(|(known, _, _)| *known)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "functions are glob, contains, startsWith, endsWith, matches, size, string, int, double, bool".to_owned(),
+                None => "functions are glob, hash, contains, startsWith, endsWith, matches, size, string, int, double, bool"
+                    .to_owned(),
             },
         };
         self.complain("unknown-name", name, format!("`{}` is not a function that expressions know", shown(name)), Some(hint));

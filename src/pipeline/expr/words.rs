@@ -5,6 +5,7 @@ use cel::ParseErrors;
 
 /// What a look at the characters tells.
 pub(super) struct Words {
+    characters: Vec<char>,
     /// Words outside of quotes that do not follow a `.`, with their offset in characters.
     words: Vec<(usize, String)>,
     /// The deepest nesting of brackets.
@@ -53,12 +54,53 @@ impl Words {
             nesting = nesting.max(depth);
             at += 1;
         }
-        Self { words, nesting, hint }
+        Self { characters, words, nesting, hint }
     }
 
-    /// Where a word stands first, in characters.
-    pub fn find(&self, word: &str) -> Option<usize> {
-        self.words.iter().find(|(_, found)| found == word).map(|(at, _)| *at)
+    /// Where the words of a path stand first, each with its length, in characters; nothing when that cannot be told (a word with escapes in it).
+    pub fn find(&self, path: &[String]) -> Vec<(usize, usize)> {
+        let Some((first, rest)) = path.split_first() else { return Vec::new() };
+        let starts = self.words.iter().filter(|(_, found)| found == first).map(|(at, _)| *at);
+        let mut found = starts.filter_map(|start| self.follow(start, first, rest));
+        found.next().unwrap_or_default()
+    }
+
+    /// The places of a path that begins at `start`, if it goes on from there as `rest` says.
+    fn follow(&self, start: usize, first: &str, rest: &[String]) -> Option<Vec<(usize, usize)>> {
+        let mut places = vec![(start, first.chars().count())];
+        let mut at = start + first.chars().count();
+        for word in rest {
+            at = self.past_blanks(at);
+            let bracket = match self.characters.get(at)? {
+                '.' => false,
+                '[' => true,
+                _ => return None,
+            };
+            at = self.past_blanks(at + 1);
+            let length = word.chars().count();
+            let quoted = bracket && matches!(self.characters.get(at), Some('"' | '\''));
+            at += usize::from(quoted);
+            let written = self.characters.get(at..at.checked_add(length)?)?;
+            if bracket != quoted || !written.iter().copied().eq(word.chars()) {
+                return None;
+            }
+            places.push((at, length));
+            at += length + usize::from(quoted);
+            if bracket {
+                at = self.past_blanks(at);
+                if self.characters.get(at) != Some(&']') {
+                    return None;
+                }
+                at += 1;
+            } else if self.characters.get(at).is_some_and(|c| c.is_alphanumeric() || *c == '_') {
+                return None;
+            }
+        }
+        Some(places)
+    }
+
+    fn past_blanks(&self, at: usize) -> usize {
+        at + self.characters.iter().skip(at).take_while(|c| c.is_whitespace()).count()
     }
 }
 

@@ -40,7 +40,8 @@ fn names_jobs_steps_scripts_and_problems_are_held_at_the_limit_and_one_past_it()
 #[test]
 fn a_plan_is_held_at_its_size_with_what_steps_inherit() {
     // 128 steps, each with a script of one byte and a variable: a name of one byte, a value, and what a variable costs.
-    let text = |value: usize| format!("env: {{ A: {} }}\nsteps: [{}]", "x".repeat(value), vec!["x"; 128].join(","));
+    let steps = vec!["{ run: x, needs: [] }"; 128].join(",");
+    let text = |value: usize| format!("env: {{ A: {} }}\nsteps: [{steps}]", "x".repeat(value));
     let exact = limits::PLAN_BYTES / 128 - 2 - 64;
     assert!(matches!(read("f", text(exact).as_bytes(), &push("m"), &ReadOptions::default()), Reading::Planned { .. }));
     let Reading::Invalid(problems) = read("f", text(exact + 1).as_bytes(), &push("m"), &ReadOptions::default()) else { panic!() };

@@ -8,7 +8,7 @@ fn plan_of(text: &str, trigger: &Trigger) -> Plan {
             assert_eq!(warnings, [], "{text}");
             plan
         }
-        Reading::NotWanted(why) => panic!("not wanted: {why}"),
+        Reading::NotWanted(why) | Reading::Refused(why) => panic!("not wanted: {why}"),
         Reading::Invalid(problems) => panic!("{}", render(&problems, false)),
     }
 }
@@ -20,7 +20,7 @@ fn steps_of(text: &str) -> Vec<StepPlan> {
 fn unwanted(text: &str, trigger: &Trigger) -> Option<String> {
     match read("f.yml", text.as_bytes(), trigger, &ReadOptions::default()) {
         Reading::Planned { .. } => None,
-        Reading::NotWanted(why) => Some(why),
+        Reading::NotWanted(why) | Reading::Refused(why) => Some(why),
         Reading::Invalid(problems) => panic!("{}", render(&problems, false)),
     }
 }
@@ -203,7 +203,7 @@ fn an_image_is_asked_for_only_when_one_is_needed_and_none_is_offered() {
             Reading::Invalid(problems) => {
                 problems.into_iter().map(|problem| format!("{} {}", problem.code, problem.column)).collect()
             }
-            Reading::NotWanted(why) => vec![why],
+            Reading::NotWanted(why) | Reading::Refused(why) => vec![why],
         }
     };
     assert_eq!(reading(true, None), ["no-image 9", "no-image 36"]);

@@ -95,6 +95,27 @@ impl Node {
         text.parse().ok()
     }
 
+    /// A number without quotes, as JSON writes it: what is written in another way (hexadecimal, `1.`) becomes decimal; infinity and what is no number are
+    /// text.
+    #[must_use]
+    pub fn json_number(&self) -> Option<String> {
+        if let Some(number) = self.as_int() {
+            return Some(number.to_string());
+        }
+        let Kind::Scalar { text, plain: true } = &self.kind else { return None };
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+        let sound = is_digits(whole) && is_digits(fraction) && is_digits(exponent) && !exponent.is_empty();
+        if !sound || whole.len() + fraction.len() == 0 || mantissa == "." {
+            return None;
+        }
+        let number: f64 = text.parse().ok()?;
+        number.is_finite().then(|| number.to_string())
+    }
+
     /// What it is, in words for a message.
     #[must_use]
     pub fn describe(&self) -> &'static str {
@@ -103,7 +124,7 @@ impl Node {
             Kind::Map(_) => "a map",
             Kind::Scalar { .. } if self.is_null() => "nothing",
             Kind::Scalar { .. } if self.as_bool().is_some() => "true or false",
-            Kind::Scalar { .. } if self.as_int().is_some() => "a number",
+            Kind::Scalar { .. } if self.json_number().is_some() => "a number",
             Kind::Scalar { .. } => "text",
         }
     }

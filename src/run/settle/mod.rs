@@ -1,14 +1,17 @@
 //! What follows from a state by itself: deadlines, stops, starts, skips and ends, until nothing more follows.
 //!
 //! **Invariants:** nothing starts after a cancel but what says `when: always`, and nothing at all after a kill; a stop that is due is in the
-//! commands of the same turn in which it became due; a job ends once all its steps have, a run once all its jobs have.
+//! commands of the same turn in which it became due; a job ends once all its steps have, a run once all its jobs have; a late expression is
+//! evaluated when what it may ask for has ended, so the answer is final.
 
+mod door;
 mod job;
+mod matrix;
 mod step;
 mod whole;
 
 use crate::base::Timestamp;
-use crate::run::{Command, JobState, Outcome, Run, StepEnd, StepState};
+use crate::run::{Command, JobState, Run};
 
 /// Brings a run to rest at `now`.
 pub(in crate::run) fn settle(run: &mut Run, now: Timestamp, may_start: bool, commands: &mut Vec<Command>) {
@@ -18,19 +21,15 @@ pub(in crate::run) fn settle(run: &mut Run, now: Timestamp, may_start: bool, com
         let mut moved = false;
         for job in 0..run.jobs.len() {
             moved |= match run.jobs[job].state {
-                JobState::Waiting { .. } => job::settle_waiting(run, &plan, job, now),
+                JobState::Waiting { .. } => door::settle_waiting(run, &plan, job, now),
                 JobState::Running { since } => job::settle_running(run, &plan, job, since, now, may_start, commands),
                 JobState::Preparing { .. } | JobState::Ended { .. } => false,
             };
         }
+        moved |= matrix::fail_fast(run, &plan);
         if !moved {
             break;
         }
     }
     whole::settle_life(run, &plan, now);
-}
-
-/// The end of a step of which no attempt was made.
-fn never_made(outcome: Outcome, reason: &str, now: Timestamp) -> StepState {
-    StepState::Ended(StepEnd { outcome, reason: reason.to_owned(), exit_code: None, attempt: 0, started_at: None, at: now })
 }

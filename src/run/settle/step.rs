@@ -2,10 +2,10 @@
 
 use crate::base::{AttemptKey, JobIx, StepIx, Timestamp};
 use crate::pipeline::{Plan, When};
+use crate::run::fill::{fill_step, step_condition};
 use crate::run::gate::{Gate, NeedEnd, gate};
+use crate::run::reach::needed_steps;
 use crate::run::{Command, Outcome, Run, StepEnd, StepState, StopReason};
-
-use super::never_made;
 
 /// One step of a running job. True when its end may move others.
 pub(super) fn settle_step(
@@ -20,10 +20,10 @@ pub(super) fn settle_step(
     let step_plan = &plan.jobs[job].steps[step];
     let spared = step_plan.when == When::Always;
     // The strongest reason why this step should not run, if any.
-    let stop = match &run.stop {
-        Some(kill @ StopReason::Killed { .. }) => Some(kill.clone()),
-        Some(cancel) if !spared => Some(cancel.clone()),
-        Some(_) | None => job_over.cloned(),
+    let stop = match (&run.stop, &run.jobs[job].stop) {
+        (Some(kill @ StopReason::Killed { .. }), _) => Some(kill.clone()),
+        (Some(cancel), _) | (None, Some(cancel)) if !spared => Some(cancel.clone()),
+        (Some(_) | None, _) => job_over.cloned(),
     };
     let key = |attempt| AttemptKey { run: run.id.clone(), job: job as JobIx, step: step as StepIx, attempt };
     let state = run.jobs[job].steps[step].state.clone();
@@ -31,17 +31,17 @@ pub(super) fn settle_step(
         (StepState::Ended(_), _) => false,
         (StepState::Waiting, Some(why)) => {
             let outcome = if why.is_timeout() { Outcome::TimedOut } else { Outcome::Cancelled };
-            let reason = format!("{why} before it started");
-            run.jobs[job].steps[step].state = never_made(outcome, &reason, now);
+            run.jobs[job].steps[step].state = StepState::Ended(StepEnd::never_made(outcome, why.before_start(), now));
             true
         }
-        (StepState::Waiting, None) => match step_gate(run, plan, job, step) {
-            None => false,
-            Some(Gate::Shut(reason)) => {
-                run.jobs[job].steps[step].state = never_made(Outcome::Skipped, &reason, now);
+        (StepState::Waiting, None) => match step_door(run, plan, job, step) {
+            Door::Shut => false,
+            Door::Ended { outcome, reason, held_back } => {
+                let end = StepEnd { held_back, ..StepEnd::never_made(outcome, reason, now) };
+                run.jobs[job].steps[step].state = StepState::Ended(end);
                 true
             }
-            Some(Gate::Open) => {
+            Door::Open => {
                 if may_start {
                     commands.push(Command::StartStep(key(1)));
                     run.jobs[job].steps[step].state = StepState::Starting { attempt: 1, since: now };
@@ -51,14 +51,8 @@ pub(super) fn settle_step(
         },
         (StepState::Backoff { attempt, reason, .. }, Some(why)) => {
             let outcome = if why.is_timeout() { Outcome::TimedOut } else { Outcome::Cancelled };
-            let end = StepEnd {
-                outcome,
-                reason: format!("{why} before attempt {attempt}; the one before {reason}"),
-                exit_code: None,
-                attempt: attempt.saturating_sub(1),
-                started_at: None,
-                at: now,
-            };
+            let reason = format!("{why} before attempt {attempt}; the one before {reason}");
+            let end = StepEnd { attempt: attempt.saturating_sub(1), ..StepEnd::never_made(outcome, reason, now) };
             run.jobs[job].steps[step].state = StepState::Ended(end);
             true
         }
@@ -104,31 +98,43 @@ fn stop_step(
     run.jobs[job].steps[step].state = StepState::Stopping { attempt, started_at, why, since: now };
 }
 
-/// `None` while a need is open.
-fn step_gate(run: &Run, plan: &Plan, job: usize, step: usize) -> Option<Gate> {
+/// What a waiting step comes to.
+enum Door {
+    Shut,
+    Open,
+    Ended { outcome: Outcome, reason: String, held_back: bool },
+}
+
+fn step_door(run: &Run, plan: &Plan, job: usize, step: usize) -> Door {
     let (job_plan, steps) = (&plan.jobs[job], &run.jobs[job].steps);
     let step_plan = &job_plan.steps[step];
     let mut needs = Vec::with_capacity(step_plan.needs.len());
     for need in &step_plan.needs {
         let StepState::Ended(end) = &steps[*need as usize].state else {
-            return None;
+            return Door::Shut;
         };
-        let held_back = end.outcome == Outcome::Skipped
-            && job_plan.steps[*need as usize].skip.is_none()
-            && bad_step_before(run, plan, job, *need);
-        needs.push(NeedEnd { name: &job_plan.steps[*need as usize].name, outcome: end.outcome, held_back });
+        let name = &job_plan.steps[*need as usize].name;
+        needs.push(NeedEnd { name, outcome: end.outcome, held_back: end.held_back });
     }
-    match &step_plan.skip {
-        Some(reason) => Some(Gate::Shut(format!("skipped: {reason}"))),
-        None => Some(gate(step_plan.when, step_plan.need, &needs)),
+    // A cancel ends what is between before what is far.
+    let mut far = needed_steps(job_plan, step).into_iter().zip(steps);
+    if far.any(|(needed, step)| needed && !step.state.is_ended()) {
+        return Door::Shut;
     }
-}
-
-/// Whether anything this step needs, near or far, did not pass.
-fn bad_step_before(run: &Run, plan: &Plan, job: usize, step: StepIx) -> bool {
-    plan.jobs[job].steps[step as usize].needs.iter().any(|need| match &run.jobs[job].steps[*need as usize].state {
-        StepState::Ended(end) if end.outcome == Outcome::Skipped => bad_step_before(run, plan, job, *need),
-        StepState::Ended(end) => !end.outcome.is_good(),
-        _ => false,
-    })
+    let ended = |outcome, reason, held_back| Door::Ended { outcome, reason, held_back };
+    if let Some(reason) = &step_plan.skip {
+        return ended(Outcome::Skipped, format!("skipped: {reason}"), false);
+    }
+    if let Gate::Shut { reason, held_back } = gate(step_plan.when, step_plan.need, &needs) {
+        return ended(Outcome::Skipped, reason, held_back);
+    }
+    match step_condition(run, job, step) {
+        Ok(None) => {}
+        Ok(Some(sentence)) => return ended(Outcome::Skipped, format!("skipped: {sentence}"), false),
+        Err(why) => return ended(Outcome::Error, why, false),
+    }
+    match fill_step(run, job as JobIx, step as StepIx) {
+        Ok(_) => Door::Open,
+        Err(why) => ended(Outcome::Error, why, false),
+    }
 }

@@ -14,7 +14,7 @@ use super::app::App;
 use super::assets;
 use crate::base::limits;
 pub(super) use repos::interval_ms;
-pub(super) use runs::Filter;
+pub(super) use runs::{Decision, Filter};
 
 /// Who asked, as a run's reason says it.
 const BY: &str = "the API";
@@ -29,6 +29,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
+        .route("/api/v1/runs/{id}/approve", post(runs::approve))
         .route("/api/v1/runs/{id}/events", get(events::of_run))
         .route("/api/v1/events", get(events::all))
         .route("/api/v1/runs/{id}/steps/{job}/{step}/log", get(logs::page))

@@ -1,4 +1,4 @@
-//! Runs: list, one, ask for one, cancel, run again.
+//! Runs: list, one, ask for one, cancel, run again, approve.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::BY;
 use crate::base::{RunId, limits};
 use crate::run::{Outcome, RunView, view};
+use crate::server::Answer;
 use crate::store::{Page, RunFilter, RunSummary};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At, Given};
@@ -89,4 +90,44 @@ pub(super) async fn rerun(State(app): State<App>, At(id): At<String>) -> Result<
     let run = app.run(&id).await?;
     let id = app.handle.rerun(&run.id, BY).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Answered {
+    /// The job that waits.
+    job: String,
+    /// Who says so.
+    by: Option<String>,
+    #[serde(default)]
+    decision: Decision,
+}
+
+/// As forms and bodies write it.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::web) enum Decision {
+    #[default]
+    Approve,
+    Reject,
+}
+
+impl From<Decision> for Answer {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Approve => Answer::Approve,
+            Decision::Reject => Answer::Reject,
+        }
+    }
+}
+
+pub(super) async fn approve(
+    State(app): State<App>,
+    At(id): At<String>,
+    Given(answered): Given<Answered>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let run = app.run(&id).await?;
+    let Answered { job, by, decision } = answered;
+    app.handle.approve(&run.id, &job, by.as_deref().unwrap_or(BY), decision.into()).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": run.id, "job": job }))))
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::html;
 use super::shell::Shell;
 use crate::store::Repo;
-use crate::web::api::interval_ms;
+use crate::web::api::{Decision, interval_ms};
 use crate::web::app::App;
 use crate::web::extract::{At, Filled};
 use crate::web::problem::Problem;
@@ -27,6 +27,26 @@ pub(super) async fn rerun(State(app): State<App>, At(id): At<String>) -> Result<
     let run = app.run(&id).await?;
     let new = app.handle.rerun(&run.id, BY).await?;
     Ok(Redirect::to(&format!("/runs/{new}")))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Answered {
+    job: String,
+    #[serde(default)]
+    by: String,
+    decision: Decision,
+}
+
+pub(super) async fn approve(
+    State(app): State<App>,
+    At(id): At<String>,
+    Filled(answered): Filled<Answered>,
+) -> Result<Redirect, Problem> {
+    let run = app.run(&id).await?;
+    let by = Some(answered.by.trim()).filter(|by| !by.is_empty()).unwrap_or(BY);
+    app.handle.approve(&run.id, &answered.job, by, answered.decision.into()).await?;
+    Ok(Redirect::to(&format!("/runs/{}", run.id)))
 }
 
 pub(super) async fn sync_repo(State(app): State<App>, At(name): At<String>) -> Result<Redirect, Problem> {

@@ -48,6 +48,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/cancel", post(actions::cancel))
         .route("/runs/{id}/rerun", post(actions::rerun))
+        .route("/runs/{id}/approve", post(actions::approve))
         .route("/runs/{id}/steps/{job}/{step}/lines", get(lines::answer))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
 }

@@ -117,6 +117,15 @@ impl JobPart {
     fn reason(&self) -> Option<&str> {
         telling(&self.job.reason, self.face)
     }
+
+    /// What it works on, and who let it.
+    fn beside(&self) -> Option<String> {
+        let environment = self.job.environment.as_ref().map(|name| format!("on {name}"));
+        let approved = self.job.approval.as_ref().and_then(|approval| approval.decision.as_ref());
+        let approved = approved.filter(|decision| decision.approved).map(|decision| format!("approved by {}", decision.by));
+        let parts: Vec<String> = environment.into_iter().chain(approved).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
 }
 
 impl StepPart {

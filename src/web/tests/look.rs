@@ -137,14 +137,7 @@ async fn failed(seed: &Seed<'_>, repo: &Repo) {
         )
         .await;
     let skipped = |job, step| {
-        let end = crate::run::StepEnd {
-            outcome: Outcome::Skipped,
-            reason: "its job was skipped".to_owned(),
-            exit_code: None,
-            attempt: 0,
-            started_at: None,
-            at: seed.now,
-        };
+        let end = crate::run::StepEnd::never_made(Outcome::Skipped, "its job was skipped", seed.now);
         step_is(&run, job, step, StepState::Ended(end))
     };
     seed.set(&[
@@ -160,16 +153,7 @@ async fn failed(seed: &Seed<'_>, repo: &Repo) {
         ),
         job_is(&run, 1, job_ended(Outcome::Passed, "", seed.now, 9_000)),
         step_is(&run, 1, 0, step_ended(Outcome::Passed, 0, "passed", seed.now, 8_400)),
-        job_is(
-            &run,
-            2,
-            JobState::Ended {
-                outcome: Outcome::Skipped,
-                reason: "`test` did not pass".to_owned(),
-                started_at: None,
-                at: seed.now,
-            },
-        ),
+        job_is(&run, 2, JobState::ended(Outcome::Skipped, "`test` did not pass", None, seed.now)),
         skipped(2, 0),
         skipped(2, 1),
     ])

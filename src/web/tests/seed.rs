@@ -119,7 +119,7 @@ pub(crate) fn run_is(run: &Run, life: Life) -> Change {
 }
 
 pub(crate) fn job_is(run: &Run, job: JobIx, state: JobState) -> Change {
-    Change::Job { run: run.id.clone(), job, state }
+    Change::Job { run: run.id.clone(), job, state, decision: None, stop: None }
 }
 
 pub(crate) fn step_is(run: &Run, job: JobIx, step: StepIx, state: StepState) -> Change {
@@ -132,10 +132,10 @@ pub(crate) fn run_ended(outcome: Outcome, reason: &str, from: Timestamp, ms: u64
 }
 
 pub(crate) fn job_ended(outcome: Outcome, reason: &str, from: Timestamp, ms: u64) -> JobState {
-    JobState::Ended { outcome, reason: reason.to_owned(), started_at: Some(from), at: from.plus_ms(ms) }
+    JobState::ended(outcome, reason, Some(from), from.plus_ms(ms))
 }
 
 pub(crate) fn step_ended(outcome: Outcome, exit_code: i32, reason: &str, from: Timestamp, ms: u64) -> StepState {
-    let (started_at, at) = (Some(from), from.plus_ms(ms));
-    StepState::Ended(StepEnd { outcome, reason: reason.to_owned(), exit_code: Some(exit_code), attempt: 1, started_at, at })
+    let end = StepEnd::never_made(outcome, reason, from.plus_ms(ms));
+    StepState::Ended(StepEnd { exit_code: Some(exit_code), attempt: 1, started_at: Some(from), ..end })
 }

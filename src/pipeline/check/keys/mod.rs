@@ -1,0 +1,64 @@
+//! Which keys exist where: the tables of the language's words. `web/assets/schema/pipeline.json` says the same to editors, and a test holds one against
+//! the other.
+//!
+//! Files: `pipeline` has the file, its jobs and steps, `parts` what stands in them, `on` the events.
+
+mod on;
+mod parts;
+mod pipeline;
+
+pub(in crate::pipeline) use on::{CRON, FILTER, INPUT, MANUAL, ON, PULL_REQUEST, PUSH, SCHEDULE};
+pub(in crate::pipeline) use parts::{APPROVAL, ARTIFACTS, CACHE, CONCURRENCY, MATRIX, READY, REPORTS, RESOURCES, RETRY, SERVICE};
+pub(in crate::pipeline) use pipeline::{DEFAULTS, JOB, ONE_JOB, PIPELINE, STEP};
+
+/// The keys of one kind of map.
+pub(in crate::pipeline) struct Level {
+    /// With its article: `a step`.
+    pub noun: &'static str,
+    pub keys: &'static [&'static str],
+    /// What a key is that is none of these (`an axis`), where the file's author chooses names.
+    pub others: Option<&'static str>,
+    /// Words that other systems use for a key, and the key.
+    pub synonyms: &'static [(&'static str, &'static str)],
+    /// Words that belong elsewhere or do not exist, and what to do.
+    pub hints: &'static [(&'static str, &'static str)],
+}
+
+/// What most levels are: closed, and with nothing that deserves a hint.
+pub(super) const PLAIN: Level = Level { noun: "", keys: &[], others: None, synonyms: &[], hints: &[] };
+
+pub(super) const VOLUMES: &str =
+    "steps share the work tree; what other jobs need is kept by `artifacts` or `cache`, and nothing of the machine is mounted";
+pub(super) const PRIVILEGED: &str = "no container gets privileges";
+
+/// Variables that Gantry sets for every step.
+pub(super) const OWN_VARIABLES: [&str; 21] = [
+    "CI",
+    "GANTRY",
+    "CI_COMMIT_SHA",
+    "CI_COMMIT_BRANCH",
+    "CI_COMMIT_TAG",
+    "CI_COMMIT_MESSAGE",
+    "CI_COMMIT_AUTHOR",
+    "CI_DEFAULT_BRANCH",
+    "CI_REPO_NAME",
+    "CI_REPO_URL",
+    "CI_EVENT",
+    "CI_PULL_REQUEST",
+    "CI_RUN_ID",
+    "CI_RUN_NUMBER",
+    "CI_RUN_URL",
+    "CI_JOB_NAME",
+    "CI_STEP_NAME",
+    "CI_WORKSPACE",
+    "GANTRY_OUTPUT",
+    "GANTRY_ENV",
+    "GANTRY_SUMMARY",
+];
+
+/// Where a key belongs that is none here, when it is one elsewhere.
+pub(super) fn home(key: &str) -> Option<&'static str> {
+    let levels =
+        [&JOB, &STEP, &ONE_JOB, &ON, &PUSH, &RETRY, &CACHE, &ARTIFACTS, &SERVICE, &READY, &RESOURCES, &APPROVAL, &MATRIX];
+    levels.into_iter().find(|level| level.keys.contains(&key)).map(|level| level.noun)
+}

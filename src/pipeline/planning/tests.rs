@@ -1,0 +1,1 @@
+//! Planning: what only values that are put together by hand show.

@@ -1,0 +1,61 @@
+//! The comparison of a run with what the executor has: after a start, after a silence, and now and then.
+//!
+//! **Invariant:** what is younger than the question is left alone: the answer could not know it.
+
+use crate::base::{AttemptKey, JobKey, Timestamp};
+
+use super::reducer::exited;
+use super::{Command, Exit, JobState, Run, StepState, StopReason, Written};
+
+/// Compares each live attempt with what the executor has.
+pub(super) fn compared(run: &mut Run, known: &[AttemptKey], asked_at: Timestamp, now: Timestamp, commands: &mut Vec<Command>) {
+    let mut vanished = Vec::new();
+    let run_goes_on = run.stop.is_none();
+    for (job, job_state) in (0..).zip(&mut run.jobs) {
+        let goes_on = run_goes_on && job_state.stop.is_none();
+        let job_key = JobKey { run: run.id.clone(), job };
+        match job_state.state {
+            JobState::Preparing { .. } => commands.push(Command::PrepareJob(job_key)),
+            JobState::Waiting { .. } | JobState::Running { .. } | JobState::Ended { .. } => {}
+        }
+        for (step, step_state) in (0..).zip(&mut job_state.steps) {
+            let key = |attempt| AttemptKey { run: run.id.clone(), job, step, attempt };
+            match &step_state.state {
+                StepState::Starting { attempt, .. } => commands.push(Command::StartStep(key(*attempt))),
+                StepState::Running { attempt, .. } if known.contains(&key(*attempt)) => {
+                    commands.push(Command::AttachStep(key(*attempt)));
+                }
+                StepState::Running { attempt, since } if *since < asked_at => {
+                    vanished.push(((job, step, *attempt), Exit::Lost("its container vanished while it ran".to_owned())));
+                }
+                StepState::Stopping { attempt, why, .. } if known.contains(&key(*attempt)) => {
+                    commands.push(Command::AttachStep(key(*attempt)));
+                    let at_once = matches!(why, StopReason::Killed { .. });
+                    commands.push(Command::StopStep { key: key(*attempt), at_once });
+                }
+                StepState::Stopping { attempt, since, .. } if *since < asked_at => {
+                    vanished.push(((job, step, *attempt), Exit::NeverRan));
+                }
+                // A start whose answer was lost with the engine: what it made is taken up, not made twice.
+                StepState::Waiting if goes_on && known.contains(&key(1)) => {
+                    step_state.state = StepState::Starting { attempt: 1, since: now };
+                    commands.push(Command::StartStep(key(1)));
+                }
+                StepState::Backoff { attempt, .. } if goes_on && known.contains(&key(*attempt)) => {
+                    let attempt = *attempt;
+                    step_state.state = StepState::Starting { attempt, since: now };
+                    commands.push(Command::StartStep(key(attempt)));
+                }
+                StepState::Running { .. }
+                | StepState::Stopping { .. }
+                | StepState::Waiting
+                | StepState::Backoff { .. }
+                | StepState::Ended(_) => {}
+            }
+        }
+    }
+    for (place, exit) in vanished {
+        // Lawful by construction: the attempt was live a moment ago.
+        let _ = exited(run, place, &exit, &Written::default(), now, commands);
+    }
+}
