@@ -7,7 +7,7 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 
 /// Milliseconds, or what to do about a text that is no duration. Numbers are whole, units go from long to short, each at most once.
 pub fn parse_duration_ms(text: &str) -> Result<u64, &'static str> {
-    const FORM: &str = "write it like `90s`, `20m` or `1h30m`";
+    const FORM: &str = "write it like `90s`, `20m`, `1h30m` or `30d`";
     let mut rest = text;
     let mut total: u64 = 0;
     let mut units = UNITS.iter();

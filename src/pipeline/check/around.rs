@@ -62,7 +62,12 @@ impl Reader<'_, '_> {
     fn named_template(&mut self, field: &Field) -> Option<Template> {
         let text = self.text(field)?;
         if text.trim().is_empty() {
-            self.report.error_hint("value", field.place(), format!("`{}` is empty", shown(field.key)), "write a name");
+            self.report.error_hint(
+                "value",
+                field.place(),
+                format!("`{}` is empty", shown(field.key)),
+                "write a value, or leave the key out",
+            );
             return None;
         }
         if !self.is_short(text, field.place(), &format!("`{}`", shown(field.key)), limits::TEXT_CHARS) {
@@ -181,7 +186,7 @@ impl Reader<'_, '_> {
         let Some(millis) = thousandths(text) else {
             let millis = text.strip_suffix('m').and_then(|text| text.parse::<u64>().ok());
             let hint = match millis {
-                Some(millis) => format!("write `{}.{:03}`", millis / 1_000, millis % 1_000),
+                Some(millis) => format!("write `{}`", millis as f64 / 1_000.0),
                 None => "processors are a number, such as `2` or `0.5`".to_owned(),
             };
             self.report.error_hint("type", field.place(), format!("`cpu` must be a number, found `{}`", shown(text)), hint);

@@ -125,6 +125,8 @@ fn known(field: &Field, level: &Level, reader: &mut Reader) -> Known {
         format!("`{word}` is a key of {home}")
     } else if word.starts_with("x-") || word.starts_with('.') {
         "a part that is repeated gets its anchor (`&name`) where it stands first".to_owned()
+    } else if level.keys.contains(&"jobs") && is_job(field.value) {
+        "jobs stand under `jobs`".to_owned()
     } else {
         let synonyms = level.synonyms.iter().map(|(synonym, _)| *synonym);
         let near = nearest(word, level.keys.iter().copied().chain(synonyms));
@@ -140,6 +142,12 @@ fn known(field: &Field, level: &Level, reader: &mut Reader) -> Known {
     };
     reader.report.error_hint("unknown-key", field.key_span, message, hint);
     Known::Refused
+}
+
+/// Whether it looks like a job of a system that has jobs at the top of the file.
+fn is_job(node: &Node) -> bool {
+    let is_of_a_job = |key: &str| matches!(key, "script" | "stage" | "steps" | "run" | "commands");
+    matches!(&node.kind, Kind::Map(entries) if entries.iter().any(|entry| is_of_a_job(&entry.key)))
 }
 
 /// The key that another word stands for: another system's, or its own with `-` for `_`.

@@ -60,8 +60,8 @@ impl Reader<'_, '_> {
             self.report.error_hint(
                 "value",
                 field.place(),
-                "`key` is empty",
-                "for example `key: \"cargo-${{ hash('Cargo.lock') }}\"`",
+                format!("`{}` is empty", shown(field.key)),
+                "for example `cargo-${{ hash('Cargo.lock') }}`",
             );
             return None;
         }

@@ -116,15 +116,16 @@ impl Reader<'_, '_> {
 
     /// `env` of steps: variables with their templates.
     fn env(&mut self, field: &Field) -> Rc<Env> {
-        self.variables(field, &keys::OWN_VARIABLES)
+        self.variables(field, &keys::OWN_VARIABLES, "")
     }
 
     /// `env` of a service, which gets one variable of Gantry's own.
     fn service_env(&mut self, field: &Field) -> Rc<Env> {
-        self.variables(field, &["CI"])
+        self.variables(field, &["CI"], "services get no secrets")
     }
 
-    fn variables(&mut self, field: &Field, own: &[&str]) -> Rc<Env> {
+    /// `own` are Gantry's; `no_secrets` says why there are no `secrets` beside it.
+    fn variables(&mut self, field: &Field, own: &[&str], no_secrets: &str) -> Rc<Env> {
         let Kind::Map(entries) = &field.value.kind else {
             let message = format!("`env` must be a map, found {}", field.value.describe());
             self.report.error_hint("type", field.place(), message, "write `env: { NAME: value }`");
@@ -140,7 +141,7 @@ impl Reader<'_, '_> {
             if let Kind::Map(inner) = &entry.value.kind
                 && inner.iter().any(|entry| entry.key == "from_secret")
             {
-                self.from_secret(&entry.value, value.place(), &entry.key);
+                self.from_secret(&entry.value, value.place(), &entry.key, no_secrets);
                 continue;
             }
             let template = match value.is_missing() {

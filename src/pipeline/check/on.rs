@@ -1,6 +1,7 @@
 //! `on`: which events, of which branches, tags and paths.
 
 use super::fields::{Field, Fields};
+use super::paths::REPOSITORY;
 use super::spec::{Commits, Filter, On};
 use super::{Reader, keys};
 use crate::base::limits;
@@ -108,7 +109,7 @@ impl Reader<'_, '_> {
 
     /// The same, for paths of the repository.
     fn path_filter(&mut self, field: &Field) -> Filter {
-        self.filter_of(field, |reader, text, span| reader.relative(text, span, "a path of the repository"))
+        self.filter_of(field, |reader, text, span| reader.relative(text, span, REPOSITORY))
     }
 
     fn filter_of(&mut self, field: &Field, read: fn(&mut Self, &str, Span) -> Option<String>) -> Filter {

@@ -8,6 +8,8 @@ use crate::base::limits;
 use crate::pipeline::report::shown;
 use crate::pipeline::yaml::{Kind, Span};
 
+/// What is looked at for changes, for messages.
+pub(super) const REPOSITORY: &str = "a path of the repository";
 /// Directories that are no files of the image: the kernel's, and Gantry's own.
 const NO_CACHE: [&str; 4] = ["/proc", "/sys", "/dev", "/gantry"];
 
@@ -80,6 +82,7 @@ impl Reader<'_, '_> {
         if path.starts_with('/') {
             let hint = match path.strip_prefix("/workspace/") {
                 Some(rest) => format!("write `{}`", shown(rest)),
+                None if what == REPOSITORY => format!("write `{}`", shown(path.trim_start_matches('/'))),
                 None => "it is relative to the work tree, and what is elsewhere is copied there first".to_owned(),
             };
             self.report.error_hint("path", span, format!("{what} cannot begin with `/`"), hint);

@@ -24,7 +24,10 @@ impl Reader<'_, '_> {
         for entry in entries {
             let field = Field { key: &entry.key, key_span: entry.key_span, value: &entry.value };
             if !field.key.chars().any(|c| c.is_ascii_alphanumeric()) || field.key.chars().count() > limits::NAME_CHARS {
-                let message = format!("`{}` is no name of a setting", shown(field.key));
+                let message = match field.key {
+                    "" => "the name of a setting is empty".to_owned(),
+                    key => format!("`{}` is no name of a setting", shown(key)),
+                };
                 let hint = format!("letters, digits, `-` and `_`, at most {} characters", limits::NAME_CHARS);
                 self.report.error_hint("name", field.key_span, message, hint);
                 continue;
@@ -51,7 +54,7 @@ impl Reader<'_, '_> {
             Kind::Scalar { .. } if field.is_missing() => Template::new("", &self.place(field), self.report).map(Setting::Text),
             Kind::Scalar { .. } => self.template(field).map(Setting::Text),
             Kind::Map(entries) if entries.iter().any(|entry| entry.key == "from_secret") => {
-                self.from_secret(field.value, field.place(), &variable_of(field.key));
+                self.from_secret(field.value, field.place(), &variable_of(field.key), "");
                 None
             }
             Kind::List(_) | Kind::Map(_) => self.nested(field.value).map(Setting::Nested),
@@ -86,7 +89,7 @@ impl Reader<'_, '_> {
     }
 
     /// Another system's way to name a secret in the middle of values.
-    pub(super) fn from_secret(&mut self, node: &Node, span: Span, variable: &str) {
+    pub(super) fn from_secret(&mut self, node: &Node, span: Span, variable: &str, no_secrets: &str) {
         let name = match &node.kind {
             Kind::Map(entries) => entries.iter().find(|entry| entry.key == "from_secret").map(|entry| &entry.value.kind),
             Kind::List(_) | Kind::Scalar { .. } => None,
@@ -95,7 +98,10 @@ impl Reader<'_, '_> {
             Some(Kind::Scalar { text, .. }) => shown(text),
             Some(Kind::List(_) | Kind::Map(_)) | None => "name".to_owned(),
         };
-        let hint = format!("write `secrets: {{ {}: {name} }}` in the step", shown(variable));
+        let hint = match no_secrets {
+            "" => format!("write `secrets: {{ {}: {name} }}` in the step", shown(variable)),
+            why => why.to_owned(),
+        };
         self.report.error_hint("type", span, "a secret is no value of a variable", hint);
     }
 
@@ -133,7 +139,7 @@ impl Reader<'_, '_> {
         }
         let mut secrets = BTreeMap::new();
         for (variable, span, name, name_span) in named.into_iter().take(limits::SECRETS) {
-            if !self.check_label(name, name_span, "a secret") {
+            if !self.check_label(name, name_span, "the name of a secret") {
                 continue;
             }
             if keys::OWN_VARIABLES.contains(&variable) {

@@ -12,7 +12,14 @@ use crate::pipeline::yaml::{Kind, Node, Span};
 pub(super) fn steps(field: &Field, envs: &Envs, defaults: &Defaults, reader: &mut Reader) -> Vec<Step> {
     let Kind::List(items) = &field.value.kind else {
         let message = format!("`steps` must be a list, found {}", field.value.describe());
-        reader.report.error_hint("type", field.place(), message, "begin each step with `- `");
+        let hint = match &field.value.kind {
+            Kind::Map(entries) if entries.iter().all(|entry| matches!(entry.value.kind, Kind::Map(_))) => {
+                let name = entries.first().map_or_else(|| "build".to_owned(), |entry| shown(&entry.key));
+                format!("begin each step with `- `, and give it its name: `- name: {name}`")
+            }
+            Kind::Map(_) | Kind::List(_) | Kind::Scalar { .. } => "begin each step with `- `".to_owned(),
+        };
+        reader.report.error_hint("type", field.place(), message, hint);
         return Vec::new();
     };
     if items.is_empty() {

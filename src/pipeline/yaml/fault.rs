@@ -36,8 +36,10 @@ impl Fault {
         let info = error.info();
         let say = |message: &str, hint: &str| Self::new("yaml", span, message.to_owned()).hint(hint);
         let has = |part: &str| info.contains(part);
-        if has("tab") {
+        if has("tab") && !has("valid YAML whitespace") {
             say("a tab cannot indent in YAML", "use spaces")
+        } else if has("valid YAML whitespace") {
+            say("a tab alone cannot stand between a `:` or `-` and its value", "use a blank")
         } else if has("unknown anchor") {
             say(
                 "this alias names no anchor that was written before it",

@@ -63,6 +63,19 @@ fn distinct(entries: Vec<Entry>, tolerance: Tolerance, faults: &mut Vec<Fault>) 
     kept
 }
 
+/// The items of the list that a map's only `<<` names by alias, or of the lists that it names; `None` when it names maps, as YAML has it.
+pub(super) fn lists(entries: &[Entry]) -> Option<Vec<Rc<Node>>> {
+    let [Entry { merge: true, value, key_span, .. }] = entries else { return None };
+    let Kind::List(items) = &value.kind else { return None };
+    // What stands before the key that it belongs to is an alias.
+    if (value.span.line, value.span.column) < (key_span.line, key_span.column) {
+        return Some(items.clone());
+    }
+    let lists: Option<Vec<&Vec<Rc<Node>>>> =
+        items.iter().map(|item| if let Kind::List(items) = &item.kind { Some(items) } else { None }).collect();
+    lists.filter(|lists| !lists.is_empty()).map(|lists| lists.into_iter().flatten().cloned().collect())
+}
+
 /// The maps that a `<<` names: one, or a list of them.
 fn maps(entry: &Entry, faults: &mut Vec<Fault>) -> Vec<Rc<Node>> {
     let candidates = match &entry.value.kind {

@@ -24,6 +24,8 @@ pub(super) struct Tolerance {
     pub duplicate_keys: bool,
     /// Several `<<` in one map are applied in order; otherwise a fault.
     pub several_merges: bool,
+    /// `- <<: *list` stands for the items of the list; otherwise a fault.
+    pub list_merges: bool,
     /// Tags that YAML itself does not define (`!reference`) stay on the node; otherwise a fault.
     pub foreign_tags: bool,
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks, Tag};
 
-use super::merge::merged;
+use super::merge::{lists, merged};
 use super::{Document, Entry, Fault, Kind, Node, Source, Span, Tolerance};
 use crate::base::limits;
 
@@ -132,6 +132,9 @@ impl Scan {
                 if let (Some(first), true) = (entries.first(), span.length <= 1) {
                     span = if first.key_span.line == span.line { first.key_span } else { span };
                 }
+                if let Some(items) = self.spliced(&entries) {
+                    return self.splice(items, span, anchor);
+                }
                 (Kind::Map(merged(entries, self.tolerance, &mut self.faults)), nodes, height)
             }
         };
@@ -145,6 +148,30 @@ impl Scan {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
         self.place(node, span)
+    }
+
+    /// The items that a map stands for, when it stands in a list and merges nothing but lists.
+    fn spliced(&self, entries: &[Entry]) -> Option<Vec<Rc<Node>>> {
+        let in_list = matches!(self.open.last(), Some(Open { items: Items::List(_), .. }));
+        if !self.tolerance.list_merges || !in_list {
+            return None;
+        }
+        lists(entries)
+    }
+
+    /// Puts the items into the list that is being read. An anchor on them names them as a list.
+    fn splice(&mut self, items: Vec<Rc<Node>>, span: Span, anchor: usize) -> Result<(), Fault> {
+        if anchor > 0 {
+            let nodes = items.iter().map(|item| item.nodes).sum::<usize>() + 1;
+            let height = items.iter().map(|item| item.height).max().unwrap_or(0) + 1;
+            let node = Node { span, tag: None, nodes, height, kind: Kind::List(items.clone()) };
+            self.anchors.insert(anchor, Rc::new(node));
+        }
+        for item in items {
+            let span = item.span;
+            self.place(item, span)?;
+        }
+        Ok(())
     }
 
     /// Puts a finished node where it belongs; `used` is where it is used, as against defined.

@@ -1,4 +1,4 @@
-//! Bytes → text and lines. A byte order mark and CRLF are fine; bytes that are no UTF-8, NUL and a file past the limit are faults.
+//! Bytes → text and lines. A byte order mark and CRLF are fine; bytes that are no UTF-8, control characters and a file past the limit are faults.
 
 use super::{Fault, Span};
 use crate::base::limits;
@@ -55,6 +55,10 @@ impl Source {
         } else if let Some(at) = source.text.find('\0') {
             let fault = Fault::new("nul", source.span_at(at), "the file has a NUL character".to_owned());
             source.fault = Some(fault.hint("a pipeline is a text file"));
+        } else if let Some((at, found)) = source.text.char_indices().find(|(_, c)| is_unprintable(*c)) {
+            let message = format!("the file has a control character (U+{:04X})", u32::from(found));
+            let fault = Fault::new("control-character", source.span_at(at), message);
+            source.fault = Some(fault.hint("YAML has none; in double quotes it can be written as an escape, such as `\\e`"));
         } else if source.text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             source.fault = Some(Fault::empty());
         }
@@ -115,6 +119,11 @@ impl Source {
         let column = self.text.get(start..byte).map_or(1, |before| before.chars().count() + 1);
         Span { line, column, length: 1 }
     }
+}
+
+/// A control character that YAML does not take: all but tabs and line breaks.
+fn is_unprintable(c: char) -> bool {
+    c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')
 }
 
 /// Line breaks as YAML has them: LF, CRLF, and CR alone.

@@ -233,3 +233,94 @@ fn nodes_are_held_at_the_limit_and_one_past_it_with_aliases_written_out() {
     let merges: String = (1..30).map(|at| format!("m{at}: &m{at} {{<<: [*m{0}, *m{0}], k{at}: 1}}\n", at - 1)).collect();
     assert_eq!(faults(format!("m0: &m0 {{x: 1}}\n{merges}"))[0].0, "too-many-nodes");
 }
+
+/// One case of `tests/pipelines/yaml`; its README says how they are written.
+struct Case {
+    title: String,
+    tolerance: Tolerance,
+    text: String,
+    expected: String,
+}
+
+fn tolerance_of(words: &str) -> Tolerance {
+    let mut tolerance = Tolerance::default();
+    for word in words.split_whitespace() {
+        match word {
+            "duplicate_keys" => tolerance.duplicate_keys = true,
+            "several_merges" => tolerance.several_merges = true,
+            "list_merges" => tolerance.list_merges = true,
+            "foreign_tags" => tolerance.foreign_tags = true,
+            other => panic!("there is no tolerance `{other}`"),
+        }
+    }
+    tolerance
+}
+
+fn cases_of(file: &str, text: &str) -> Vec<Case> {
+    let case = |block: &str| {
+        let (title, rest) = block.split_once('\n').unwrap_or_else(|| panic!("{file}: {block}"));
+        // The last `---` is ours: those before it may be the text's own.
+        let (text, expected) = rest.rsplit_once("--- ").unwrap_or_else(|| panic!("{file}: {title}"));
+        let (title, words) = title.split_once('[').unwrap_or((title, ""));
+        let visible = [("∎\n", ""), ("␣", " "), ("»", "\t"), ("←", "\r"), ("¶", "\u{feff}")];
+        Case {
+            title: format!("{file}: {}", title.trim()),
+            tolerance: tolerance_of(words.trim_end_matches(']')),
+            text: visible.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to)),
+            expected: expected.trim_end_matches('\n').to_owned(),
+        }
+    };
+    text.split("=== ").skip(1).map(case).collect()
+}
+
+/// The tree with its tags, or the faults.
+fn result_of(case: &Case) -> String {
+    let source = Source::new(case.text.as_bytes());
+    let document = read(&source, case.tolerance);
+    let told = |fault: &Fault| {
+        let span = source.clamp(fault.span);
+        format!("{} {} {}", fault.code, span.line, span.column)
+    };
+    match (document.root, document.faults.as_slice()) {
+        (Some(root), []) => tagged(&root),
+        (_, faults) => format!("! {}", faults.iter().map(told).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn tagged(node: &Node) -> String {
+    let inner = match &node.kind {
+        Kind::Scalar { text, plain: true } if !node.is_null() => text.escape_debug().to_string().replace("\\'", "'"),
+        Kind::Scalar { .. } => short(node),
+        Kind::List(items) => format!("[{}]", items.iter().map(|item| tagged(item)).collect::<Vec<_>>().join(" ")),
+        Kind::Map(entries) => {
+            let entries: Vec<String> = entries.iter().map(|entry| format!("{}={}", entry.key, tagged(&entry.value))).collect();
+            format!("{{{}}}", entries.join(" "))
+        }
+    };
+    match &node.tag {
+        Some(tag) => format!("{tag} {inner}"),
+        None => inner,
+    }
+}
+
+#[test]
+fn yaml_is_read_as_the_cases_say() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pipelines/yaml");
+    let (mut count, mut wrong) = (0, Vec::new());
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "case") {
+            continue;
+        }
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        for case in cases_of(&file, &std::fs::read_to_string(&path).unwrap()) {
+            count += 1;
+            let result = result_of(&case);
+            if result != case.expected {
+                wrong.push(format!("{}\n  expected {}\n  found    {result}", case.title, case.expected));
+            }
+        }
+    }
+    assert!(count >= 100, "{count} cases");
+    assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
