@@ -5,71 +5,12 @@ mod executor_rig;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use executor_rig::{IMAGE, Kept, Log, NoServices, TestJob, drive, new_instance, run};
-use gantry::base::{Clock, InstanceId, Tasks};
-use gantry::executor::{Docker, Executor, Failure};
+use executor_rig::docker::{Rig, docker};
+use executor_rig::{IMAGE, Kept, Log, NoServices, TestJob, drive, run};
+use gantry::executor::{Executor, Failure};
 use gantry::pipeline::Action;
 use gantry::run::{Exit, Stream};
 use tokio_util::sync::CancellationToken;
-
-/// A Docker executor of an instance of its own, of which nothing stays behind.
-struct Rig {
-    docker: Docker,
-    instance: InstanceId,
-}
-
-impl Rig {
-    async fn new() -> Self {
-        let instance = new_instance();
-        let docker = Docker::connect(None, instance.clone(), Tasks::default(), Clock::System);
-        docker.health().await.expect("these tests need a Docker engine; `.ci/docker-up` makes sure of one");
-        let image = docker.has_image(IMAGE).await.unwrap();
-        assert!(image, "these tests need the image {IMAGE}; `.ci/docker-up` makes it");
-        Self { docker, instance }
-    }
-
-    /// Another server process of the same instance: it remembers nothing.
-    fn restarted(&self) -> Docker {
-        Docker::connect(None, self.instance.clone(), Tasks::default(), Clock::System)
-    }
-
-    async fn job(&self) -> TestJob {
-        let job = TestJob::new();
-        self.docker.prepare(&job.spec, &NoServices).await.unwrap();
-        job
-    }
-
-    /// Names of this instance's containers, in any state.
-    fn containers(&self) -> Vec<String> {
-        docker(&["ps", "-a", "--filter", &format!("label=io.gantry.instance={}", self.instance), "--format", "{{.Names}}"])
-    }
-
-    fn step_containers(&self) -> Vec<String> {
-        let label = format!("label=io.gantry.instance={}", self.instance);
-        docker(&["ps", "-a", "--filter", &label, "--filter", "label=io.gantry.key", "--format", "{{.Names}}"])
-    }
-
-    fn networks(&self) -> Vec<String> {
-        docker(&["network", "ls", "--filter", &format!("label=io.gantry.instance={}", self.instance), "--format", "{{.Name}}"])
-    }
-}
-
-impl Drop for Rig {
-    fn drop(&mut self) {
-        for container in self.containers() {
-            docker(&["rm", "-f", "-v", &container]);
-        }
-        for network in self.networks() {
-            docker(&["network", "rm", &network]);
-        }
-    }
-}
-
-/// The command line client, as another witness. Gives the lines it prints.
-fn docker(args: &[&str]) -> Vec<String> {
-    let output = Command::new("docker").args(args).output().expect("the docker client is installed");
-    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
-}
 
 fn numbered(lines: u32) -> String {
     (1..=lines).map(|n| format!("line {n}\n")).collect()

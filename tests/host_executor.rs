@@ -2,10 +2,12 @@
 
 mod executor_rig;
 
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use executor_rig::{Log, NoServices, TestJob, drive, run};
+use executor_rig::packed::{Packed, add, add_file, listed, tar};
+use executor_rig::{Log, NoServices, TestJob, drive, run, run_to_end};
 use gantry::base::{Clock, Tasks};
 use gantry::executor::{Executor, Failure, Host};
 use gantry::pipeline::Action;
@@ -58,6 +60,17 @@ async fn output_of_200_000_lines_is_complete() {
     expected.push_str("no newline");
     assert_eq!(exit, Ok(Exit::Code(0)));
     assert!(kept.stdout == expected.as_bytes(), "{} bytes instead of {}", kept.stdout.len(), expected.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_step_wrote_into_its_files_comes_with_its_end_and_links_are_not_followed() {
+    let (host, job) = prepared().await;
+    let text = r#"echo a=1 > "$GANTRY_OUTPUT"; echo B=2 > "$GANTRY_ENV"; ln -sf /etc/passwd "$GANTRY_SUMMARY"; exit 4"#;
+    let (ended, kept) = run_to_end(&host, &job.script(0, text)).await;
+    let ended = ended.unwrap();
+    assert_eq!(ended.exit, Exit::Code(4));
+    assert_eq!((ended.wrote.output, ended.wrote.env, ended.wrote.summary), (b"a=1\n".to_vec(), b"B=2\n".to_vec(), Vec::new()));
+    assert_eq!(kept.system(), "nothing is taken from GANTRY_SUMMARY: in the file's place is a symbolic link\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,6 +148,136 @@ async fn a_shell_that_is_not_there_is_the_steps_failure() {
     let (exit, kept) = run(&host, &job.step(0, Action::Script { shell, text })).await;
     assert_eq!(exit, Ok(Exit::Code(127)));
     assert!(kept.stderr().contains("/no/such/shell"), "{}", kept.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_work_tree_are_read_as_an_archive_without_following_links() {
+    let (host, job) = prepared().await;
+    let text = "mkdir -p dist/sub; echo app > dist/app; chmod 750 dist/app; ln -s /etc dist/etc; mkfifo dist/fifo
+ln dist/app dist/sub/hard; printf '%0200d' 0 > dist/$(printf '%0150d' 0); ln -s dist way";
+    let step = job.script(0, text);
+    assert_eq!(run(&host, &step).await.0, Ok(Exit::Code(0)));
+    let mut dist = listed(host.collect(&step.key, "/workspace/dist").await.unwrap().unwrap()).await;
+    let long = dist.remove(&format!("dist/{}", "0".repeat(150))).unwrap();
+    assert_eq!(long, format!("file 644 {}", "0".repeat(200)));
+    let expected = [
+        ("dist", "dir"),
+        ("dist/app", "file 750 app\n"),
+        ("dist/etc", "-> /etc"),
+        ("dist/fifo", "Fifo"),
+        ("dist/sub", "dir"),
+        ("dist/sub/hard", "= dist/app"),
+    ];
+    assert_eq!(dist, expected.map(|(name, what)| (name.to_owned(), what.to_owned())).into());
+    let whole = listed(host.collect(&step.key, "/workspace").await.unwrap().unwrap()).await;
+    assert_eq!(whole["workspace/way"], "-> dist");
+    assert_eq!(whole["workspace/dist/app"], "file 750 app\n");
+    for missing in
+        ["/workspace/none", "/workspace/none/x", "/workspace/way/app", "/workspace/dist/etc/passwd", "/workspace/dist/app/x"]
+    {
+        assert!(host.collect(&step.key, missing).await.unwrap().is_none(), "{missing}");
+    }
+    for outside in ["/etc/passwd", "/workspace/../../etc/passwd"] {
+        let Err(Failure::Infrastructure(sentence)) = host.collect(&step.key, outside).await.map(|_| ()) else {
+            panic!("{outside}")
+        };
+        assert!(sentence.contains("is not in the work tree"), "{sentence}");
+    }
+    assert_eq!(host.collect(&job.script(9, "true").key, "/workspace").await.err(), Some(Failure::Gone));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_that_is_nested_without_end_is_an_error_and_no_overflow() {
+    let (host, job) = prepared().await;
+    let step = job.script(0, "i=0; while [ $i -lt 400 ]; do mkdir d; cd d; i=$((i+1)); done");
+    run(&host, &step).await.0.unwrap();
+    let mut pieces = host.collect(&step.key, "/workspace/d").await.unwrap().unwrap();
+    let mut last = None;
+    while let Some(piece) = futures_util::StreamExt::next(&mut pieces).await {
+        last = Some(piece);
+    }
+    let error = last.unwrap().unwrap_err().to_string();
+    assert!(error.ends_with("is nested deeper than 256 directories"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn archives_go_into_the_work_tree_with_modes_and_links() {
+    let mut job = TestJob::new();
+    let host = host(&job.dir.path().join("state"));
+    let mut artifacts = tar();
+    add(&mut artifacts, "bin/tool", tar::EntryType::Regular, "", 0o4755, b"tool\n");
+    add(&mut artifacts, "bin/link", tar::EntryType::Symlink, "tool", 0o777, b"");
+    job.spec.fill = vec![Packed::new("/workspace/deep/er", artifacts)];
+    host.prepare(&job.spec, &NoServices).await.unwrap();
+    let mut cache = tar();
+    add_file(&mut cache, "x.o", b"object\n");
+    let mut step = job.script(0, "cat target/x.o deep/er/bin/link");
+    step.before = vec![Packed::new("/workspace/target", cache)];
+    let (exit, kept) = run(&host, &step).await;
+    assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "object\ntool\n"));
+    let mode = job.workspace().join("deep/er/bin/tool").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o755, "no rights of another user");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_archive_reaches_nothing_beside_the_work_tree() {
+    let beside = tempfile::tempdir().unwrap();
+    let target = beside.path().to_str().unwrap();
+    let secret = beside.path().join("secret");
+    std::fs::write(&secret, "secret").unwrap();
+    let secret = secret.to_str().unwrap();
+    type Build<'a> = &'a dyn Fn(&mut tar::Builder<Vec<u8>>);
+    let hostile: [(&str, &str, Build<'_>); 8] = [
+        ("a name that leads up", "/workspace", &|archive| add_file(archive, "../../escaped", b"x")),
+        ("a file through a link", "/workspace", &|archive| {
+            add(archive, "link", tar::EntryType::Symlink, target, 0o777, b"");
+            add_file(archive, "link/escaped", b"x");
+        }),
+        ("a directory through a link", "/workspace", &|archive| {
+            add(archive, "link", tar::EntryType::Symlink, target, 0o777, b"");
+            add(archive, "link/escaped", tar::EntryType::Directory, "", 0o755, b"");
+        }),
+        ("a hard link to a file of the machine", "/workspace", &|archive| {
+            add(archive, "hard", tar::EntryType::Link, secret, 0o644, b"");
+        }),
+        ("a device", "/workspace", &|archive| add(archive, "null", tar::EntryType::Char, "", 0o666, b"")),
+        ("a fifo", "/workspace", &|archive| add(archive, "fifo", tar::EntryType::Fifo, "", 0o666, b"")),
+        ("a directory of the commit that is a link", "/workspace/of-the-commit", &|archive| add_file(archive, "escaped", b"x")),
+        ("a directory outside", "/etc", &|archive| add_file(archive, "escaped", b"x")),
+    ];
+    for (what, into, build) in hostile {
+        let mut job = TestJob::new();
+        let host = host(&job.dir.path().join("state"));
+        symlink(target, job.workspace().join("of-the-commit")).unwrap();
+        let mut archive = tar();
+        build(&mut archive);
+        job.spec.fill = vec![Packed::new(into, archive)];
+        let Err(Failure::Infrastructure(_)) = host.prepare(&job.spec, &NoServices).await else { panic!("{what} was taken") };
+        let found: Vec<_> = std::fs::read_dir(beside.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(found, ["secret"], "{what}");
+        assert!(!job.root().join("escaped").exists() && !job.dir.path().join("escaped").exists(), "{what}");
+        assert!(!job.workspace().join("hard").exists(), "{what}");
+    }
+    // An absolute name is taken for one inside, as tar does.
+    let mut job = TestJob::new();
+    let mut archive = tar();
+    add_file(&mut archive, "/escaped", b"x");
+    job.spec.fill = vec![Packed::new("/workspace", archive)];
+    host(&job.dir.path().join("state")).prepare(&job.spec, &NoServices).await.unwrap();
+    assert!(job.workspace().join("escaped").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_breaks_before_a_step_is_told_and_the_step_runs() {
+    let (host, job) = prepared().await;
+    let mut cache = tar();
+    add_file(&mut cache, "x", &[b'x'; 100_000]);
+    let mut step = job.script(0, "echo ran");
+    step.before = vec![Packed::breaking("/workspace/target", cache, 60_000)];
+    let (exit, kept) = run(&host, &step).await;
+    assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "ran\n"));
+    assert!(kept.system().starts_with("an archive cannot be put into `/workspace/target`: "), "{}", kept.system());
+    assert!(kept.system().contains("the blob is damaged"), "{}", kept.system());
 }
 
 /// Plays the earlier server: prints the number of a process that it started through the executor, and waits to be killed.

@@ -10,9 +10,11 @@
 mod docker;
 mod fake;
 mod host;
+mod workspace;
+mod wrote;
 
 pub use docker::{Docker, Limits};
-pub use fake::Fake;
+pub use fake::{Fake, Put};
 pub use host::Host;
 
 use std::collections::BTreeMap;

@@ -191,7 +191,7 @@ enum NotPrepared {
     Failed(String),
 }
 
-/// Workspace and network, side by side.
+/// Workspace and network, side by side; one after the other where something goes into the workspace beside the commit.
 async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), NotPrepared> {
     let (source, workspace) = (shared.source.clone(), spec.dirs.workspace.clone());
     let fill = shared.tasks.spawn_blocking(move || {
@@ -200,16 +200,26 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), No
         }
         source.fill(&run, &run.trigger.url, &workspace).map_err(|error| error.to_string())
     });
-    let (filled, prepared) = tokio::join!(fill, shared.executor.prepare(&spec, &NoServices));
-    match prepared {
-        Ok(()) => {}
-        Err(Failure::Unreachable(why)) => return Err(NotPrepared::Silent(why)),
-        Err(failure) => return Err(NotPrepared::Failed(failure.to_string())),
-    }
-    match filled {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(why)) => Err(NotPrepared::Failed(why)),
-        Err(panic) => Err(NotPrepared::Failed(format!("the checkout broke: {panic}"))),
+    let checked_out = async {
+        match fill.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(why)) => Err(NotPrepared::Failed(why)),
+            Err(panic) => Err(NotPrepared::Failed(format!("the checkout broke: {panic}"))),
+        }
+    };
+    let prepared = async {
+        match shared.executor.prepare(&spec, &NoServices).await {
+            Ok(()) => Ok(()),
+            Err(Failure::Unreachable(why)) => Err(NotPrepared::Silent(why)),
+            Err(failure) => Err(NotPrepared::Failed(failure.to_string())),
+        }
+    };
+    if spec.fill.is_empty() {
+        let (checked_out, prepared) = tokio::join!(checked_out, prepared);
+        prepared.and(checked_out)
+    } else {
+        checked_out.await?;
+        prepared.await
     }
 }
 

@@ -1,12 +1,15 @@
 //! What the executors' tests share: a job of its own in a directory of its own, and a sink that remembers like the server's log does.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod docker;
+pub mod packed;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use gantry::base::{AttemptKey, Clock, InstanceId, JobKey, RunId};
-use gantry::executor::{Executor, Failure, JobDirs, JobSpec, Live, Sink, StepSpec};
+use gantry::executor::{Ended, Executor, Failure, JobDirs, JobSpec, Live, Sink, StepSpec};
 use gantry::pipeline::Action;
 use gantry::run::{Exit, Stream};
 use tokio_util::sync::CancellationToken;
@@ -174,13 +177,18 @@ pub fn new_instance() -> InstanceId {
 
 /// Starts a step and waits for its end.
 pub async fn run(executor: &dyn Executor, step: &StepSpec) -> (Result<Exit, Failure>, Kept) {
+    let (ended, kept) = run_to_end(executor, step).await;
+    (ended.map(|ended| ended.exit), kept)
+}
+
+/// The same, with what it wrote into its files.
+pub async fn run_to_end(executor: &dyn Executor, step: &StepSpec) -> (Result<Ended, Failure>, Kept) {
     let log = Log::default();
-    let exit = match executor.start(step, log.sink(), CancellationToken::new()).await {
+    let ended = match executor.start(step, log.sink(), CancellationToken::new()).await {
         Ok(live) => live.exit.await,
         Err(failure) => Err(failure),
     };
-    let exit = exit.map(|ended| ended.exit);
-    (exit, log.kept())
+    (ended, log.kept())
 }
 
 /// Drives a started attempt in the background, as the server does. Aborting the handle is what a crash is to the executor.

@@ -3,19 +3,18 @@
 //! **Invariants:** no capability, mount or device but those listed here; never privileged; never the engine's socket.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
 
 use super::Limits;
 use super::names;
-use crate::base::InstanceId;
-use crate::executor::StepSpec;
+use crate::base::{AttemptKey, InstanceId};
+use crate::executor::workspace::WORKSPACE;
+use crate::executor::{StepSpec, wrote};
 use crate::pipeline::Action;
 
-/// Where the work tree is, in every container.
-pub(super) const WORKSPACE: &str = "/workspace";
-/// Where the attempt's own directory is, read-only.
+/// Where the attempt's own directory is, read-only but for [`wrote::DIR`] in it.
 const PRIVATE: &str = "/gantry";
 /// The script's name in it.
 pub(super) const SCRIPT: &str = "script";
@@ -49,7 +48,12 @@ pub(super) fn of_step(
         Action::Script { shell, .. } => (Some(shell.clone()), Some(vec![format!("{PRIVATE}/{SCRIPT}")])),
         Action::EntryPoint => (None, None),
     };
-    let mut mounts = vec![bind(&step.dirs.workspace, WORKSPACE, false), bind(&private_dir(step), PRIVATE, true)];
+    let private = private_dir(&step.dirs.root, &step.key);
+    let mut mounts = vec![
+        bind(&step.dirs.workspace, WORKSPACE, false),
+        bind(&private, PRIVATE, true),
+        bind(&private.join(wrote::DIR), &format!("{PRIVATE}/{}", wrote::DIR), false),
+    ];
     mounts.extend(step.dirs.shared.iter().map(|dir| bind(dir, &absolute(dir), true)));
     ContainerCreateBody {
         image: step.image.clone(),
@@ -88,8 +92,8 @@ pub(super) fn hardened(capabilities: &[&str]) -> HostConfig {
 }
 
 /// The attempt's own directory on this machine.
-pub(super) fn private_dir(step: &StepSpec) -> std::path::PathBuf {
-    step.dirs.root.join("steps").join(format!("{}-{}", step.key.step, step.key.attempt))
+pub(super) fn private_dir(root: &Path, key: &AttemptKey) -> PathBuf {
+    root.join("steps").join(format!("{}-{}", key.step, key.attempt))
 }
 
 /// A bind mount that, unlike the older form, does not make a missing source up.
@@ -111,6 +115,7 @@ fn absolute(path: &Path) -> String {
 fn environment(step: &StepSpec) -> Vec<String> {
     let mut env = step.env.clone();
     env.insert("CI_WORKSPACE".to_owned(), WORKSPACE.to_owned());
+    env.extend(wrote::variables(&format!("{PRIVATE}/{}", wrote::DIR)));
     // The work tree belongs to the server's user and the step often runs as another: git refuses such a tree as "dubious ownership" unless it is told
     // that it is safe. It is the step's own tree, so it is; said by the environment, which overrides no file of the image.
     let count: usize = env.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
@@ -134,7 +139,7 @@ fn log() -> HostConfigLogConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{AttemptKey, Clock, RunId};
+    use crate::base::{Clock, RunId};
     use crate::executor::JobDirs;
 
     fn spec(action: Action) -> StepSpec {
@@ -171,13 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_work_tree_can_be_written_and_nothing_else_of_the_machine_is_seen() {
+    fn only_the_work_tree_and_the_steps_own_files_can_be_written_and_nothing_else_of_the_machine_is_seen() {
         let host = body(Action::EntryPoint).host_config.unwrap();
         let mounts: Vec<_> =
             host.mounts.unwrap().into_iter().map(|m| (m.source.unwrap(), m.target.unwrap(), m.read_only.unwrap())).collect();
         let expected = [
             ("/data/jobs/x/workspace", "/workspace", false),
             ("/data/jobs/x/steps/2-3", "/gantry", true),
+            ("/data/jobs/x/steps/2-3/out", "/gantry/out", false),
             ("/data/mirrors/r/objects", "/data/mirrors/r/objects", true),
         ];
         assert_eq!(mounts, expected.map(|(source, target, ro)| (source.to_owned(), target.to_owned(), ro)));

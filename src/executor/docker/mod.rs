@@ -6,6 +6,7 @@
 //! | `trouble` | What the engine refuses, and its absence, told apart |
 //! | `names` | Container names and labels |
 //! | `container` | What a step's container is made of: the hardening |
+//! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
 //! | `sandbox`, `network`, `pause` | A job's network namespace, held by a container that waits |
 //! | `image`, `pull`, `rootfs` | Images: pulled, imported, made |
 //! | `start` | Pull, create, attach, start; taking up again |
@@ -13,9 +14,11 @@
 //! | `ending`, `seen` | Stopping, and the exit |
 //! | `release` | Removing what is over |
 
+mod archive;
 mod container;
 mod ending;
 mod engine;
+mod fill;
 mod image;
 mod moment;
 mod names;
@@ -204,7 +207,8 @@ impl Executor for Docker {
         inner.remember(&job.key, &job.dirs.root, None);
         let wanted = sandbox::Job { instance: &inner.instance, key: &job.key, title: &job.title, root: &job.dirs.root };
         let made = sandbox::ensure(&inner.engine, &inner.network, &wanted).await;
-        made.map_err(|trouble| trouble.into_failure("could not make the job's network"))
+        made.map_err(|trouble| trouble.into_failure("could not make the job's network"))?;
+        fill::fill(inner, job).await
     }
 
     async fn start(&self, step: &StepSpec, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
@@ -216,8 +220,9 @@ impl Executor for Docker {
         start::attach(&self.inner, name, sink, stop).await
     }
 
-    async fn collect(&self, _key: &AttemptKey, _path: &str) -> Result<Option<ByteStream>, Failure> {
-        Ok(None)
+    async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure> {
+        let name = names::container_name(&self.inner.instance, key);
+        archive::collect(&self.inner.engine, &name, path).await
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

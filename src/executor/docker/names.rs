@@ -37,6 +37,11 @@ pub(super) fn sandbox_name(instance: &InstanceId, job: &JobKey) -> String {
     format!("gantry-{}-{job}", short(instance))
 }
 
+/// `gantry-INSTANCE8-RUN-JOB-fill`: the container through which the job's workspace is filled.
+pub(super) fn filler_name(instance: &InstanceId, job: &JobKey) -> String {
+    format!("{}-fill", sandbox_name(instance, job))
+}
+
 fn short(instance: &InstanceId) -> &str {
     &instance.as_str()[..8]
 }
@@ -56,9 +61,15 @@ pub(super) fn step_labels(instance: &InstanceId, step: &StepSpec) -> Labels {
 }
 
 pub(super) fn sandbox_labels(instance: &InstanceId, job: &JobKey, title: &str, root: &Path) -> Labels {
+    let mut labels = job_labels_with_title(instance, job, title, root);
+    labels.insert(SANDBOX.to_owned(), "1".to_owned());
+    labels
+}
+
+/// Of whatever else a job has: its release removes it.
+pub(super) fn job_labels_with_title(instance: &InstanceId, job: &JobKey, title: &str, root: &Path) -> Labels {
     let mut labels = job_labels(instance, job, root);
     labels.insert(TITLE.to_owned(), title.to_owned());
-    labels.insert(SANDBOX.to_owned(), "1".to_owned());
     labels
 }
 

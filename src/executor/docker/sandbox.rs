@@ -72,30 +72,38 @@ async fn create(engine: &Engine, shared: &SharedNetwork, job: &Job<'_>, name: &s
         Some(shared) => shared,
         None => own_network(engine, job, name).await?,
     };
-    match create_once(engine, job, name, &network).await {
+    let body = ContainerCreateBody {
+        hostname: Some("gantry".to_owned()),
+        labels: Some(names::sandbox_labels(job.instance, job.key, job.title, job.root)),
+        host_config: Some(HostConfig { network_mode: Some(network), readonly_rootfs: Some(true), ..container::hardened(&[]) }),
+        ..idle()
+    };
+    create_named(engine, name, &body).await
+}
+
+/// A container of our own image, which does nothing but wait.
+pub(super) fn idle() -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(IMAGE.to_owned()),
+        entrypoint: Some(vec![format!("/{PROGRAM}")]),
+        stop_signal: Some(container::ENGINE_STOP_SIGNAL.to_owned()),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// Makes a container of our own image, and the image when it is missing.
+pub(super) async fn create_named(engine: &Engine, name: &str, body: &ContainerCreateBody) -> Result<(), Trouble> {
+    match create_once(engine, name, body).await {
         Err(trouble) if trouble.is(404) && !image::has(engine, IMAGE).await? => {
             make_image(engine).await?;
-            create_once(engine, job, name, &network).await
+            create_once(engine, name, body).await
         }
         done => done,
     }
 }
 
-async fn create_once(engine: &Engine, job: &Job<'_>, name: &str, network: &str) -> Result<(), Trouble> {
-    let body = ContainerCreateBody {
-        image: Some(IMAGE.to_owned()),
-        entrypoint: Some(vec![format!("/{PROGRAM}")]),
-        hostname: Some("gantry".to_owned()),
-        labels: Some(names::sandbox_labels(job.instance, job.key, job.title, job.root)),
-        stop_signal: Some(container::ENGINE_STOP_SIGNAL.to_owned()),
-        host_config: Some(HostConfig {
-            network_mode: Some(network.to_owned()),
-            readonly_rootfs: Some(true),
-            ..container::hardened(&[])
-        }),
-        ..ContainerCreateBody::default()
-    };
-    let options = CreateContainerOptionsBuilder::new().name(name).build();
+async fn create_once(engine: &Engine, name: &str, body: &ContainerCreateBody) -> Result<(), Trouble> {
+    let (options, body) = (CreateContainerOptionsBuilder::new().name(name).build(), body.clone());
     engine.ask(|client| async move { client.create_container(Some(options), body).await }).await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,13 @@ use bollard::query_parameters::{
 use futures_util::Stream;
 use tokio_util::sync::CancellationToken;
 
+use super::archive::{self, Owner};
 use super::output::{End, Output};
 use super::seen::{self, Phase, Seen};
 use super::trouble::Trouble;
-use super::{Inner, container, ending, image, names, release, sandbox};
+use super::{Inner, container, ending, fill, image, names, release, sandbox};
 use crate::base::{Timestamp, limits};
-use crate::executor::{Ended, Failure, Live, Sink, StepSpec};
+use crate::executor::{Archive, Ended, Failure, Live, Sink, StepSpec, Wrote, workspace, wrote};
 use crate::pipeline::Action;
 
 type Pieces = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
@@ -40,9 +41,10 @@ pub(super) async fn start(
         Some(seen) if seen.phase != Phase::Created => return Ok(take_up(inner, name, &seen, output, stop)),
         found => found.is_some(),
     };
-    if stop.is_cancelled() {
+    let restored = restore(inner, step, &name, &mut output, &stop).await;
+    if let Err(failure) = restored.and_then(|()| if stop.is_cancelled() { Err(Failure::Stopped) } else { Ok(()) }) {
         discard(inner, &name).await;
-        return Err(Failure::Stopped);
+        return Err(failure);
     }
     let pieces = match launch(inner, step, &name).await {
         Ok(pieces) => pieces,
@@ -55,7 +57,8 @@ pub(super) async fn start(
     // would wait the first line of a short step.
     // Of a container that was there before, the first start may be on its way while we attach: only the log has its output from the first byte on.
     let attached = (!was_there).then_some(pieces);
-    let begun = Begun { name, started_at: inner.clock.now(), grace_ms: step.grace_ms, attached };
+    let dir = Some(container::private_dir(&step.dirs.root, &step.key));
+    let begun = Begun { name, dir, started_at: inner.clock.now(), grace_ms: step.grace_ms, attached };
     Ok(live(inner, begun, output, stop))
 }
 
@@ -80,12 +83,14 @@ pub(super) async fn attach(
 fn take_up(inner: &Arc<Inner>, name: String, seen: &Seen, output: Output, stop: CancellationToken) -> Live {
     let started_at = Timestamp(seen.started_ns.unwrap_or_else(|| inner.clock.now_ns()).div_euclid(1_000_000));
     let grace_ms = names::grace_of(&seen.labels).unwrap_or(limits::GRACE_MS);
-    live(inner, Begun { name, started_at, grace_ms, attached: None }, output, stop)
+    let place = names::root_of(&seen.labels).zip(names::key_of(&seen.labels));
+    let dir = place.map(|(root, key)| container::private_dir(root, &key));
+    live(inner, Begun { name, dir, started_at, grace_ms, attached: None }, output, stop)
 }
 
-/// The attempt's directory with its script. Readable by all, since the image decides as whom the step runs.
+/// The attempt's directory with its script, readable by all, and the files that it may write to.
 async fn write_script(inner: &Inner, step: &StepSpec) -> Result<(), Failure> {
-    let dir = container::private_dir(step);
+    let dir = container::private_dir(&step.dirs.root, &step.key);
     let text = match &step.action {
         Action::Script { text, .. } => Some(text.clone()),
         Action::EntryPoint => None,
@@ -93,6 +98,7 @@ async fn write_script(inner: &Inner, step: &StepSpec) -> Result<(), Failure> {
     let write = move || {
         std::fs::create_dir_all(&dir)?;
         open_to_all(&dir, 0o755)?;
+        wrote::make(&dir)?;
         let Some(text) = text else { return Ok(()) };
         // Never in place: after a crash the step may be reading it at this moment, and a script cut off in the middle passes.
         let draft = dir.join("draft");
@@ -163,6 +169,42 @@ async fn create_once(inner: &Inner, step: &StepSpec, name: &str) -> Result<(), T
     Ok(())
 }
 
+/// Puts into the made container what goes there before it starts. An archive that cannot be put costs the step what is in it and nothing else: the
+/// container is made anew, so that the step sees no half of it.
+async fn restore(
+    inner: &Inner,
+    step: &StepSpec,
+    name: &str,
+    output: &mut Output,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let cannot = |trouble: Trouble| trouble.into_failure("could not make the step's container anew");
+    let mut archives: Vec<_> = step.before.iter().collect();
+    'container: loop {
+        for (at, archive) in archives.iter().enumerate() {
+            let into = Archive::into(&***archive);
+            let owner =
+                if workspace::relative(into).is_some() { fill::owner_of(&step.dirs.workspace) } else { Owner { uid: 0, gid: 0 } };
+            let put = tokio::select! {
+                put = archive::put(&inner.engine, name, &***archive, owner) => put,
+                () = stop.cancelled() => return Err(Failure::Stopped),
+            };
+            match put {
+                Ok(()) => {}
+                Err(Failure::Infrastructure(why)) => {
+                    output.say(&format!("`{into}` is left as it was: {why}"));
+                    archives.remove(at);
+                    release::remove_container(&inner.engine, name).await.map_err(cannot)?;
+                    create_once(inner, step, name).await.map_err(cannot)?;
+                    continue 'container;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        return Ok(());
+    }
+}
+
 /// Attaches and starts. If the sandbox is not there any more (the engine was restarted), it is made to be, and the start tried again.
 async fn launch(inner: &Inner, step: &StepSpec, name: &str) -> Result<Pieces, Failure> {
     let cannot = |trouble: Trouble| trouble.into_failure("could not start the step's container");
@@ -196,6 +238,8 @@ async fn discard(inner: &Inner, name: &str) {
 /// An attempt whose container runs, or has run.
 struct Begun {
     name: String,
+    /// The attempt's own directory.
+    dir: Option<PathBuf>,
     started_at: Timestamp,
     grace_ms: u64,
     /// Its output from the first byte on; without it the engine's log is read.
@@ -205,7 +249,7 @@ struct Begun {
 /// The running attempt: reads its output to the end, then its exit, and stops it when told to. Nothing runs unless the future is polled; when it is
 /// dropped, the container goes on.
 fn live(inner: &Arc<Inner>, begun: Begun, mut output: Output, stop: CancellationToken) -> Live {
-    let Begun { name, started_at, grace_ms, attached } = begun;
+    let Begun { name, dir, started_at, grace_ms, attached } = begun;
     let inner = Arc::clone(inner);
     let grace = Duration::from_millis(grace_ms);
     let exit = async move {
@@ -231,10 +275,26 @@ fn live(inner: &Arc<Inner>, begun: Begun, mut output: Output, stop: Cancellation
             exit = reading => exit.map_err(|trouble: Trouble| trouble.into_failure("could not be asked about the step"))?,
             never = ending::stop_when(&inner.engine, &name, &stop, grace) => match never {},
         };
+        let wrote = read_wrote(&inner, dir, &mut output).await;
         output.finish()?;
-        Ok(exit)
+        Ok(Ended { exit, wrote })
     };
-    Live { started_at, exit: Box::pin(async move { exit.await.map(Ended::with) }) }
+    Live { started_at, exit: Box::pin(exit) }
+}
+
+/// What the ended attempt wrote into its files; what cannot be taken is told in its log.
+async fn read_wrote(inner: &Inner, dir: Option<PathBuf>, output: &mut Output) -> Wrote {
+    let Some(dir) = dir else { return Wrote::default() };
+    match inner.tasks.spawn_blocking(move || wrote::read(&dir)).await {
+        Ok((wrote, left_out)) => {
+            left_out.iter().for_each(|sentence| output.say(sentence));
+            wrote
+        }
+        Err(panic) => {
+            output.say(&format!("nothing is taken from the step's files: {panic}"));
+            Wrote::default()
+        }
+    }
 }
 
 async fn follow_log(inner: &Inner, name: &str, output: &mut Output) -> Result<End, Trouble> {

@@ -6,8 +6,10 @@
 //!   by `setsid` stays; the host gives no means against it.)
 //! * After a crash nothing is taken up: the output went into pipes that died with the server. Such attempts are lost, and never run twice.
 
+mod pack;
 mod process;
 mod record;
+mod unpack;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,10 +20,10 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use self::record::Record;
-use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
+use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, workspace};
 use crate::base::{AttemptKey, Clock, JobKey, Tasks};
 use crate::pipeline::Action;
-use crate::run::Exit;
+use crate::run::{Exit, Stream};
 
 /// Runs steps as process groups of this machine. Cheap to clone.
 #[derive(Clone)]
@@ -51,6 +53,22 @@ impl Host {
         Ok(Self { inner: Arc::new(Inner { record, tasks, clock, running: Mutex::default() }) })
     }
 
+    /// Puts what comes before the step's start into the work tree. What cannot be put costs the step that and nothing else.
+    async fn restore(&self, step: &StepSpec, sink: &mut dyn Sink, stop: &CancellationToken) -> Result<(), Failure> {
+        for archive in &step.before {
+            match unpack::put(&self.inner.tasks, &step.dirs.workspace, &**archive, stop).await {
+                Ok(()) => {}
+                Err(Failure::Infrastructure(why)) => {
+                    let line = format!("{why}\n");
+                    let written = sink.write(self.inner.clock.now_ns(), Stream::System, line.as_bytes());
+                    written.map_err(|error| Failure::Infrastructure(format!("its log cannot be written: {error}")))?;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         doing: &str,
@@ -78,11 +96,16 @@ impl Executor for Host {
     }
 
     async fn prepare(&self, job: &JobSpec, _services: &dyn ServiceSinks) -> Result<(), Failure> {
-        let (key, root) = (job.key.clone(), job.dirs.root.clone());
-        self.blocking("the job cannot be put on record", move |record| record.job(&key, &root)).await
+        let (key, dirs) = (job.key.clone(), job.dirs.clone());
+        self.blocking("the job cannot be put on record", move |record| record.job(&key, &dirs)).await?;
+        let never = CancellationToken::new();
+        for archive in &job.fill {
+            unpack::put(&self.inner.tasks, &job.dirs.workspace, &**archive, &never).await?;
+        }
+        Ok(())
     }
 
-    async fn start(&self, step: &StepSpec, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
+    async fn start(&self, step: &StepSpec, mut sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
         let Action::Script { shell, text } = &step.action else {
             let sentence = "a step without `run` needs an image; the host executor cannot run the entry point of one";
             return Err(Failure::Infrastructure(sentence.to_owned()));
@@ -90,13 +113,14 @@ impl Executor for Host {
         if self.inner.is_running(&step.key) {
             return Err(Failure::Infrastructure("this attempt runs already".to_owned()));
         }
-        let (key, root, text) = (step.key.clone(), step.dirs.root.clone(), text.clone());
-        let attempt = self.blocking("the step cannot be put on record", move |record| record.attempt(&key, &root, &text)).await?;
+        let (key, dirs, text) = (step.key.clone(), step.dirs.clone(), text.clone());
+        let attempt = self.blocking("the step cannot be put on record", move |record| record.attempt(&key, &dirs, &text)).await?;
         if attempt.ran_before() {
             let sentence = "the server ended while the step ran on this machine; what was left of it was killed";
             let exit = Exit::Lost(sentence.to_owned());
             return Ok(Live { started_at: self.inner.clock.now(), exit: Box::pin(std::future::ready(Ok(Ended::with(exit)))) });
         }
+        self.restore(step, &mut *sink, &stop).await?;
         if stop.is_cancelled() {
             return Err(Failure::Stopped);
         }
@@ -107,9 +131,9 @@ impl Executor for Host {
         Ok(Live {
             started_at: self.inner.clock.now(),
             exit: Box::pin(async move {
-                let exit = group.follow(sink, clock, stop, grace).await;
+                let ended = group.follow(sink, clock, stop, grace).await;
                 drop(guard);
-                exit.map(Ended::with)
+                ended
             }),
         })
     }
@@ -118,8 +142,16 @@ impl Executor for Host {
         Err(Failure::Gone)
     }
 
-    async fn collect(&self, _key: &AttemptKey, _path: &str) -> Result<Option<ByteStream>, Failure> {
-        Ok(None)
+    async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure> {
+        let Some(below) = workspace::relative(path) else {
+            let sentence = format!("`{path}` is not in the work tree, and the host executor reads nothing else");
+            return Err(Failure::Infrastructure(sentence));
+        };
+        let key = key.clone();
+        let place = self.blocking("the step's files cannot be read", move |record| {
+            record.workspace_of(&key)?.map(|root| pack::find(&root, &below)).transpose()
+        });
+        Ok(place.await?.ok_or(Failure::Gone)?.map(|place| pack::stream(&self.inner.tasks, place)))
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

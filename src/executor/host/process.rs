@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::record::Attempt;
 use crate::base::Clock;
-use crate::executor::{Failure, Sink};
+use crate::executor::{Ended, Failure, Sink, wrote};
 use crate::run::{Exit, Stream};
 
 /// The gate: a shell that becomes the step's own when it gets a line, and ends when the server is gone before that.
@@ -77,6 +77,7 @@ impl Group {
             .envs(inherited)
             .envs(env)
             .env("CI_WORKSPACE", &workspace)
+            .envs(wrote::variables(&attempt.dir().join(wrote::DIR).display().to_string()))
             .current_dir(&workspace)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -95,14 +96,14 @@ impl Group {
         Ok(group)
     }
 
-    /// Opens the gate, reads the output to its end, and gives the exit. `stop` ends it by SIGTERM and, after the grace, SIGKILL.
+    /// Opens the gate, reads the output to its end, and gives the exit and what the step wrote into its files. `stop` ends it by SIGTERM and, after the grace, SIGKILL.
     pub(super) async fn follow(
         mut self,
         mut sink: Box<dyn Sink>,
         clock: Clock,
         stop: CancellationToken,
         grace: Duration,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<Ended, Failure> {
         let pgid = self.pgid;
         // A step that was stopped by now has no reader any more; its exit tells.
         let _ = self.gate.write_all(b"go\n").await;
@@ -132,18 +133,25 @@ impl Group {
             status
         };
         self.pgid = 0;
+        let (wrote, left_out) = wrote::read(self.attempt.dir());
         if let Err(error) = self.attempt.note_end() {
             tracing::warn!(%error, "the end of a step cannot be put on record");
         }
         let status =
             ended.map_err(|error| Failure::Infrastructure(format!("the step's process cannot be waited for: {error}")))?;
-        let finished = match output.error {
+        let Output { sink, clock, error } = output;
+        let finished = match error {
             Some(error) => Err(error),
-            None => sink.finish(),
+            None => say(&mut **sink, clock.now_ns(), &left_out).and_then(|()| sink.finish()),
         };
         finished.map_err(|error| Failure::Infrastructure(format!("its log cannot be written: {error}")))?;
-        Ok(Exit::Code(code(status)))
+        Ok(Ended { exit: Exit::Code(code(status)), wrote })
     }
+}
+
+/// Lines of our own.
+fn say(sink: &mut dyn Sink, at_ns: i64, sentences: &[String]) -> io::Result<()> {
+    sentences.iter().try_for_each(|sentence| sink.write(at_ns, Stream::System, format!("{sentence}\n").as_bytes()))
 }
 
 /// The shell's way to put it: 128 + N after signal N.

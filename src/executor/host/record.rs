@@ -1,11 +1,14 @@
-//! What runs here, on disk: `STATE/RUN-JOB/root` says where the job's directory is, `STATE/RUN-JOB/STEP-ATTEMPT/` holds the attempt's script and,
+//! What runs here, on disk: `STATE/RUN-JOB/root` says where the job's directory is, `…/workspace` where its work tree, `STATE/RUN-JOB/STEP-ATTEMPT/` holds the attempt's script, the files
+//! that it may write to, and,
 //! once it has a process, `group`: the process group, when its leader began, and in which boot of the machine; `ended` in its place when the group
 //! is over. **Invariant:** a group is killed by its record only if the leader it names is that process, or is gone; never a stranger that got the same number later.
 
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::{AttemptKey, JobKey};
+use crate::executor::{JobDirs, wrote};
 
 /// The records of one state directory.
 pub(super) struct Record {
@@ -18,6 +21,10 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(super) fn script(&self) -> PathBuf {
         self.dir.join("script")
     }
@@ -76,17 +83,30 @@ impl Record {
     }
 
     /// Puts a job on record.
-    pub(super) fn job(&self, job: &JobKey, root: &Path) -> io::Result<()> {
+    pub(super) fn job(&self, job: &JobKey, dirs: &JobDirs) -> io::Result<()> {
         let dir = self.dir.join(job.to_string());
         std::fs::create_dir_all(&dir)?;
-        std::fs::write(dir.join("root"), std::path::absolute(root)?.as_os_str().as_encoded_bytes())
+        for (file, path) in [("root", &dirs.root), ("workspace", &dirs.workspace)] {
+            std::fs::write(dir.join(file), std::path::absolute(path)?.as_os_str().as_encoded_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The work tree of an attempt that is on record.
+    pub(super) fn workspace_of(&self, key: &AttemptKey) -> io::Result<Option<PathBuf>> {
+        if !self.place(key).ran_before() {
+            return Ok(None);
+        }
+        let file = self.dir.join(key.job_key().to_string()).join("workspace");
+        Ok(Some(PathBuf::from(std::ffi::OsString::from_vec(std::fs::read(file)?))))
     }
 
     /// Puts an attempt on record, with its script.
-    pub(super) fn attempt(&self, key: &AttemptKey, root: &Path, script: &str) -> io::Result<Attempt> {
-        self.job(&key.job_key(), root)?;
+    pub(super) fn attempt(&self, key: &AttemptKey, dirs: &JobDirs, script: &str) -> io::Result<Attempt> {
+        self.job(&key.job_key(), dirs)?;
         let attempt = self.place(key);
         std::fs::create_dir_all(&attempt.dir)?;
+        wrote::make(&attempt.dir)?;
         std::fs::write(attempt.script(), script)?;
         Ok(attempt)
     }
@@ -187,13 +207,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let record = Record::open(dir.path().join("state")).unwrap();
         let key = AttemptKey { run: RunId::new(&Clock::System), job: 1, step: 2, attempt: 3 };
-        let attempt = record.attempt(&key, Path::new("/nowhere"), "true").unwrap();
+        let dirs = JobDirs { root: "/nowhere".into(), workspace: "/nowhere/tree".into(), shared: Vec::new() };
+        let attempt = record.attempt(&key, &dirs, "true").unwrap();
         assert!(!attempt.ran_before());
+        assert_eq!(record.workspace_of(&key).unwrap(), None);
         assert_eq!(record.left_behind().unwrap(), [0; 0]);
 
         let me = i32::try_from(std::process::id()).unwrap();
         attempt.note_group(me).unwrap();
         assert!(attempt.ran_before());
+        assert_eq!(record.workspace_of(&key).unwrap(), Some("/nowhere/tree".into()));
         assert_eq!(record.left_behind().unwrap(), [me]);
         assert_eq!(record.jobs().unwrap(), [key.job_key()]);
 

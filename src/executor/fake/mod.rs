@@ -7,9 +7,15 @@
 //! | `FAKE_MS` | how long it runs, default 0; `hang`: until it is stopped |
 //! | `FAKE_EXIT` | its exit code, default 0; a list `1,1,0` is one for each attempt, the last for all further ones |
 //! | `FAKE_STUBBORN` | set: ignores SIGTERM |
+//! | `FAKE_WRITES_OUTPUT`, `FAKE_WRITES_ENV`, `FAKE_WRITES_SUMMARY` | what it writes into the file behind `GANTRY_OUTPUT`, … |
+//! | `FAKE_FILES` | the files that it leaves, see [`files`] |
 //! | `FAKE_NO_IMAGE` | set: the image cannot be pulled |
 //!
 //! **Invariant:** clones share one engine, which outlives a server: that is what lets a test kill the server and start another.
+
+mod files;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +25,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
+use self::files::Files;
+use super::workspace::WORKSPACE;
+use super::{Archive, ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Wrote};
 use crate::base::{AttemptKey, Clock, JobKey, Timestamp};
 use crate::run::{Exit, Stream};
 
@@ -36,8 +44,23 @@ pub struct Fake {
 struct Engine {
     containers: BTreeMap<AttemptKey, Container>,
     jobs: BTreeSet<JobKey>,
+    /// The work trees, as far as steps and archives wrote in them.
+    trees: BTreeMap<JobKey, Files>,
+    /// Every archive that was put somewhere, in order.
+    puts: Vec<Put>,
     /// Every start that made a container, in order: a test sees here that nothing ran twice.
     starts: Vec<AttemptKey>,
+}
+
+/// An archive that was put into a work tree or a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    pub job: JobKey,
+    /// `None`: into the job's work tree, before its steps.
+    pub attempt: Option<AttemptKey>,
+    pub into: String,
+    /// Absolute names of the files in it.
+    pub files: Vec<String>,
 }
 
 /// One container.
@@ -49,6 +72,9 @@ struct Container {
     /// `None`: runs until it is stopped.
     ends: Option<Timestamp>,
     exit: Exit,
+    wrote: Wrote,
+    /// Those outside of the work tree.
+    files: Files,
     stubborn: bool,
     grace_ms: u64,
 }
@@ -80,6 +106,12 @@ impl Fake {
         self.engine().starts.clone()
     }
 
+    /// Every archive that was put somewhere, in order.
+    #[must_use]
+    pub fn puts(&self) -> Vec<Put> {
+        self.engine().puts.clone()
+    }
+
     /// Containers and jobs that are still there.
     #[must_use]
     pub fn leftovers(&self) -> Vec<String> {
@@ -96,8 +128,32 @@ impl Fake {
         if *self.reachable.borrow() { Ok(()) } else { Err(Failure::Unreachable("the fake engine does not answer".to_owned())) }
     }
 
+    /// Puts an archive where it belongs, and remembers that it was.
+    async fn put(&self, job: &JobKey, attempt: Option<&AttemptKey>, archive: &dyn Archive) -> Result<(), Failure> {
+        let into = archive.into().to_owned();
+        let cannot = |error| Failure::Infrastructure(format!("an archive cannot be put into `{into}`: {error}"));
+        let files = files::unpack(archive).await.map_err(cannot)?;
+        let names = files.keys().cloned().collect();
+        self.engine().puts.push(Put { job: job.clone(), attempt: attempt.cloned(), into, files: names });
+        match attempt {
+            Some(attempt) => self.keep(attempt, files),
+            None => self.engine().trees.entry(job.clone()).or_default().extend(files),
+        }
+        Ok(())
+    }
+
+    /// Files that an attempt has: those in the work tree are all its job's.
+    fn keep(&self, key: &AttemptKey, files: Files) {
+        let mut engine = self.engine();
+        let (tree, own): (Files, Files) = files.into_iter().partition(|(name, _)| name.starts_with(&format!("{WORKSPACE}/")));
+        engine.trees.entry(key.job_key()).or_default().extend(tree);
+        if let Some(container) = engine.containers.get_mut(key) {
+            container.files.extend(own);
+        }
+    }
+
     /// Follows a container to its end; `stop` ends it by SIGTERM, grace and SIGKILL.
-    async fn follow(self, key: AttemptKey, mut sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Exit, Failure> {
+    async fn follow(self, key: AttemptKey, mut sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Ended, Failure> {
         let container = self.engine().containers.get(&key).cloned().ok_or(Failure::Gone)?;
         for (stream, bytes) in [(Stream::Stdout, &container.stdout), (Stream::Stderr, &container.stderr)] {
             let from = usize::try_from(sink.received(stream)).unwrap_or(usize::MAX).min(bytes.len());
@@ -109,7 +165,7 @@ impl Fake {
             let now = self.clock.now();
             if !container.runs_at(now) {
                 sink.finish().map_err(|error| Failure::Infrastructure(error.to_string()))?;
-                return Ok(container.exit);
+                return Ok(Ended { exit: container.exit, wrote: container.wrote });
             }
             let rest = container.ends.map_or(Duration::from_millis(20), |ends| ends.until(now).min(Duration::from_millis(20)));
             tokio::select! {
@@ -132,6 +188,7 @@ impl Fake {
 impl Container {
     fn of(step: &StepSpec, clock: &Clock) -> Self {
         let env = |name: &str| step.env.get(name).map(String::as_str);
+        let text = |name: &str| env(name).unwrap_or_default().as_bytes().to_vec();
         let codes: Vec<i32> = env("FAKE_EXIT").unwrap_or("0").split(',').filter_map(|code| code.trim().parse().ok()).collect();
         let attempt = usize::try_from(step.key.attempt).unwrap_or(1).max(1);
         let code = codes.get(attempt - 1).or(codes.last()).copied().unwrap_or(0);
@@ -141,10 +198,16 @@ impl Container {
         };
         Self {
             stdout: env("FAKE_OUTPUT").map_or_else(|| format!("{}\n", step.title), ToOwned::to_owned).into_bytes(),
-            stderr: env("FAKE_STDERR").unwrap_or_default().as_bytes().to_vec(),
+            stderr: text("FAKE_STDERR"),
             started_ns: clock.now_ns(),
             ends: lasts.map(|ms| clock.now().plus_ms(ms)),
             exit: Exit::Code(code),
+            files: Files::new(),
+            wrote: Wrote {
+                output: text("FAKE_WRITES_OUTPUT"),
+                env: text("FAKE_WRITES_ENV"),
+                summary: text("FAKE_WRITES_SUMMARY"),
+            },
             stubborn: env("FAKE_STUBBORN").is_some(),
             grace_ms: step.grace_ms,
         }
@@ -179,6 +242,9 @@ impl Executor for Fake {
     async fn prepare(&self, job: &JobSpec, _services: &dyn ServiceSinks) -> Result<(), Failure> {
         self.ask()?;
         self.engine().jobs.insert(job.key.clone());
+        for archive in &job.fill {
+            self.put(&job.key, None, &**archive).await?;
+        }
         Ok(())
     }
 
@@ -194,9 +260,17 @@ impl Executor for Fake {
                 return Err(Failure::Infrastructure("the image cannot be pulled: there is none".to_owned()));
             }
             let container = Container::of(step, &self.clock);
-            let mut engine = self.engine();
-            engine.containers.insert(step.key.clone(), container);
-            engine.starts.push(step.key.clone());
+            {
+                let mut engine = self.engine();
+                engine.containers.insert(step.key.clone(), container);
+                engine.starts.push(step.key.clone());
+            }
+            for archive in &step.before {
+                if let Err(Failure::Infrastructure(why)) = self.put(&step.key.job_key(), Some(&step.key), &**archive).await {
+                    write(&mut *sink, self.clock.now_ns(), Stream::System, format!("{why}\n").as_bytes())?;
+                }
+            }
+            self.keep(&step.key, files::wanted(step.env.get("FAKE_FILES").map_or("", String::as_str)));
         }
         self.attach(&step.key, sink, stop).await
     }
@@ -205,11 +279,20 @@ impl Executor for Fake {
         self.ask()?;
         let started_ns = self.engine().containers.get(key).map(|container| container.started_ns).ok_or(Failure::Gone)?;
         let exit = Box::pin(self.clone().follow(key.clone(), sink, stop));
-        Ok(Live { started_at: Timestamp(started_ns / 1_000_000), exit: Box::pin(async move { exit.await.map(Ended::with) }) })
+        Ok(Live { started_at: Timestamp(started_ns / 1_000_000), exit })
     }
 
-    async fn collect(&self, _key: &AttemptKey, _path: &str) -> Result<Option<ByteStream>, Failure> {
-        Ok(None)
+    async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure> {
+        self.ask()?;
+        let packed = {
+            let engine = self.engine();
+            let container = engine.containers.get(key).ok_or(Failure::Gone)?;
+            let mut files = container.files.clone();
+            files.extend(engine.trees.get(&key.job_key()).cloned().unwrap_or_default());
+            files::pack(&files, path)
+        };
+        let packed = packed.map_err(|error| Failure::Infrastructure(format!("`{path}` cannot be packed: {error}")))?;
+        Ok(packed.map(|bytes| Box::pin(futures_util::stream::once(async { Ok(bytes.into()) })) as ByteStream))
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {
@@ -236,7 +319,10 @@ impl Executor for Fake {
 
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
         self.ask()?;
-        self.engine().jobs.remove(job);
+        let mut engine = self.engine();
+        engine.jobs.remove(job);
+        engine.trees.remove(job);
+        engine.containers.retain(|key, _| key.job_key() != *job);
         Ok(())
     }
 }

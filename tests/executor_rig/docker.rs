@@ -1,0 +1,67 @@
+//! A real Docker engine for tests. Needs a running one and the image `gantry-test/busybox:1` (`.ci/docker-up` makes sure of both).
+
+use std::process::Command;
+
+use gantry::base::{Clock, InstanceId, Tasks};
+use gantry::executor::{Docker, Executor};
+
+use super::{IMAGE, NoServices, TestJob, new_instance};
+
+/// A Docker executor of an instance of its own, of which nothing stays behind.
+pub struct Rig {
+    pub docker: Docker,
+    pub instance: InstanceId,
+}
+
+impl Rig {
+    pub async fn new() -> Self {
+        let instance = new_instance();
+        let docker = Docker::connect(None, instance.clone(), Tasks::default(), Clock::System);
+        docker.health().await.expect("these tests need a Docker engine; `.ci/docker-up` makes sure of one");
+        let image = docker.has_image(IMAGE).await.unwrap();
+        assert!(image, "these tests need the image {IMAGE}; `.ci/docker-up` makes it");
+        Self { docker, instance }
+    }
+
+    /// Another server process of the same instance: it remembers nothing.
+    pub fn restarted(&self) -> Docker {
+        Docker::connect(None, self.instance.clone(), Tasks::default(), Clock::System)
+    }
+
+    pub async fn job(&self) -> TestJob {
+        let job = TestJob::new();
+        self.docker.prepare(&job.spec, &NoServices).await.unwrap();
+        job
+    }
+
+    /// Names of this instance's containers, in any state.
+    pub fn containers(&self) -> Vec<String> {
+        docker(&["ps", "-a", "--filter", &format!("label=io.gantry.instance={}", self.instance), "--format", "{{.Names}}"])
+    }
+
+    pub fn step_containers(&self) -> Vec<String> {
+        let label = format!("label=io.gantry.instance={}", self.instance);
+        docker(&["ps", "-a", "--filter", &label, "--filter", "label=io.gantry.key", "--format", "{{.Names}}"])
+    }
+
+    pub fn networks(&self) -> Vec<String> {
+        docker(&["network", "ls", "--filter", &format!("label=io.gantry.instance={}", self.instance), "--format", "{{.Name}}"])
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        for container in self.containers() {
+            docker(&["rm", "-f", "-v", &container]);
+        }
+        for network in self.networks() {
+            docker(&["network", "rm", &network]);
+        }
+    }
+}
+
+/// The command line client, as another witness. Gives the lines it prints.
+pub fn docker(args: &[&str]) -> Vec<String> {
+    let output = Command::new("docker").args(args).output().expect("the docker client is installed");
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
