@@ -131,3 +131,15 @@ pub const GIT_SILENCE_MS: i32 = 120_000;
 pub const TREE_ENTRIES: usize = 1_000_000;
 /// A path inside a commit, in bytes: what Linux takes.
 pub const TREE_PATH_BYTES: usize = 4_096;
+
+/// A secret's value: a private key, a cluster's configuration, a service account's file. What is larger is data; keep it encrypted in the
+/// repository, and its key here.
+pub const SECRET_BYTES: usize = 16 * 1024;
+/// Values of all secrets that one run's log is kept clean of: each is looked for in some dozens of forms, which are in memory while a step runs.
+pub const RUN_SECRET_BYTES: usize = 32 * 1024;
+/// Secrets of one repository, and of all repositories together.
+pub const SECRETS_KEPT: u32 = 200;
+/// The shortest text that is hidden in output: shorter ones are part of too many other words.
+pub const MASK_BYTES: usize = 6;
+/// The least number of different bytes in it: `------` is in every table.
+pub const MASK_VARIETY: usize = 4;

@@ -29,6 +29,7 @@ pub use late::{KnownEnd, Scope};
 pub use parts::{
     Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Policy, Ready, Resources, ServicePlan,
 };
+pub use pattern::Pattern;
 pub use plan::{Action, AllowFailure, Cause, JobPlan, Late, Need, Plan, Retry, StepPlan, Text, When};
 pub use problem::{Problem, Severity};
 pub use read::{FileEntry, Files, InputKind, InputView, ReadOptions, Reading, check, has_errors, inputs_of, read, schedules_of};

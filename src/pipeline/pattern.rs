@@ -6,13 +6,16 @@ use crate::base::limits;
 
 /// One glob, with the text it was written as.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub struct Pattern {
     pub text: String,
     matcher: GlobMatcher,
 }
 
 impl Pattern {
-    /// The glob of `text`, or why it is none.
+    /// The glob of `text`.
+    ///
+    /// # Errors
+    /// Why it is none.
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("the pattern is empty".to_owned());
@@ -25,6 +28,7 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), matcher: glob.compile_matcher() })
     }
 
+    #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         self.matcher.is_match(name)
     }
