@@ -191,6 +191,13 @@ impl Masker {
     /// Gives out the first `decided` bytes. Those from `new.0` on came at the time `new.1`.
     fn give_out(&mut self, compiled: &Compiled, decided: usize, new: (usize, i64), give: &mut dyn FnMut(i64, Piece<'_>)) {
         let (new_from, new_at) = new;
+        if new_from == 0 {
+            self.held_at = new_at;
+        }
+        if decided == 0 {
+            // What is known of the first bytes stays known.
+            return;
+        }
         let held_at = self.held_at;
         let time = |at: usize| if at < new_from { held_at } else { new_at };
         let plain = |begin: usize, end: usize, give: &mut dyn FnMut(i64, Piece<'_>)| {

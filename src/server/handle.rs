@@ -46,6 +46,9 @@ impl Shared {
         {
             tracing::warn!(job = %key, %error, "a job's directory could not be removed; it is swept later");
         }
+        if let Err(error) = self.store.forget_attempt_secrets(key).await {
+            tracing::warn!(job = %key, %error, "what the job's steps were given is forgotten at the next start");
+        }
     }
 
     /// Stores what a trigger leads to and puts the new runs on the board.
@@ -116,6 +119,10 @@ pub struct Readiness {
 impl Handle {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The store, for reading.
@@ -276,7 +283,7 @@ impl Handle {
         self.shared.store.run(run).await?.ok_or_else(|| Refusal::NotFound(format!("there is no run `{run}`")))
     }
 
-    async fn find_repo(&self, name: &str) -> Result<Repo, Refusal> {
+    pub(super) async fn find_repo(&self, name: &str) -> Result<Repo, Refusal> {
         let found = self.shared.store.repo(name).await?;
         found.ok_or_else(|| {
             Refusal::NotFound(format!("there is no repository `{name}`: `gantry repo list` shows which there are"))

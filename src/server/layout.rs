@@ -24,6 +24,12 @@ impl Layout {
         self.root.join("mirrors").join(format!("{repo}.git"))
     }
 
+    /// What seals the secrets.
+    #[must_use]
+    pub fn secret_key(&self) -> PathBuf {
+        self.root.join("secret.key")
+    }
+
     /// All workspaces.
     #[must_use]
     pub fn work(&self) -> PathBuf {

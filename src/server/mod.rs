@@ -8,6 +8,7 @@
 //! | `engine` | asks the engine for life, compares with it, sweeps what is left over |
 //! | `poll`, `intake` | fetch a repository; turn moved refs into runs and notes |
 //! | `handle`, `approve` | what pages, API and command line may ask for |
+//! | `secrets`, `sink` | secrets: kept, given to steps, masked in their output |
 //! | `layout` | where things are in the data directory |
 //! | `source` | where a workspace's content comes from |
 //!
@@ -23,6 +24,7 @@ mod intake;
 mod layout;
 mod perform;
 mod poll;
+mod secrets;
 mod sink;
 mod source;
 
@@ -30,4 +32,5 @@ pub use approve::Answer;
 pub use core::{Config, Server};
 pub use handle::{Handle, Readiness, Refusal};
 pub use layout::Layout;
+pub use secrets::SecretView;
 pub use source::Source;

@@ -18,6 +18,7 @@ use crate::schedule::Board;
 use super::attempt::{self, Begin};
 use super::core::Message;
 use super::handle::Shared;
+use super::secrets::Asked;
 
 /// Performs commands.
 pub(super) struct Performer {
@@ -63,7 +64,10 @@ impl Performer {
                     self.start(run, key);
                 }
             }
-            Command::AttachStep(key) => self.begin(Begin::Attach(key)),
+            Command::AttachStep(key) => {
+                let asked = board.run(&key.run).and_then(|run| Asked::of(run, &key));
+                self.begin(Begin::Attach(key), asked);
+            }
             Command::StopStep { key, at_once } => {
                 if let Some(stop) = self.live.get(&key) {
                     stop.cancel();
@@ -108,7 +112,7 @@ impl Performer {
 
     fn start(&mut self, run: &Run, key: AttemptKey) {
         match self.step_spec(run, &key) {
-            Ok(spec) => self.begin(Begin::Start(Box::new(spec))),
+            Ok(spec) => self.begin(Begin::Start(Box::new(spec)), Asked::of(run, &key)),
             Err(why) => {
                 // The reducer has filled in the same step before it said so; if it ever knew more, the step must end all the same.
                 let AttemptKey { run: _, job, step, attempt } = key;
@@ -140,7 +144,7 @@ impl Performer {
         })
     }
 
-    fn begin(&mut self, begin: Begin) {
+    fn begin(&mut self, begin: Begin, asked: Option<Asked>) {
         let key = begin.key().clone();
         if self.live.contains_key(&key) {
             return;
@@ -150,7 +154,10 @@ impl Performer {
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(async move {
             let ending = shared.tasks.ending.clone();
-            let life = attempt::live(begin, &*shared.executor, &shared.store, &shared.clock, stop, &shared.tell);
+            let life = async {
+                let (begin, masks) = begin.given(&shared, asked).await;
+                attempt::live(begin, &*shared.executor, &shared.store, &shared.clock, masks, stop, &shared.tell).await;
+            };
             tokio::select! {
                 () = life => {}
                 // The step goes on without us; the next start takes it up.

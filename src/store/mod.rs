@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `repo`, `intake`, `delivery`, `listing`, `event` | the values that go in and come out |
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
-//! | `repos`, `take_in`, `deliveries`, `commit`, `runs`, `summaries`, `record` | the methods of [`Store`], by subject |
+//! | `repos`, `take_in`, `deliveries`, `commit`, `runs`, `summaries`, `secrets`, `record` | the methods of [`Store`], by subject |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `logs` | log files: writer, pages, search, nudges |
 //! | `data_dir` | the data directory and its lock |
@@ -28,6 +28,7 @@ mod repo;
 mod repos;
 mod row;
 mod runs;
+mod secrets;
 pub mod sql;
 #[expect(clippy::module_inception, reason = "the room's one main thing")]
 mod store;
@@ -44,5 +45,6 @@ pub use listing::{Page, RunFilter, RunSummary};
 pub use logs::{LogLine, LogPage, LogWriter, Logs};
 pub use open::{Database, StoreConfig};
 pub use repo::{Repo, RepoStatus};
+pub use secrets::{SealedAttempt, SealedSecret};
 pub use store::Store;
 pub use summaries::Summary;

@@ -112,7 +112,16 @@ impl Entry {
         };
         let is = |flag: u8| flags & flag != 0;
         let known = *flags <= NEWLINE | FULL | PART;
-        known.then_some(Entry::Line(Record { at_ns, offset, len, stream, newline: is(NEWLINE), full: is(FULL), part: is(PART), hidden }))
+        known.then_some(Entry::Line(Record {
+            at_ns,
+            offset,
+            len,
+            stream,
+            newline: is(NEWLINE),
+            full: is(FULL),
+            part: is(PART),
+            hidden,
+        }))
     }
 }
 
