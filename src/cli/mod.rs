@@ -3,7 +3,7 @@
 //! | File | What |
 //! |---|---|
 //! | `serve` | the server, until it is told to end |
-//! | `run`, `follow`, `progress`, `tail` | the pipeline of the work tree, here and now |
+//! | `run`, `secrets`, `follow`, `progress`, `tail` | the pipeline of the work tree, here and now |
 //! | `check` | the problems of pipeline files |
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `client` | the verbs that talk to a running server |
@@ -20,6 +20,7 @@ mod follow;
 mod out;
 mod progress;
 mod run;
+mod secrets;
 mod serve;
 mod signals;
 mod tail;

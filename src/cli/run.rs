@@ -16,6 +16,7 @@ use crate::store::{Database, NewRun, Repo, RepoStatus, Store, StoreConfig};
 use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
+use super::secrets::{self, SecretArgs};
 use super::serve::slots;
 use super::signals::Signals;
 use super::{Ended, INVALID, OK, RUN_FAILED, check, out};
@@ -40,6 +41,8 @@ pub(super) struct Args {
     /// Image of steps that name none
     #[arg(long)]
     image: Option<String>,
+    #[command(flatten)]
+    secrets: SecretArgs,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -67,6 +70,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         }
         return Ok(OK);
     }
+    let given = args.secrets.read()?;
     let mut signals = Signals::new()?;
     let here = tempfile::Builder::new().prefix("gantry-run-").tempdir().context("no temporary directory can be made")?;
     let data = here.path().canonicalize()?;
@@ -85,6 +89,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         watch: false,
     };
     let server = Server::start(config, store, executor, Source::WorkTree(Arc::new(tree)), Clock::System).await?;
+    secrets::give(server.handle(), given).await?;
     let runs = server.handle().make_runs(&repo.id, plans.into_iter().map(|plan| new_run(&trigger, plan)).collect()).await?;
     let ids = runs.into_iter().map(|run| run.id).collect();
     let progress = Progress::new(json);

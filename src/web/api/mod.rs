@@ -5,10 +5,11 @@ mod health;
 mod logs;
 mod repos;
 mod runs;
+mod secrets;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use super::app::App;
 use super::assets;
@@ -25,6 +26,10 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/repos/{repo}", delete(repos::remove).get(repos::show))
         .route("/api/v1/repos/{repo}/sync", post(repos::sync))
         .route("/api/v1/repos/{repo}/runs", post(runs::create))
+        .route("/api/v1/repos/{repo}/secrets", get(secrets::list_of_repo))
+        .route("/api/v1/repos/{repo}/secrets/{name}", put(secrets::set_of_repo).delete(secrets::remove_of_repo))
+        .route("/api/v1/secrets", get(secrets::list))
+        .route("/api/v1/secrets/{name}", put(secrets::set).delete(secrets::remove))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))

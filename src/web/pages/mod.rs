@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `runs` | `/`, all runs |
 //! | `repos`, `repo` | `/repos`, `/repos/{name}` |
+//! | `secrets` | a repository's secrets, on its page |
 //! | `run` | `/runs/{id}` with the log of the step that is looked at |
 //! | `lines` | lines of a log as HTML |
 //! | `nudges` | `/live`: when to look again |
@@ -21,6 +22,7 @@ mod repos;
 mod row;
 mod run;
 mod runs;
+mod secrets;
 mod shell;
 mod words;
 
@@ -45,6 +47,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/repos/{name}/sync", post(actions::sync_repo))
         .route("/repos/{name}/runs", post(actions::run_now))
         .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
+        .route("/repos/{name}/secrets", post(secrets::set))
+        .route("/repos/{repo}/secrets/{name}/remove", post(secrets::remove))
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/cancel", post(actions::cancel))
         .route("/runs/{id}/rerun", post(actions::rerun))

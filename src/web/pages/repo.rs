@@ -8,6 +8,7 @@ use super::html;
 use super::moment::{Ago, Took};
 use super::repos::Nothing;
 use super::row::{Row, short};
+use super::secrets::SecretRow;
 use super::shell::Shell;
 use super::words::Words;
 use crate::base::Span;
@@ -30,6 +31,7 @@ struct RepoPage {
     rows: Vec<Row>,
     has_more: bool,
     notes: Vec<NoteRow>,
+    secrets: Vec<SecretRow>,
 }
 
 struct NoteRow {
@@ -60,6 +62,7 @@ pub(super) async fn page(
     let now = app.now();
     let filter = RunFilter { repo: Some(name), limit: SHOWN, ..RunFilter::default() };
     let runs = app.store().runs(&filter).await?;
+    let secrets = app.handle.secrets(Some(&repo.name)).await?;
     let notes = app.store().notes(&repo.id, SHOWN).await?;
     let rows: Vec<Row> = runs.items.into_iter().map(|run| Row::new(run, now)).collect();
     let shell = match rows.first() {
@@ -74,6 +77,7 @@ pub(super) async fn page(
         rows,
         has_more: runs.next.is_some(),
         notes: notes.into_iter().map(|note| NoteRow { at: Ago { at: note.at, now }, note }).collect(),
+        secrets: secrets.into_iter().map(|secret| SecretRow::new(secret, now)).collect(),
     })
 }
 

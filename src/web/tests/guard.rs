@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode, header};
 use super::{World, text};
 
 /// Every route, with a method it answers.
-const READS: [&str; 22] = [
+const READS: [&str; 24] = [
     "/",
     "/live",
     "/repos",
@@ -19,6 +19,8 @@ const READS: [&str; 22] = [
     "/api/v1/runs/x",
     "/api/v1/runs/x/events",
     "/api/v1/events",
+    "/api/v1/secrets",
+    "/api/v1/repos/r/secrets",
     "/api/v1/runs/x/steps/j/s/log",
     "/api/v1/runs/x/steps/j/s/log/raw",
     "/api/v1/runs/x/steps/j/s/log/stream",
@@ -29,7 +31,7 @@ const READS: [&str; 22] = [
     "/favicon.ico",
     "/nothing/here",
 ];
-const WRITES: [(Method, &str); 13] = [
+const WRITES: [(Method, &str); 19] = [
     (Method::POST, "/repos"),
     (Method::POST, "/repos/r/sync"),
     (Method::POST, "/repos/r/runs"),
@@ -42,6 +44,12 @@ const WRITES: [(Method, &str); 13] = [
     (Method::POST, "/api/v1/repos/r/runs"),
     (Method::POST, "/api/v1/runs/x/cancel"),
     (Method::POST, "/api/v1/runs/x/rerun"),
+    (Method::POST, "/repos/r/secrets"),
+    (Method::POST, "/repos/r/secrets/s/remove"),
+    (Method::PUT, "/api/v1/repos/r/secrets/s"),
+    (Method::DELETE, "/api/v1/repos/r/secrets/s"),
+    (Method::PUT, "/api/v1/secrets/s"),
+    (Method::DELETE, "/api/v1/secrets/s"),
     (Method::PUT, "/nothing/here"),
 ];
 

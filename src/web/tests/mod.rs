@@ -6,6 +6,7 @@ mod hooks;
 mod live;
 mod look;
 mod pages;
+mod secrets;
 mod seed;
 mod world;
 
