@@ -51,6 +51,49 @@ fn the_work_tree_runs_as_it_is_now_and_stays_as_it_is() {
 }
 
 #[test]
+fn what_scripts_leave_reaches_later_steps_and_jobs() {
+    let tree = Tree::with(&[(
+        ".gantry.yml",
+        r##"
+jobs:
+  build:
+    outputs: { version: "${{ steps.version.outputs.version }}", notes: "${{ steps.version.outputs.notes }}" }
+    steps:
+      - name: version
+        run: |
+          echo "version=1.2" >> "$GANTRY_OUTPUT"
+          printf 'notes<<END\nfirst\nsecond\nEND\n' >> "$GANTRY_OUTPUT"
+          echo "PATH=/nowhere:$PATH" >> "$GANTRY_ENV"
+          echo "# Notes" >> "$GANTRY_SUMMARY"
+      - { name: show, run: 'echo "$VERSION ${PATH%%:*}"', env: { VERSION: "v${{ steps.version.outputs.version }}" } }
+      - { name: odd, if: "steps.version.outputs.version == '9'", run: echo odd }
+  deploy:
+    needs: [build]
+    if: needs.build.outputs.version == "1.2"
+    steps: [{ name: go, run: 'echo "$NOTES" | tail -1', env: { NOTES: "${{ jobs.build.outputs.notes }}" } }]
+  ask:
+    needs: [build]
+    approval: { message: "Really?" }
+    steps: [{ name: asked, run: echo asked }]
+"##,
+    )]);
+    let called = run_on_host(&tree, &[]).ends_with(0);
+    assert_eq!(called.lines_with("show │ v1.2 /nowhere").len(), 1, "{}", called.stdout);
+    assert_eq!(called.lines_with("go │ second").len(), 1, "{}", called.stdout);
+    assert!(called.stdout.contains("odd skipped") && !called.stdout.contains("odd │"), "{}", called.stdout);
+    assert!(called.stdout.contains("`gantry run --approve` gives") && !called.stdout.contains("asked │"), "{}", called.stdout);
+    let called = run_on_host(&tree, &["--approve"]).ends_with(0);
+    assert!(called.stdout.contains("asked │ asked"), "{}", called.stdout);
+}
+
+#[test]
+fn what_a_script_leaves_wrongly_fails_its_step_with_file_and_line() {
+    let tree = Tree::with(&[(".gantry.yml", "steps:\n  - { name: bad, run: 'echo \"CI=1\" >> \"$GANTRY_ENV\"' }\n")]);
+    let called = run_on_host(&tree, &[]).ends_with(1);
+    assert!(called.stdout.contains("line 1 of GANTRY_ENV sets `CI`, which is Gantry's own"), "{}", called.stdout);
+}
+
+#[test]
 fn a_work_tree_without_a_commit_and_one_below_its_root_run_too() {
     let tree = Tree::bare(&[(".gantry.yml", "steps:\n  - cat file && ls -a\n"), ("file", "here\n"), ("below/x", "")]);
     tree.git(&["init", "--quiet", "."]);

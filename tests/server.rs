@@ -2,7 +2,9 @@
 
 mod support;
 
+use gantry::run::RunView;
 use gantry::server::ByHand;
+use gantry::store::LogKey;
 use support::{App, Remote};
 
 const TWO_STEPS: &str = "steps:\n  - name: build\n    run: make\n  - name: test\n    run: make test\n";
@@ -296,7 +298,7 @@ async fn an_image_that_cannot_be_pulled_is_an_error_with_a_log() {
     app.watch("shop", &remote).await;
     let run = app.ended("shop", 1).await;
     assert_eq!(run.outcome.unwrap().as_str(), "error");
-    let key = format!("{}-0-0-1", run.id).parse().unwrap();
+    let key: gantry::base::AttemptKey = format!("{}-0-0-1", run.id).parse().unwrap();
     let page = app.handle().store().logs().read(&key, 1, 10).unwrap();
     assert!(page.lines.iter().any(|line| line.text.contains("cannot be pulled")), "{:?}", page.lines);
     app.close().await;
@@ -337,4 +339,72 @@ impl App {
         })
         .await
     }
+}
+
+fn with_service(env: &str) -> String {
+    let service = format!("{{ image: postgres, env: {{ {env} }}, ready: {{ port: 5432, timeout: 60s }} }}");
+    format!("services:\n  db: {service}\nsteps:\n  - {{ name: test, run: make test }}\n")
+}
+
+fn service_log(app: &App, run: &RunView) -> Vec<String> {
+    let job = gantry::base::JobKey { run: run.id.parse().unwrap(), job: 0 };
+    let page = app.handle().store().logs().read(LogKey::Service { job, service: 0 }, 1, 100).unwrap();
+    page.lines.into_iter().map(|line| line.text).collect()
+}
+
+#[tokio::test]
+async fn services_are_ready_before_the_steps_start_and_have_logs_of_their_own() {
+    let app = App::start().await;
+    let remote = Remote::with(&with_service("FAKE_READY_MS: 100, FAKE_OUTPUT: ready to accept"));
+    app.watch("shop", &remote).await;
+    let run = app.ended("shop", 1).await;
+    assert_eq!(run.outcome.unwrap().as_str(), "passed", "{}", run.reason);
+    let services: Vec<_> = run.jobs[0].services.iter().map(|service| (service.name.as_str(), service.image.as_str())).collect();
+    assert_eq!(services, [("db", "postgres")]);
+    assert_eq!(service_log(&app, &run), ["ready to accept"]);
+    assert_eq!(app.fake.starts().len(), 1, "a service is no attempt");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_service_that_ends_before_it_is_ready_ends_its_job_with_its_last_words() {
+    let app = App::start().await;
+    let remote = Remote::with(&with_service("FAKE_EXIT: 3, FAKE_OUTPUT: no data directory"));
+    app.watch("shop", &remote).await;
+    let run = app.ended("shop", 1).await;
+    assert_eq!(run.outcome.unwrap().as_str(), "error");
+    assert_eq!(run.jobs[0].reason, "service `db` ended with 3 before it was ready; its last lines: no data directory");
+    assert_eq!(service_log(&app, &run), ["no data directory"]);
+    assert_eq!(app.fake.starts(), []);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_cancel_while_services_start_ends_the_run_at_once() {
+    let app = App::start().await;
+    let remote = Remote::with(&with_service("FAKE_READY_MS: never"));
+    app.watch("shop", &remote).await;
+    let id = app
+        .until("the start of the service", async |app| app.fake.service_starts().first().map(|(job, _)| job.run.clone()))
+        .await;
+    let preparing = app.runs("shop").await.remove(0);
+    assert_eq!(preparing.jobs[0].reason, "making its workspace and network, and starting `db`");
+    app.handle().cancel(&id, "ada").await.unwrap();
+    let run = app.ended("shop", 1).await;
+    assert_eq!(run.outcome.unwrap().as_str(), "cancelled");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_restart_while_services_start_finds_them_and_starts_none_twice() {
+    let mut app = App::start().await;
+    let remote = Remote::with(&with_service("FAKE_READY_MS: 1500"));
+    app.watch("shop", &remote).await;
+    app.until("the start of the service", async |app| app.fake.service_starts().first().cloned()).await;
+    app.restart().await;
+    let run = app.ended("shop", 1).await;
+    assert_eq!(run.outcome.unwrap().as_str(), "passed", "{}", run.reason);
+    assert_eq!(app.fake.service_starts().len(), 1);
+    assert_eq!(service_log(&app, &run), ["db"]);
+    app.close().await;
 }

@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
 use crate::base::{Clock, JobIx, RepoId, RunId, Tasks, limits};
 use crate::git::{Credentials, WorkTree};
 use crate::pipeline::{self, Plan, Problem, Reading, Trigger};
 use crate::run::RunView;
-use crate::server::{Config, Planned, Server, Source};
+use crate::server::{Config, KeepConfig, Planned, Server, Source};
 use crate::store::{Database, NewRun, Repo, RepoStatus, Store, StoreConfig};
 
+use super::approvals::answered;
 use super::asked::{Answered, Asked, CHANGED, How};
+use super::caches::Caches;
 use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
@@ -33,9 +35,18 @@ pub(super) struct Args {
     /// What runs the steps
     #[arg(long, env = "GANTRY_EXECUTOR", default_value = "docker")]
     executor: Kind,
+    /// Says yes to every job that asks for approval; without it those are skipped
+    #[arg(long)]
+    approve: bool,
     /// Image of steps that name none
     #[arg(long)]
     image: Option<String>,
+    /// Writes the artifacts here, those of each job into a directory of its own; the directory must be empty or not there yet
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
+    /// Where caches are kept from one run to the next [default: gantry in $XDG_CACHE_HOME, else ~/.cache/gantry]
+    #[arg(long, value_name = "DIR", env = "GANTRY_CACHE")]
+    cache_dir: Option<PathBuf>,
 }
 
 /// Runs the pipelines and shows them; 1 when one did not pass.
@@ -48,7 +59,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         because: "`gantry run` was called",
     };
     let Answered { trigger, changes: _, planned } = args.asked.answer(&tree, &how)?;
-    let plans = match plans(planned)? {
+    let plans = match plans(planned, &args)? {
         Ok(plans) => plans,
         Err(problems) => {
             if json {
@@ -67,6 +78,9 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         }
         return Ok(OK);
     }
+    if let Some(dir) = &args.artifacts {
+        make_empty(dir).map_err(Ended::usage)?;
+    }
     let mut signals = Signals::new()?;
     let here = tempfile::Builder::new().prefix("gantry-run-").tempdir().context("no temporary directory can be made")?;
     let data = here.path().canonicalize()?;
@@ -74,7 +88,13 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let tasks = Tasks::default();
     let executor = engine::make(args.executor, None, store.instance().await?, &data.join("host"), &tasks)?;
     executor.health().await.with_context(|| format!("steps cannot run with `--executor {}`", executor.name()))?;
-    let repo = repo(&trigger);
+    let mut repo = repo(&trigger);
+    let caches = Caches::for_plans(plans.iter().map(|(_, plan)| plan), args.cache_dir.as_deref(), tree.root(), &tasks).await;
+    let mut keep = KeepConfig::default();
+    if let Some(caches) = &caches {
+        repo.id = caches.repo().clone();
+        keep.caches = Some(caches.blobs().clone());
+    }
     store.add_repo(&repo).await?;
     let config = Config {
         data: data.clone(),
@@ -83,6 +103,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         url: String::new(),
         credentials: Credentials::default(),
         watch: false,
+        keep,
     };
     let server = Server::start(config, store, executor, Source::WorkTree(Arc::new(tree)), Clock::System).await?;
     let runs = server.handle().make_runs(&repo.id, plans.into_iter().map(new_run).collect()).await?;
@@ -90,9 +111,17 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let progress = Progress::new(json);
     let ends = Follower::new(server.handle().clone(), ids, &progress).follow(&mut signals).await;
     progress.close();
+    let written = match &args.artifacts {
+        Some(dir) => write_artifacts(&server, &ends, dir).await,
+        None => Ok(()),
+    };
     server.stop().await;
+    if let Some(caches) = caches {
+        caches.close().await;
+    }
     tasks.end().await;
     let ends = ends?;
+    written?;
     if json {
         out::json(&ends)?;
     }
@@ -101,18 +130,40 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     Ok(if good { OK } else { RUN_FAILED })
 }
 
+/// Makes the directory; what is in it already could be mistaken for artifacts, or lead them elsewhere.
+fn make_empty(dir: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+    let mut entries = std::fs::read_dir(dir).with_context(|| format!("{} cannot be read", dir.display()))?;
+    if entries.next().is_some() {
+        bail!("{} is not empty: artifacts are written into a directory of their own", dir.display());
+    }
+    Ok(())
+}
+
+/// Those of each run into a directory of its own when there are several.
+async fn write_artifacts(server: &Server, ends: &anyhow::Result<Vec<RunView>>, dir: &Path) -> anyhow::Result<()> {
+    let Ok(ends) = ends else { return Ok(()) };
+    let mut written = 0;
+    for run in ends {
+        let into = if ends.len() == 1 { dir.to_owned() } else { dir.join(run.number.to_string()) };
+        written += server.handle().write_artifacts(&run.id.parse()?, &into).await?;
+    }
+    eprintln!("artifacts: {written}, in {}", dir.display());
+    Ok(())
+}
+
 /// A pipeline that runs, with its own trigger.
 type Wanted = (Trigger, Plan);
 
 /// The plans of the files that want the trigger; the problems when one is not valid, which have been told then. As on the server, inputs that one file
 /// does not take are a refusal of all.
-fn plans(planned: Vec<Planned>) -> Result<Result<Vec<Wanted>, Vec<Problem>>, Ended> {
+fn plans(planned: Vec<Planned>, args: &Args) -> Result<Result<Vec<Wanted>, Vec<Problem>>, Ended> {
     let (mut plans, mut invalid, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for Planned { file, trigger, reading } in planned {
         match reading {
             Reading::Planned { plan, warnings } => {
                 eprint!("{}", pipeline::render(&warnings, std::io::stderr().is_terminal()));
-                plans.push((trigger, plan));
+                plans.push((trigger, answered(plan, args.approve)));
             }
             Reading::NotWanted(why) => eprintln!("{file} does not run: {why} (`--event manual` runs it all the same)"),
             Reading::Refused(why) => refused.push(format!("{file} cannot run: {why}")),

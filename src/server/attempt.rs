@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use crate::base::limits::STEP_FILE_BYTES;
 use crate::base::{AttemptKey, Clock};
 use crate::executor::{Ended, Executor, Failure, Live, Sink, StepSpec};
-use crate::run::{Event, Exit, Stream, Written};
+use crate::run::{Event, Exit, Written};
 use crate::store::{Logs, Store};
 
 use super::core::Message;
+use super::keep::{Left, StepFiles};
 use super::sink::LogSink;
 
 /// How an attempt comes into the executor's hands.
@@ -32,7 +33,8 @@ impl Begin {
 
 /// Runs the attempt and tells the loop of it.
 pub(super) async fn live(
-    begin: Begin,
+    mut begin: Begin,
+    files: Option<StepFiles>,
     executor: &dyn Executor,
     store: &Store,
     clock: &Clock,
@@ -47,15 +49,22 @@ pub(super) async fn live(
         // The loop only ever goes away with the server.
         let _ = tell.send(Message::Last { key: key.clone(), event, silent });
     };
-    let sink: Box<dyn Sink> = match LogSink::open(logs, &key) {
-        Ok(sink) => Box::new(sink),
+    let mut sink = match LogSink::open(logs, &key) {
+        Ok(sink) => sink,
         Err(error) => {
             return last(Some(wrote_nothing(Exit::Infrastructure(format!("its log cannot be written: {error}")))), None);
         }
     };
+    if let (Begin::Start(spec), Some(files)) = (&mut begin, &files) {
+        for line in files.before(spec, clock).await {
+            // A log that cannot be written is told by the first line of the step itself.
+            let _ = sink.say(clock, &line);
+        }
+    }
+    let sink: Box<dyn Sink> = Box::new(sink.goes_on());
     let begun = match &begin {
-        Begin::Start(spec) => executor.start(spec, sink, stop).await,
-        Begin::Attach(key) => executor.attach(key, sink, stop).await,
+        Begin::Start(spec) => executor.start(spec, sink, stop.clone()).await,
+        Begin::Attach(key) => executor.attach(key, sink, stop.clone()).await,
     };
     let Live { started_at: at, exit } = match begun {
         Ok(live) => live,
@@ -70,8 +79,18 @@ pub(super) async fn live(
     match exit.await {
         Ok(Ended { exit, wrote }) => {
             // Before the exit is told: once that is stored, nobody asks for the rest again.
+            let left = match &files {
+                Some(files) => files.after(executor, &key, &exit, &stop, clock).await,
+                None => Left::default(),
+            };
+            if left.silent.is_some() {
+                return last(None, left.silent);
+            }
+            finish_log(&key, logs, clock, &left.lines);
             keep_summary(&key, &wrote.summary, store, clock).await;
-            let wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
+            let mut wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
+            wrote.problem = wrote.problem.or(left.problem);
+            let exit = left.trouble.map_or(exit, Exit::Infrastructure);
             last(Some(Event::StepExited { job, step, attempt, exit, wrote }), None);
         }
         Err(Failure::Unreachable(why)) => last(None, Some(why)),
@@ -102,9 +121,14 @@ fn told(key: &AttemptKey, logs: &Logs, clock: &Clock, failure: &Failure) -> Exit
 }
 
 /// A last line of Gantry's own in the attempt's log.
-fn say(key: &AttemptKey, logs: &Logs, clock: &Clock, sentence: &str) {
+pub(super) fn say(key: &AttemptKey, logs: &Logs, clock: &Clock, sentence: &str) {
+    finish_log(key, logs, clock, &[sentence.to_owned()]);
+}
+
+/// The attempt's log is complete but for these lines of Gantry's own.
+fn finish_log(key: &AttemptKey, logs: &Logs, clock: &Clock, lines: &[String]) {
     let written = LogSink::open(logs, key).and_then(|mut sink| {
-        sink.write(clock.now_ns(), Stream::System, format!("{sentence}\n").as_bytes())?;
+        lines.iter().try_for_each(|line| sink.say(clock, line))?;
         sink.finish()
     });
     if let Err(error) = written {

@@ -14,6 +14,7 @@ use crate::schedule::Input;
 use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
 
 use super::core::{Config, Message, Refused};
+use super::keep::Keep;
 use super::outlines::{self, FileOutline, Outlines};
 use super::{ByHand, Layout, Source, intake, poll};
 
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     pub clock: Clock,
     pub executor: Arc<dyn Executor>,
     pub layout: Layout,
+    pub keep: Arc<Keep>,
     pub source: Source,
     pub config: Config,
     pub tell: UnboundedSender<Message>,
@@ -87,7 +89,7 @@ impl Shared {
 /// The server's door. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Why something was not done: a sentence for whoever asked, but for what is Gantry's own trouble.
@@ -296,7 +298,7 @@ impl Handle {
         self.shared.store.run(run).await?.ok_or_else(|| Refusal::NotFound(format!("there is no run `{run}`")))
     }
 
-    async fn find_repo(&self, name: &str) -> Result<Repo, Refusal> {
+    pub(super) async fn find_repo(&self, name: &str) -> Result<Repo, Refusal> {
         let found = self.shared.store.repo(name).await?;
         found.ok_or_else(|| {
             Refusal::NotFound(format!("there is no repository `{name}`: `gantry repo list` shows which there are"))

@@ -24,6 +24,12 @@ impl Layout {
         self.root.join("mirrors").join(format!("{repo}.git"))
     }
 
+    /// Contents of artifacts and caches, unless they are elsewhere.
+    #[must_use]
+    pub fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
     /// All workspaces.
     #[must_use]
     pub fn work(&self) -> PathBuf {

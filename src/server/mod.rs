@@ -9,6 +9,7 @@
 //! | `poll`, `timer` | the tasks that wait for a repository's next poll and for the next schedule |
 //! | `intake` | moved refs, schedules that are due and what someone asks for become runs and notes |
 //! | `handle`, `approve` | what pages, API and command line may ask for |
+//! | `keep` | artifacts and caches |
 //! | `outlines` | what the pipelines of a branch offer to whoever starts them by hand |
 //! | `layout` | where things are in the data directory |
 //! | `source` | where a workspace's content comes from |
@@ -22,6 +23,7 @@ mod core;
 mod engine;
 mod handle;
 mod intake;
+mod keep;
 mod layout;
 mod outlines;
 mod perform;
@@ -34,6 +36,7 @@ pub use approve::Answer;
 pub use core::{Config, Server};
 pub use handle::{Handle, Readiness, Refusal};
 pub use intake::{ByHand, Planned, Unmeant, place, plan_files};
+pub use keep::KeepConfig;
 pub use layout::Layout;
 pub use outlines::FileOutline;
 pub use source::Source;

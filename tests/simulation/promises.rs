@@ -10,8 +10,9 @@ use gantry::schedule::{Change, Input};
 use super::values;
 use super::world::World;
 
-/// A question for approval that is older than its time by this was forgotten.
-const BOUND_MS: u64 = 60_000;
+/// A question for approval that is older than its time by this was forgotten. Above what a busy loop is late by, below the minute after which the
+/// comparison with the engine would find it by chance.
+const BOUND_MS: u64 = 10_000;
 
 /// **Nothing of a job starts before its approval, nor after its own stop · never two of a group run.**
 pub fn on_start(world: &mut World, key: &AttemptKey, filled: &Filled) {
@@ -200,10 +201,10 @@ pub fn after_each_turn(world: &World) {
     let open: Vec<&Run> = world.stored.values().filter(|run| world.board.run(&run.id).is_some()).collect();
     for run in &open {
         for (plan, job) in run.plan.jobs.iter().zip(&run.jobs) {
-            if let JobState::Waiting { why } = &job.state {
-                if let Some(lie) = lie(world, &open, run, plan, why) {
-                    world.fail(&format!("{} of {} {why}, but {lie}", plan.name, run.id));
-                }
+            if let JobState::Waiting { why } = &job.state
+                && let Some(lie) = lie(world, &open, run, plan, why)
+            {
+                world.fail(&format!("{} of {} {why}, but {lie}", plan.name, run.id));
             }
             if let Some(cell) = plan.matrix.as_ref().filter(|cell| cell.fail_fast)
                 && let JobState::Ended { outcome: Outcome::Failed | Outcome::TimedOut | Outcome::Lost | Outcome::Error, .. } =

@@ -1,5 +1,7 @@
 //! The command line of the verbs that talk to a server.
 
+use std::path::PathBuf;
+
 use clap::builder::PossibleValuesParser;
 
 use super::Reference;
@@ -40,6 +42,24 @@ pub enum Verb {
     /// Without STEP, the logs of all steps, each line with `job/step | ` before it; with --json, one object for each line. With --follow
     /// it ends when the run or step ends: with 0 when that passed (or a failure was allowed), with 1 when it did not.
     Logs(LogsArgs),
+    /// Lists the artifacts of a run, or prints one of them
+    ///
+    /// PATH is JOB/PATH, or only the path when one job alone has it. A directory, or a job's name alone, is an archive (tar) of everything in it.
+    Artifacts {
+        /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
+        #[arg(value_name = "RUN")]
+        run: Reference,
+        /// What to print [default: lists all]
+        path: Option<String>,
+        /// Writes it here instead of to stdout
+        #[arg(short, long, value_name = "FILE", requires = "path")]
+        output: Option<PathBuf>,
+    },
+    /// Caches of a repository
+    Cache {
+        #[command(subcommand)]
+        verb: CacheVerb,
+    },
     /// Cancels a run: its steps are asked to end; a second time they are made to
     Cancel {
         /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
@@ -97,6 +117,27 @@ pub(in crate::cli) fn input(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),
     }
+}
+
+/// What to do about caches.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum CacheVerb {
+    /// Lists the caches of a repository, last used first
+    List {
+        /// Name of the repository
+        repo: String,
+    },
+    /// Removes caches
+    Rm {
+        /// Name of the repository
+        repo: String,
+        /// Keys or ids of caches
+        #[arg(value_name = "KEY", required_unless_present = "all")]
+        keys: Vec<String>,
+        /// All of them
+        #[arg(long, conflicts_with = "keys")]
+        all: bool,
+    },
 }
 
 /// What to do about repositories.

@@ -46,7 +46,7 @@ pub(super) fn settle_running(
     if let Some(why) = problem.filter(|_| outcome.is_good()) {
         (outcome, reason) = (Outcome::Error, why);
     }
-    if let (Outcome::Cancelled, Some(stop)) = (outcome, &run.stop) {
+    if let (Outcome::Cancelled, Some(stop)) = (outcome, run.stop.as_ref().or(run.jobs[job].stop.as_ref())) {
         // Not by the first step that was cut short: that may be one that never began.
         reason = stop.to_string();
     }

@@ -67,7 +67,15 @@ pub struct JobView {
     pub concurrency: Option<ConcurrencyView>,
     /// What it left to the jobs that need it.
     pub outputs: Values,
+    pub services: Vec<ServiceView>,
     pub steps: Vec<StepView>,
+}
+
+/// A sidecar of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServiceView {
+    pub name: String,
+    pub image: String,
 }
 
 /// What someone must say yes to, or has answered.

@@ -1,8 +1,11 @@
 //! The JSON API: the routes, by subject. `web/assets/openapi.json` describes them; a test holds the two together.
 
+mod artifacts;
+mod caches;
 mod events;
 mod health;
 mod logs;
+mod range;
 mod repos;
 mod runs;
 
@@ -13,6 +16,7 @@ use axum::routing::{delete, get, post};
 use super::app::App;
 use super::assets;
 use crate::base::limits;
+pub(super) use caches::id_of as cache_id;
 pub(super) use repos::interval_ms;
 pub(super) use runs::{Decision, Filter};
 
@@ -25,6 +29,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/repos/{repo}", delete(repos::remove).get(repos::show))
         .route("/api/v1/repos/{repo}/sync", post(repos::sync))
         .route("/api/v1/repos/{repo}/runs", post(runs::create))
+        .route("/api/v1/repos/{repo}/caches", get(caches::list))
+        .route("/api/v1/repos/{repo}/caches/{id}", delete(caches::remove))
         .route("/api/v1/repos/{repo}/schedules", get(repos::schedules))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
@@ -36,6 +42,12 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/runs/{id}/steps/{job}/{step}/log", get(logs::page))
         .route("/api/v1/runs/{id}/steps/{job}/{step}/log/raw", get(logs::raw))
         .route("/api/v1/runs/{id}/steps/{job}/{step}/log/stream", get(logs::stream))
+        .route("/api/v1/runs/{id}/artifacts", get(artifacts::list))
+        .route("/api/v1/runs/{id}/artifacts.tar", get(artifacts::tar))
+        .route("/api/v1/runs/{id}/artifacts/{job}/{*path}", get(artifacts::file))
+        .route("/api/v1/runs/{id}/services/{job}/{service}/log", get(logs::service_page))
+        .route("/api/v1/runs/{id}/services/{job}/{service}/log/raw", get(logs::service_raw))
+        .route("/api/v1/runs/{id}/services/{job}/{service}/log/stream", get(logs::service_stream))
         .route("/api/openapi.json", get(assets::openapi))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `runs` | `/`, all runs |
 //! | `repos`, `repo` | `/repos`, `/repos/{name}` |
-//! | `run` | `/runs/{id}` with the log of the step that is looked at |
+//! | `run`, `pane` | `/runs/{id}` with the log of the step or service that is looked at |
+//! | `artifacts`, `tree` | what a run has kept, and a repository's caches |
+//! | `docs` | `/docs`, the manual |
 //! | `lines` | lines of a log as HTML |
 //! | `nudges` | `/live`: when to look again |
 //! | `actions` | what the forms do |
@@ -13,10 +15,13 @@
 //! | `face`, `moment`, `words` | states, times and sentences as people read them |
 
 mod actions;
+mod artifacts;
+mod docs;
 mod face;
 mod lines;
 mod moment;
 mod nudges;
+mod pane;
 mod repo;
 mod repos;
 mod row;
@@ -25,6 +30,7 @@ mod runs;
 mod schedules;
 mod shell;
 mod start;
+mod tree;
 mod words;
 
 use askama::Template;
@@ -46,13 +52,17 @@ pub(super) fn routes() -> Router<App> {
         .route("/repos", get(repos::page).post(actions::add_repo))
         .route("/repos/{name}", get(repo::page))
         .route("/repos/{name}/sync", post(actions::sync_repo))
+        .route("/repos/{name}/caches/{id}/remove", post(actions::remove_cache))
         .route("/repos/{name}/runs", post(actions::run_now))
         .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
+        .route("/docs", get(docs::first))
+        .route("/docs/{name}", get(docs::page))
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/cancel", post(actions::cancel))
         .route("/runs/{id}/rerun", post(actions::rerun))
         .route("/runs/{id}/approve", post(actions::approve))
-        .route("/runs/{id}/steps/{job}/{step}/lines", get(lines::answer))
+        .route("/runs/{id}/steps/{job}/{step}/lines", get(lines::of_step))
+        .route("/runs/{id}/services/{job}/{service}/lines", get(lines::of_service))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
 }
 

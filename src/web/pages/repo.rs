@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
+use super::artifacts::{CacheRow, read_caches};
 use super::html;
 use super::moment::{Ago, Took};
 use super::row::{Row, short};
@@ -13,7 +14,7 @@ use super::schedules::ScheduleRow;
 use super::shell::Shell;
 use super::start::{self, FieldKind, Start};
 use super::words::Words;
-use crate::base::Span;
+use crate::base::{Size, Span};
 use crate::store::{Note, Repo, RunFilter};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At};
@@ -33,6 +34,9 @@ struct RepoPage {
     rows: Vec<Row>,
     has_more: bool,
     notes: Vec<NoteRow>,
+    caches: Vec<CacheRow>,
+    cache_used: Size,
+    cache_quota: Size,
     start: Start,
     schedules: Vec<ScheduleRow>,
 }
@@ -67,6 +71,7 @@ pub(super) async fn page(
     let filter = RunFilter { repo: Some(name), limit: SHOWN, ..RunFilter::default() };
     let runs = app.store().runs(&filter).await?;
     let notes = app.store().notes(&repo.id, SHOWN).await?;
+    let (caches, cache_used) = read_caches(&app, &repo.id, now).await?;
     let start = Start::new(&app, &repo, &asked).await;
     let schedules = app.store().schedules(&repo.id).await?;
     let rows: Vec<Row> = runs.items.into_iter().map(|run| Row::new(run, now)).collect();
@@ -83,6 +88,9 @@ pub(super) async fn page(
         start,
         schedules: schedules.into_iter().map(|schedule| ScheduleRow::new(schedule, now)).collect(),
         has_more: runs.next.is_some(),
+        caches,
+        cache_used,
+        cache_quota: Size(app.handle.cache_quota()),
         notes: notes.into_iter().map(|note| NoteRow { at: Ago { at: note.at, now }, note }).collect(),
     })
 }

@@ -30,19 +30,21 @@ const READS: [&str; 23] = [
     "/favicon.ico",
     "/nothing/here",
 ];
-const WRITES: [(Method, &str); 13] = [
+const WRITES: [(Method, &str); 15] = [
     (Method::POST, "/repos"),
     (Method::POST, "/repos/r/sync"),
     (Method::POST, "/repos/r/runs"),
     (Method::POST, "/repos/r/remove"),
     (Method::POST, "/runs/x/cancel"),
     (Method::POST, "/runs/x/rerun"),
+    (Method::POST, "/runs/x/approve"),
     (Method::POST, "/api/v1/repos"),
     (Method::DELETE, "/api/v1/repos/r"),
     (Method::POST, "/api/v1/repos/r/sync"),
     (Method::POST, "/api/v1/repos/r/runs"),
     (Method::POST, "/api/v1/runs/x/cancel"),
     (Method::POST, "/api/v1/runs/x/rerun"),
+    (Method::POST, "/api/v1/runs/x/approve"),
     (Method::PUT, "/nothing/here"),
 ];
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::base::{AttemptKey, Clock, JobIx, RepoId, RunId, StepIx, Timestamp};
-use crate::pipeline::{Action, Event, JobPlan, Need, Plan, Problem, StepPlan, Trigger};
+use crate::base::{AttemptKey, Clock, JobIx, JobKey, RepoId, RunId, StepIx, Timestamp};
+use crate::pipeline::{Action, Event, JobPlan, Need, Plan, Problem, Ready, ServicePlan, StepPlan, Trigger};
 use crate::run::{JobState, Life, Outcome, Run, StepEnd, StepState, Stream};
 use crate::schedule::Change;
-use crate::store::{Intake, NewRun, Repo, RepoStatus, Store};
+use crate::store::{Intake, LogKey, NewRun, Repo, RepoStatus, Store};
 
 pub(crate) const SECRET: &str = "0123456789abcdef";
 
@@ -80,6 +80,16 @@ impl Seed<'_> {
         self.store.commit(changes, self.now).await.unwrap();
     }
 
+    /// Writes lines to the log of a service and completes it.
+    pub(crate) fn service_log(&self, run: &Run, job: JobIx, service: u32, lines: &[&str]) {
+        let key = LogKey::Service { job: JobKey { run: run.id.clone(), job }, service };
+        let mut writer = self.store.logs().writer(key).unwrap();
+        for line in lines {
+            writer.write(self.now.0 * 1_000_000, Stream::Stdout, format!("{line}\n").as_bytes()).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
     /// Writes lines to the log of the first attempt; `finish` makes it complete.
     pub(crate) fn log(&self, run: &Run, job: JobIx, step: StepIx, lines: &[(Stream, &str)], finish: bool) -> AttemptKey {
         let key = AttemptKey { run: run.id.clone(), job, step, attempt: 1 };
@@ -95,6 +105,20 @@ impl Seed<'_> {
         }
         key
     }
+}
+
+/// The same plan, its first job with two services, `cache` and `db`.
+pub(crate) fn with_services(mut plan: Plan) -> Plan {
+    let service = |name: &str, image: &str| ServicePlan {
+        name: name.to_owned(),
+        image: image.to_owned(),
+        env: Default::default(),
+        command: None,
+        ready: Ready::Port(5432),
+        ready_timeout_ms: 60_000,
+    };
+    plan.jobs[0].services = vec![service("cache", "redis:8"), service("db", "postgres:17")];
+    plan
 }
 
 /// A plan with these jobs: name, the jobs it needs, its steps.
