@@ -2,12 +2,11 @@
 //!
 //! **Invariant:** whatever happens, its last word is sent exactly once; the loop keeps the attempt in its list of live ones until it has heard it.
 
-use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::limits::STEP_FILE_BYTES;
 use crate::base::{AttemptKey, Clock};
-use crate::executor::{Ended, Executor, Failure, Live, Sink, StepSpec, Wrote};
+use crate::executor::{Ended, Failure, Live, Sink, StepSpec, Wrote};
 use crate::run::{Event, Exit, Written};
 use crate::secrets::Masks;
 use crate::store::{Logs, Store};
@@ -56,16 +55,8 @@ pub(super) struct Beside {
 }
 
 /// Runs the attempt and tells the loop of it.
-pub(super) async fn live(
-    mut begin: Begin,
-    masks: Result<Masks, Exit>,
-    beside: Beside,
-    executor: &dyn Executor,
-    store: &Store,
-    clock: &Clock,
-    stop: CancellationToken,
-    tell: &UnboundedSender<Message>,
-) {
+pub(super) async fn live(mut begin: Begin, masks: Result<Masks, Exit>, beside: Beside, shared: &Shared, stop: CancellationToken) {
+    let (executor, store, clock, tell) = (&*shared.executor, &shared.store, &shared.clock, &shared.tell);
     let Beside { files, reports } = beside;
     let key = begin.key().clone();
     let AttemptKey { run: _, job, step, attempt } = key;

@@ -199,7 +199,7 @@ impl Performer {
             let ending = shared.tasks.ending.clone();
             let life = async {
                 let (begin, masks) = begin.given(&shared, asked).await;
-                attempt::live(begin, masks, beside, &*shared.executor, &shared.store, &shared.clock, stop, &shared.tell).await;
+                attempt::live(begin, masks, beside, &shared, stop).await;
             };
             tokio::select! {
                 () = life => {}

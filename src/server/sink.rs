@@ -31,6 +31,9 @@ struct Masked {
     goes_on: bool,
 }
 
+/// What is done with the masker of each stream.
+type Each = fn(&mut Masker, &mut dyn FnMut(i64, Piece<'_>));
+
 /// Looks for pauses in the output of a sink, for as long as that is there.
 pub(super) struct Pauses(Option<Weak<Mutex<Masked>>>);
 
@@ -67,7 +70,7 @@ fn lock(masked: &Mutex<Masked>) -> MutexGuard<'_, Masked> {
 
 impl Masked {
     /// Has the maskers give out what `what` makes them give out.
-    fn each(&mut self, what: fn(&mut Masker, &mut dyn FnMut(i64, Piece<'_>))) {
+    fn each(&mut self, what: Each) {
         let Self { writer, stdout, stderr, system, moved: _, goes_on: _ } = self;
         for (stream, masker) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr), (Stream::System, system)] {
             what(masker, &mut |at_ns, piece| add(writer, at_ns, stream, piece));

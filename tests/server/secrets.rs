@@ -31,7 +31,7 @@ fn key(run: &RunView, step: u32) -> AttemptKey {
 }
 
 fn log(app: &App, run: &RunView, step: u32) -> Vec<String> {
-    let page = app.handle().store().logs().read(&key(run, step), 1, 1_000).unwrap();
+    let page = app.handle().store().logs().read(key(run, step), 1, 1_000).unwrap();
     assert!(page.end);
     page.lines.into_iter().map(|line| line.text).collect()
 }
