@@ -4,6 +4,7 @@
 //! **Invariant:** nothing is left behind, also after a panic or Ctrl-C: servers, containers, networks and directories belong to values that remove
 //! them when they go.
 
+mod cache;
 mod check;
 mod docker_run;
 mod idle;
@@ -55,10 +56,22 @@ fn told(table: &Table) -> ExitCode {
     if missed.is_empty() || cfg!(debug_assertions) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// All figures, or those of the files that the command line names: `cargo bench --bench figures -- cache`.
 async fn measure() -> Table {
+    let only: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
     let mut table = Table::default();
-    table.extend(check::rows());
-    table.extend(ready::rows().await);
-    table.extend(push::rows().await);
+    if wanted("check") {
+        table.extend(check::rows());
+    }
+    if wanted("ready") {
+        table.extend(ready::rows().await);
+    }
+    if wanted("push") {
+        table.extend(push::rows().await);
+    }
+    if wanted("cache") {
+        table.extend(cache::rows().await);
+    }
     table
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::base::{AttemptKey, Clock, JobKey, Tasks, Timestamp};
 use crate::executor::{Executor, Survivor};
@@ -18,8 +18,10 @@ use crate::schedule::{Board, Input, Turn};
 use crate::store::{self, Store};
 
 use super::handle::{Handle, Shared};
+use super::keep::{self, Keep, KeepConfig};
+use super::outlines::Outlines;
 use super::perform::Performer;
-use super::{Layout, Source, engine, poll};
+use super::{Layout, Source, engine, poll, timer};
 
 /// What a server is made of.
 pub struct Config {
@@ -34,6 +36,7 @@ pub struct Config {
     pub credentials: Credentials,
     /// Whether repositories are watched; `gantry run` has none.
     pub watch: bool,
+    pub keep: KeepConfig,
 }
 
 /// What the loop is told.
@@ -96,11 +99,16 @@ impl Server {
         let tasks = Tasks::default();
         let cleaning = Tasks::default();
         let (tell, messages) = unbounded_channel();
+        let layout = Layout::new(&config.data);
+        let keep = Arc::new(Keep::open(&config.keep, &layout, &store, &tasks, &clock).await?);
         let shared = Arc::new(Shared {
-            layout: Layout::new(&config.data),
+            keep,
+            layout,
             changes: watch::Sender::new(store.last_event().await?),
             engine: watch::Sender::new(Err("it has not been asked yet".to_owned())),
             watchers: poll::Watchers::default(),
+            timer: Notify::new(),
+            outlines: Outlines::default(),
             tasks: tasks.clone(),
             store,
             clock,
@@ -109,6 +117,7 @@ impl Server {
             config,
             tell,
         });
+        shared.store.sweep_attempt_secrets().await?;
         let unfinished = shared.store.unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(runs = unfinished.len(), "taking up the runs that had not ended");
@@ -117,8 +126,10 @@ impl Server {
         let core = Core { board: Board::new(shared.config.slots), messages, performer, shared: Arc::clone(&shared) };
         tasks.spawn(core.run(unfinished));
         tasks.spawn(engine::watch(Arc::clone(&shared)));
+        tasks.spawn(keep::tidy(Arc::clone(&shared)));
         if shared.config.watch {
             poll::watch_all(&shared).await?;
+            tasks.spawn(timer::watch(Arc::clone(&shared)));
         }
         Ok(Self { handle: Handle::new(shared), tasks, cleaning })
     }

@@ -76,6 +76,10 @@ impl Api {
         .await
     }
 
+    pub(super) async fn put(&self, parts: &[&str], body: &Value) -> Result<Answer, Failure> {
+        self.answer(self.http.request(Method::PUT, self.url(parts)).json(body)).await
+    }
+
     pub(super) async fn delete(&self, parts: &[&str]) -> Result<Answer, Failure> {
         self.answer(self.http.request(Method::DELETE, self.url(parts))).await
     }
@@ -99,6 +103,12 @@ impl Api {
             return Ok(response);
         }
         Err(self.stranger("it gives no live stream".to_owned()))
+    }
+
+    /// A file, as it comes; without a bound on the time that it takes.
+    pub(super) async fn file(&self, url: Url) -> Result<Response, Failure> {
+        let request = self.http.get(url).header(header::ACCEPT, "application/json, */*");
+        self.good(request.send().await.map_err(|error| self.broken(&error))?).await
     }
 
     async fn good(&self, response: Response) -> Result<Response, Failure> {

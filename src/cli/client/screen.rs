@@ -54,6 +54,11 @@ impl Screen {
         Ok(self.data.write_all(text.as_bytes())?)
     }
 
+    /// Bytes of a file, as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        Ok(self.data.write_all(bytes)?)
+    }
+
     /// An answer of the API: as it came, on a line of its own.
     pub(super) fn json(&mut self, text: &str) -> Result<(), Failure> {
         self.data(text)?;
@@ -83,7 +88,7 @@ impl Screen {
 
 /// What a word is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hue {
+pub(in crate::cli) enum Hue {
     Good,
     Doubtful,
     Bad,
@@ -94,10 +99,10 @@ pub(super) enum Hue {
 
 /// Whether there are colours.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Colour(pub bool);
+pub(in crate::cli) struct Colour(pub bool);
 
 impl Colour {
-    pub(super) fn paint(self, hue: Hue, text: &str) -> String {
+    pub(in crate::cli) fn paint(self, hue: Hue, text: &str) -> String {
         if !self.0 || text.is_empty() {
             return text.to_owned();
         }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::record::Record;
 use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, workspace};
 use crate::base::{AttemptKey, Clock, JobKey, Tasks};
-use crate::pipeline::Action;
+use crate::pipeline::{Action, Network, Resources};
 use crate::run::{Exit, Stream};
 
 /// Runs steps as process groups of this machine. Cheap to clone.
@@ -59,14 +59,17 @@ impl Host {
             match unpack::put(&self.inner.tasks, &step.dirs.workspace, &**archive, stop).await {
                 Ok(()) => {}
                 Err(Failure::Infrastructure(why)) => {
-                    let line = format!("{why}\n");
-                    let written = sink.write(self.inner.clock.now_ns(), Stream::System, line.as_bytes());
-                    written.map_err(|error| Failure::Infrastructure(format!("its log cannot be written: {error}")))?;
+                    self.say(sink, &why)?;
                 }
                 Err(failure) => return Err(failure),
             }
         }
         Ok(())
+    }
+
+    fn say(&self, sink: &mut dyn Sink, sentence: &str) -> Result<(), Failure> {
+        let written = sink.write(self.inner.clock.now_ns(), Stream::System, format!("{sentence}\n").as_bytes());
+        written.map_err(|error| Failure::Infrastructure(format!("its log cannot be written: {error}")))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -96,12 +99,23 @@ impl Executor for Host {
     }
 
     async fn prepare(&self, job: &JobSpec, _services: &dyn ServiceSinks) -> Result<(), Failure> {
+        if !job.services.is_empty() {
+            let names: Vec<_> = job.services.iter().map(|service| format!("`{}`", service.name)).collect();
+            let names = names.join(", ");
+            let sentence =
+                format!("the job has services ({names}), which are containers: the host executor runs none; use `docker`");
+            return Err(Failure::Infrastructure(sentence));
+        }
         let (key, dirs) = (job.key.clone(), job.dirs.clone());
         self.blocking("the job cannot be put on record", move |record| record.job(&key, &dirs)).await?;
         let never = CancellationToken::new();
         for archive in &job.fill {
             unpack::put(&self.inner.tasks, &job.dirs.workspace, &**archive, &never).await?;
         }
+        Ok(())
+    }
+
+    async fn follow_services(&self, _job: &JobKey, _services: &dyn ServiceSinks) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -119,6 +133,12 @@ impl Executor for Host {
             let sentence = "the server ended while the step ran on this machine; what was left of it was killed";
             let exit = Exit::Lost(sentence.to_owned());
             return Ok(Live { started_at: self.inner.clock.now(), exit: Box::pin(std::future::ready(Ok(Ended::with(exit)))) });
+        }
+        if step.network == Network::None || step.resources != Resources::default() {
+            self.say(
+                &mut *sink,
+                "this machine's processes are not confined: `network` and `resources` do not hold without containers",
+            )?;
         }
         self.restore(step, &mut *sink, &stop).await?;
         if stop.is_cancelled() {

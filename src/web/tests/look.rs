@@ -95,14 +95,7 @@ async fn trouble(world: &World, repo: &Repo, now: Timestamp) {
         note("no-pipeline", "no run: the commit has no .gantry.yml and no .gantry directory", "experiment"),
         note("branch-gone", "the branch is gone; nothing is made of that", "topic/old"),
     ];
-    let intake = Intake {
-        repo: repo.id.clone(),
-        refs: vec![],
-        runs: vec![],
-        notes,
-        deliveries: Vec::new(),
-        now: Timestamp(now.0 - 3_600_000),
-    };
+    let intake = Intake::notes(repo.id.clone(), notes, Timestamp(now.0 - 3_600_000));
     world.store.take_in(intake).await.unwrap();
 }
 

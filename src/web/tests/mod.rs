@@ -4,9 +4,12 @@ mod api;
 mod approve;
 mod guard;
 mod hooks;
+mod kept;
 mod live;
 mod look;
 mod pages;
+mod results;
+mod secrets;
 mod seed;
 mod world;
 
