@@ -51,6 +51,49 @@ fn the_work_tree_runs_as_it_is_now_and_stays_as_it_is() {
 }
 
 #[test]
+fn what_scripts_leave_reaches_later_steps_and_jobs() {
+    let tree = Tree::with(&[(
+        ".gantry.yml",
+        r##"
+jobs:
+  build:
+    outputs: { version: "${{ steps.version.outputs.version }}", notes: "${{ steps.version.outputs.notes }}" }
+    steps:
+      - name: version
+        run: |
+          echo "version=1.2" >> "$GANTRY_OUTPUT"
+          printf 'notes<<END\nfirst\nsecond\nEND\n' >> "$GANTRY_OUTPUT"
+          echo "PATH=/nowhere:$PATH" >> "$GANTRY_ENV"
+          echo "# Notes" >> "$GANTRY_SUMMARY"
+      - { name: show, run: 'echo "$VERSION ${PATH%%:*}"', env: { VERSION: "v${{ steps.version.outputs.version }}" } }
+      - { name: odd, if: "steps.version.outputs.version == '9'", run: echo odd }
+  deploy:
+    needs: [build]
+    if: needs.build.outputs.version == "1.2"
+    steps: [{ name: go, run: 'echo "$NOTES" | tail -1', env: { NOTES: "${{ jobs.build.outputs.notes }}" } }]
+  ask:
+    needs: [build]
+    approval: { message: "Really?" }
+    steps: [{ name: asked, run: echo asked }]
+"##,
+    )]);
+    let called = run_on_host(&tree, &[]).ends_with(0);
+    assert_eq!(called.lines_with("show │ v1.2 /nowhere").len(), 1, "{}", called.stdout);
+    assert_eq!(called.lines_with("go │ second").len(), 1, "{}", called.stdout);
+    assert!(called.stdout.contains("odd skipped") && !called.stdout.contains("odd │"), "{}", called.stdout);
+    assert!(called.stdout.contains("`gantry run --approve` gives") && !called.stdout.contains("asked │"), "{}", called.stdout);
+    let called = run_on_host(&tree, &["--approve"]).ends_with(0);
+    assert!(called.stdout.contains("asked │ asked"), "{}", called.stdout);
+}
+
+#[test]
+fn what_a_script_leaves_wrongly_fails_its_step_with_file_and_line() {
+    let tree = Tree::with(&[(".gantry.yml", "steps:\n  - { name: bad, run: 'echo \"CI=1\" >> \"$GANTRY_ENV\"' }\n")]);
+    let called = run_on_host(&tree, &[]).ends_with(1);
+    assert!(called.stdout.contains("line 1 of GANTRY_ENV sets `CI`, which is Gantry's own"), "{}", called.stdout);
+}
+
+#[test]
 fn a_work_tree_without_a_commit_and_one_below_its_root_run_too() {
     let tree = Tree::bare(&[(".gantry.yml", "steps:\n  - cat file && ls -a\n"), ("file", "here\n"), ("below/x", "")]);
     tree.git(&["init", "--quiet", "."]);
@@ -351,4 +394,51 @@ fn check_takes_500_steps_and_several_files() {
     assert_eq!(json, serde_json::json!([]));
     let called = tree.call(&["check", "nowhere.yml"]).ends_with(4);
     assert!(called.stderr.contains("nowhere.yml"), "{}", called.stderr);
+}
+
+#[test]
+fn failed_tests_are_told_with_their_messages_after_the_run() {
+    let report = "<testsuite name='cart'><testcase classname='shop' name='adds' time='0.01'/><testcase classname='shop' name='total'><failure message='41 is &#27;[31mnot&#27;[0m 42&#10;&#27;[2Jat cart.rs:9'/></testcase><testcase classname='shop' name='slow'><flakyFailure message='timeout'/></testcase></testsuite>";
+    let pipeline =
+        "steps:\n  - name: unit\n    run: mkdir out; cp report.xml out/unit.xml; exit 3\n    reports: { junit: \"out/*.xml\" }\n";
+    let tree = Tree::with(&[(".gantry.yml", pipeline), ("report.xml", report)]);
+    let called = run_on_host(&tree, &[]).ends_with(1);
+    let told = called.stdout.split_once("✗ gantry failed").unwrap().1.split_once('\n').unwrap().1;
+    let expected = "✗ shop total (gantry / unit)\n    41 is not 42\n    at cart.rs:9\n! shop slow (gantry / unit), flaky\n✗ 3 tests: 1 failed, 1 flaky\n";
+    assert_eq!(told, expected, "{}", called.stdout);
+    assert!(called.stdout.contains("unit · 3 tests: 1 failed, 1 flaky (1 report)"), "{}", called.stdout);
+
+    let called = run_on_host(&tree, &["--json"]).ends_with(1);
+    let runs: Value = serde_json::from_str(&called.stdout).unwrap();
+    assert_eq!(runs[0]["tests"], serde_json::json!({ "total": 3, "failed": 1, "skipped": 0, "flaky": 1 }));
+}
+
+#[test]
+fn secrets_come_from_the_environment_or_a_file_and_are_masked() {
+    let tree = Tree::with(&[(
+        ".gantry.yml",
+        "steps:\n  - name: use\n    run: echo \"$TOKEN and $KEY\"; test \"$TOKEN\" = from-the-environment\n    secrets: { TOKEN: TOKEN, KEY: prod }\n",
+    )]);
+    tree.write("mine.env", "# not committed\nprod='from the file'\nTOKEN=overridden-by-the-variable\n");
+    let called = |args: &[&str]| {
+        let mut command = tree.command(&[&HOST, args].concat());
+        command.env("TOKEN", "from-the-environment");
+        Called::of(command)
+    };
+    let good = called(&["--secret", "TOKEN", "--secrets-file", "mine.env"]).ends_with(0);
+    assert_eq!(good.lines_with("use │ *** and ***").len(), 1, "{}", good.stdout);
+    let missing = called(&["--secret", "TOKEN"]).ends_with(1);
+    let sentence = "there is no secret `prod`: give it with `--secret prod`";
+    assert!(missing.stdout.contains(sentence), "{}", missing.stdout);
+    for (args, words) in [
+        (["--secret", "NOWHERE_TO_BE_FOUND"], "there is no variable"),
+        (["--secret", "TOKEN=from-the-command-line"], "takes a name only"),
+        (["--secrets-file", ".gantry.yml"], "line 1 of .gantry.yml is not `KEY=VALUE`"),
+        (["--secrets-file", "nowhere"], "cannot be read"),
+    ] {
+        let refused = called(&args).ends_with(2);
+        assert!(refused.stderr.contains(words) && !refused.stderr.contains("from-the-"), "{}", refused.stderr);
+    }
+    tree.write("short.env", "prod=abc\n");
+    assert!(called(&["--secrets-file", "short.env"]).ends_with(2).stderr.contains("too short or too plain"));
 }

@@ -11,6 +11,7 @@ use executor_rig::{Log, NoServices, TestJob, drive, run, run_to_end};
 use futures_util::StreamExt;
 use gantry::base::limits::STEP_FILE_BYTES;
 use gantry::executor::{Executor, Failure};
+use gantry::pipeline::{Network, Resources};
 use gantry::run::Exit;
 use tokio_util::sync::CancellationToken;
 
@@ -285,4 +286,59 @@ async fn a_hostile_archive_reaches_nothing_beside_the_workspace() {
         assert_eq!(shadow, "", "{what}");
         rig.docker.release(&job.spec.key).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_without_a_network_reaches_nothing_but_its_own_loopback() {
+    let rig = Rig::new().await;
+    let job = rig.job().await;
+    let log = Log::default();
+    let stop = CancellationToken::new();
+    let server = job.script(0, "hostname -i; while true; do echo hello | nc -l -p 8080; done");
+    let serving = drive(rig.docker.start(&server, log.sink(), stop.clone()).await.unwrap());
+    log.until("its address", |kept| kept.stdout.ends_with(b"\n")).await;
+    let address = log.kept().stdout().trim().to_owned();
+    let mut step = job.script(
+        1,
+        &format!(
+            "ls /sys/class/net; ! nc -w 2 127.0.0.1 8080 </dev/null 2>/dev/null; ! nc -w 2 {address} 8080 </dev/null 2>/dev/null
+(echo own | nc -l -p 8080) & until nc -w 2 127.0.0.1 8080 </dev/null 2>/dev/null; do :; done"
+        ),
+    );
+    step.network = Network::None;
+    let (exit, kept) = run(&rig.docker, &step).await;
+    assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "lo\nown\n"), "{}", kept.stderr());
+    stop.cancel();
+    assert_eq!(serving.await.unwrap(), Ok(Exit::Code(143)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_uses_more_memory_than_its_job_allows_is_killed_and_told() {
+    let rig = Rig::new().await;
+    let job = rig.job().await;
+    let mut step = job.script(0, "x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo ${#x}");
+    step.resources = Resources { memory_bytes: Some(32 * 1024 * 1024), ..Resources::default() };
+    let (exit, kept) = run(&rig.docker, &step).await;
+    assert_eq!(exit, Ok(Exit::Code(137)), "{}{}", kept.stdout(), kept.stderr());
+    assert_eq!(kept.system(), "killed: the step used more memory than it may\n");
+    let limits = docker(&["inspect", "-f", "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}", &rig.step_containers()[0]]);
+    assert_eq!(limits, ["33554432 33554432"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_cannot_have_more_processes_than_its_job_allows_nor_more_processors_than_there_are() {
+    let rig = Rig::new().await;
+    let job = rig.job().await;
+    let mut step = job.script(0, "i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done; echo all of them");
+    step.resources = Resources { pids: Some(12), cpu_millis: Some(1_000_000), ..Resources::default() };
+    let (exit, kept) = run(&rig.docker, &step).await;
+    assert_ne!(exit, Ok(Exit::Code(0)));
+    assert!(!kept.stdout().contains("all of them") && kept.stderr().contains("fork"), "{}{}", kept.stdout(), kept.stderr());
+    let limits = docker(&["inspect", "-f", "{{.HostConfig.PidsLimit}} {{.HostConfig.NanoCpus}}", &rig.step_containers()[0]]);
+    assert_eq!(limits, ["12 0"]);
+    let mut half = job.script(1, "true");
+    half.resources = Resources { cpu_millis: Some(500), ..Resources::default() };
+    assert_eq!(run(&rig.docker, &half).await.0, Ok(Exit::Code(0)));
+    let quota = docker(&["inspect", "-f", "{{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}", &rig.step_containers()[0]]);
+    assert_eq!(quota, ["500000000 2048"]);
 }

@@ -280,6 +280,28 @@ async fn an_archive_that_breaks_before_a_step_is_told_and_the_step_runs() {
     assert!(kept.system().contains("the blob is damaged"), "{}", kept.system());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_cannot_do_is_said_or_refused() {
+    let (host, mut job) = prepared().await;
+    let mut step = job.script(0, "echo ran");
+    step.network = gantry::pipeline::Network::None;
+    let (exit, kept) = run(&host, &step).await;
+    assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "ran\n"));
+    assert!(kept.system().contains("`network` and `resources` do not hold without containers"), "{}", kept.system());
+    assert_eq!(run(&host, &job.script(1, "echo ran")).await.1.system(), "");
+
+    job.spec.services = vec![gantry::pipeline::ServicePlan {
+        name: "db".to_owned(),
+        image: "postgres:17".to_owned(),
+        env: Default::default(),
+        command: None,
+        ready: Default::default(),
+        ready_timeout_ms: 1_000,
+    }];
+    let sentence = "the job has services (`db`), which are containers: the host executor runs none; use `docker`";
+    assert_eq!(host.prepare(&job.spec, &NoServices).await, Err(Failure::Infrastructure(sentence.to_owned())));
+}
+
 /// Plays the earlier server: prints the number of a process that it started through the executor, and waits to be killed.
 #[test]
 #[ignore = "the other half of the test below, which runs it as a process of its own"]

@@ -73,6 +73,18 @@ pub fn ago(ms: u64) -> String {
     }
 }
 
+/// In how long something will be, as precise as it matters. `web/assets/time.js` says the same.
+#[must_use]
+pub fn ahead(ms: u64) -> String {
+    match ms / 1_000 {
+        0 => "now".to_owned(),
+        s @ 1..60 => format!("in {s} s"),
+        s @ 60..3_600 => format!("in {} min", s / 60),
+        s @ 3_600..172_800 => format!("in {} h", s / 3_600),
+        s => format!("in {} d", s / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +146,12 @@ mod tests {
     fn how_long_ago_needs_no_precision() {
         let said = [0, 9_999, 10_000, 60_000, 3_600_000, 172_799_999, 172_800_000].map(ago);
         assert_eq!(said, ["just now", "just now", "10 s ago", "1 min ago", "1 h ago", "47 h ago", "2 d ago"]);
+    }
+
+    #[test]
+    fn how_far_ahead_needs_no_precision() {
+        let said = [0, 999, 1_000, 60_000, 3_600_000, 172_799_999, 172_800_000].map(ahead);
+        assert_eq!(said, ["now", "now", "in 1 s", "in 1 min", "in 1 h", "in 47 h", "in 2 d"]);
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub const EXPRESSION_DEPTH: usize = 32;
 pub const EXPRESSIONS_COST: u64 = 20_000_000;
 /// The same for one text that is filled while a run is under way: it is done between two events of the loop.
 pub const LATE_COST: u64 = 100_000;
-/// Paths that `hash` compares with globs, in one plan: half a second; fifty globs over a tree of a hundred thousand files.
-pub const HASH_COMPARISONS: u64 = 5_000_000;
+/// Paths that `hash` compares with globs, in one plan; plain paths cost nothing. Half a second: thirty globs over a tree of a hundred thousand files.
+pub const HASH_COMPARISONS: u64 = 3_000_000;
 /// The value of one input.
 pub const INPUT_BYTES: usize = 16 * 1024;
 /// A branch or tag pattern, in characters.
@@ -123,14 +123,58 @@ pub const FETCHES: usize = 4;
 /// New runs out of one poll: a mirror of a large project's first tags must not start a thousand runs.
 pub const RUNS_PER_POLL: usize = 100;
 
+/// How long a schedule waits without looking at the clock: one that was set forward, or a machine that slept, is noticed within this.
+pub const CLOCK_LOOK_MS: u64 = 30_000;
+
 /// Until a Git server has taken the connection.
 pub const GIT_CONNECT_MS: i32 = 20_000;
 /// Silence of a Git server in the middle of a conversation. Servers send signs of life every few seconds while they prepare a large pack.
 pub const GIT_SILENCE_MS: i32 = 120_000;
 /// Files and directories of one commit: ten times the largest known source trees. Stops trees that repeat themselves without end.
 pub const TREE_ENTRIES: usize = 1_000_000;
+/// Paths that are compared with `paths` filters: a push that changed more than these counts as one that changed everything.
+pub const CHANGED_PATHS: usize = 10_000;
 /// A path inside a commit, in bytes: what Linux takes.
 pub const TREE_PATH_BYTES: usize = 4_096;
+
+/// One JUnit file: the largest known ones hold the output of every test and stay below.
+pub const REPORT_FILE_BYTES: usize = 8 * 1024 * 1024;
+/// Tests of one report, and of all reports of one run: each is a row.
+pub const REPORT_CASES: usize = 50_000;
+/// Nesting of a report's elements. Real ones stay below ten.
+pub const REPORT_DEPTH: usize = 64;
+/// Attributes of one element of a report.
+pub const REPORT_ATTRIBUTES: usize = 64;
+/// Reports that one attempt leaves: one file a class is usual.
+pub const REPORT_FILES: usize = 5_000;
+/// All reports of one attempt together.
+pub const REPORTS_BYTES: u64 = 64 * 1024 * 1024;
+/// What is looked through for reports, in bytes of archive: past it the glob should name a directory.
+pub const REPORTS_LOOKED_THROUGH_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+/// The whole of reading an attempt's reports, which its end waits for.
+pub const REPORTS_MS: u64 = 120_000;
+/// Sentences about reports that could not be read, told of one attempt; the rest are counted.
+pub const REPORT_PROBLEMS: usize = 20;
+/// Name and suite of a test, in characters each: parameters may stand in it.
+pub const TEST_NAME_CHARS: usize = 300;
+/// Why a test failed; what is longer belongs into the details.
+pub const TEST_MESSAGE_BYTES: usize = 4 * 1024;
+/// Stack trace and output of a failed test.
+pub const TEST_DETAILS_BYTES: usize = 64 * 1024;
+/// The newest results of a test that its outcomes in lists are counted of.
+pub const TEST_RECENT: usize = 50;
+
+/// A secret's value: a private key, a cluster's configuration, a service account's file. What is larger is data; keep it encrypted in the
+/// repository, and its key here.
+pub const SECRET_BYTES: usize = 16 * 1024;
+/// Values of all secrets that one run's log is kept clean of: each is looked for in some dozens of forms, which are in memory while a step runs.
+pub const RUN_SECRET_BYTES: usize = 32 * 1024;
+/// Secrets of one repository, and of all repositories together.
+pub const SECRETS_KEPT: u32 = 200;
+/// The shortest text that is hidden in output: shorter ones are part of too many other words.
+pub const MASK_BYTES: usize = 6;
+/// The least number of different bytes in it: `------` is in every table.
+pub const MASK_VARIETY: usize = 4;
 
 /// Content that is compressed by itself: what a part of a large file costs to read, and what each core holds in memory while it is written.
 pub const BLOB_FRAME_BYTES: usize = 4 * 1024 * 1024;

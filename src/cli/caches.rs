@@ -22,8 +22,13 @@ pub(super) struct Caches {
 
 impl Caches {
     /// Opens them if one of the plans has any; `None` also when they cannot be opened, which is told.
-    pub async fn for_plans(plans: &[Plan], dir: Option<&Path>, tree: &Path, tasks: &Tasks) -> Option<Self> {
-        let mut steps = plans.iter().flat_map(|plan| &plan.jobs).flat_map(|job| &job.steps);
+    pub async fn for_plans(
+        plans: impl IntoIterator<Item = &Plan>,
+        dir: Option<&Path>,
+        tree: &Path,
+        tasks: &Tasks,
+    ) -> Option<Self> {
+        let mut steps = plans.into_iter().flat_map(|plan| &plan.jobs).flat_map(|job| &job.steps);
         if !steps.any(|step| !step.cache.is_empty()) {
             return None;
         }

@@ -3,10 +3,12 @@
 //! | File | What |
 //! |---|---|
 //! | `serve` | the server, until it is told to end |
-//! | `run`, `follow`, `progress`, `tail` | the pipeline of the work tree, here and now |
+//! | `run`, `secrets`, `follow`, `progress`, `tail`, `results` | the pipeline of the work tree, here and now |
 //! | `caches` | those of `gantry run`, from one call to the next |
 //! | `check` | the problems of pipeline files |
 //! | `init` | a first pipeline for a repository |
+//! | `plan` | what would run, and why the rest would not |
+//! | `asked` | the trigger that `plan` and `run` are asked for |
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `client` | the verbs that talk to a running server |
 //! | `config`, `engine` | the server's settings; which executor |
@@ -14,6 +16,7 @@
 //! | `out` | data on stdout |
 
 mod approvals;
+mod asked;
 mod caches;
 mod check;
 pub mod client;
@@ -23,8 +26,11 @@ mod engine;
 mod follow;
 mod init;
 mod out;
+mod plan;
 mod progress;
+mod results;
 mod run;
+mod secrets;
 mod serve;
 mod signals;
 mod tail;
@@ -66,6 +72,8 @@ enum Verb {
     Check(check::Args),
     /// Looks at a repository and writes a first pipeline for it
     Init(init::Args),
+    /// Prints what would run in the current work tree for an event, and why the rest would not
+    Plan(plan::Args),
     /// Shows what Gantry does: a server, a sample repository and two pushes
     Demo(demo::Args),
     #[command(flatten)]
@@ -108,6 +116,7 @@ pub fn main() -> ExitCode {
             Verb::Run(args) => end(run::run(args, json).await),
             Verb::Check(args) => end(check::check(&args, json)),
             Verb::Init(args) => end(init::init(&args, json)),
+            Verb::Plan(args) => end(plan::plan(&args, json)),
             Verb::Demo(args) => end(demo::demo(args).await),
             Verb::Client(verb) => client::run(verb, &server).await,
         }

@@ -1,6 +1,7 @@
 //! `gantry run`: the pipeline of the current work tree, here and now. The same reader, plan, board, store (in memory) and executor as the server's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,31 +9,27 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::base::{Clock, JobIx, RepoId, RunId, Tasks, limits};
 use crate::git::{Credentials, WorkTree};
-use crate::pipeline::{self, Event, Plan, Problem, ReadOptions, Reading, Trigger};
+use crate::pipeline::{self, Plan, Problem, Reading, Trigger};
 use crate::run::RunView;
-use crate::server::{Config, KeepConfig, Server, Source};
+use crate::server::{Config, KeepConfig, Planned, Server, Source};
 use crate::store::{Database, NewRun, Repo, RepoStatus, Store, StoreConfig};
 
 use super::approvals::answered;
+use super::asked::{Answered, Asked, CHANGED, How};
 use super::caches::Caches;
 use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
+use super::secrets::{self, SecretArgs};
 use super::serve::slots;
 use super::signals::Signals;
-use super::{Ended, INVALID, OK, RUN_FAILED, check, out};
+use super::{Ended, INVALID, OK, RUN_FAILED, out, results};
 
 #[derive(clap::Args)]
+#[command(after_help = CHANGED)]
 pub(super) struct Args {
-    /// Pipeline file [default: those of the work tree]
-    #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// The event that the pipeline sees
-    #[arg(long, value_enum, default_value = "push")]
-    event: EventArg,
-    /// The branch that it sees [default: the current one]
-    #[arg(long)]
-    branch: Option<String>,
+    #[command(flatten)]
+    asked: Asked,
     /// Only this job, and those that it needs
     #[arg(long)]
     job: Option<String>,
@@ -45,6 +42,8 @@ pub(super) struct Args {
     /// Image of steps that name none
     #[arg(long)]
     image: Option<String>,
+    #[command(flatten)]
+    secrets: SecretArgs,
     /// Writes the artifacts here, those of each job into a directory of its own; the directory must be empty or not there yet
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
@@ -53,17 +52,17 @@ pub(super) struct Args {
     cache_dir: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum EventArg {
-    Push,
-    Manual,
-}
-
 /// Runs the pipelines and shows them; 1 when one did not pass.
 pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let tree = WorkTree::discover(Path::new(".")).map_err(Ended::usage)?;
-    let trigger = trigger(&tree, &args);
-    let plans = match plans(&args, &trigger)? {
+    let how = How {
+        image_needed: args.executor == Kind::Docker,
+        default_image: args.image.as_deref(),
+        by_person: true,
+        because: "`gantry run` was called",
+    };
+    let Answered { trigger, changes: _, planned } = args.asked.answer(&tree, &how)?;
+    let plans = match plans(planned, &args)? {
         Ok(plans) => plans,
         Err(problems) => {
             if json {
@@ -72,12 +71,17 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
             return Ok(INVALID);
         }
     };
+    let plans = match &args.job {
+        Some(job) => only_job(plans, job)?,
+        None => plans,
+    };
     if plans.is_empty() {
         if json {
             out::json(&Vec::<RunView>::new())?;
         }
         return Ok(OK);
     }
+    let given = args.secrets.read()?;
     if let Some(dir) = &args.artifacts {
         make_empty(dir).map_err(Ended::usage)?;
     }
@@ -89,7 +93,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let executor = engine::make(args.executor, None, store.instance().await?, &data.join("host"), &tasks)?;
     executor.health().await.with_context(|| format!("steps cannot run with `--executor {}`", executor.name()))?;
     let mut repo = repo(&trigger);
-    let caches = Caches::for_plans(&plans, args.cache_dir.as_deref(), tree.root(), &tasks).await;
+    let caches = Caches::for_plans(plans.iter().map(|(_, plan)| plan), args.cache_dir.as_deref(), tree.root(), &tasks).await;
     let mut keep = KeepConfig::default();
     if let Some(caches) = &caches {
         repo.id = caches.repo().clone();
@@ -106,11 +110,19 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         keep,
     };
     let server = Server::start(config, store, executor, Source::WorkTree(Arc::new(tree)), Clock::System).await?;
-    let runs = server.handle().make_runs(&repo.id, plans.into_iter().map(|plan| new_run(&trigger, plan)).collect()).await?;
+    secrets::give(server.handle(), given).await?;
+    let runs = server.handle().make_runs(&repo.id, plans.into_iter().map(new_run).collect()).await?;
     let ids = runs.into_iter().map(|run| run.id).collect();
     let progress = Progress::new(json);
     let ends = Follower::new(server.handle().clone(), ids, &progress).follow(&mut signals).await;
     progress.close();
+    let (ends, results) = match ends {
+        Ok(mut ends) => {
+            let results = results::read(server.handle().store(), &mut ends).await;
+            (Ok(ends), results)
+        }
+        Err(error) => (Err(error), Ok(None)),
+    };
     let written = match &args.artifacts {
         Some(dir) => write_artifacts(&server, &ends, dir).await,
         None => Ok(()),
@@ -121,6 +133,9 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     }
     tasks.end().await;
     let ends = ends?;
+    if let Some(results) = results? {
+        results.tell(&progress);
+    }
     written?;
     if json {
         out::json(&ends)?;
@@ -152,52 +167,24 @@ async fn write_artifacts(server: &Server, ends: &anyhow::Result<Vec<RunView>>, d
     Ok(())
 }
 
-/// What the pipeline is told about the work tree.
-fn trigger(tree: &WorkTree, args: &Args) -> Trigger {
-    let head = tree.head();
-    let event = match args.event {
-        EventArg::Push => Event::Push,
-        EventArg::Manual => Event::Manual,
-    };
-    Trigger {
-        event,
-        repo: tree.root().file_name().map_or_else(|| "repository".to_owned(), |name| name.to_string_lossy().into_owned()),
-        url: tree.origin().unwrap_or_default(),
-        branch: args.branch.clone().or_else(|| tree.branch()).unwrap_or_default(),
-        tag: None,
-        commit: head.as_ref().map_or_else(|| "0".repeat(40), |head| head.id.clone()),
-        // What would skip a push must not skip what someone asks for here.
-        message: head.as_ref().map(|head| head.message.clone()).unwrap_or_default(),
-        author: head.map(|head| head.author).unwrap_or_default(),
-        default_branch: tree.default_branch().unwrap_or_default(),
-        because: "`gantry run` was called".to_owned(),
-        inputs: Default::default(),
-        schedule: None,
-        pull_request: None,
-    }
-}
+/// A pipeline that runs, with its own trigger.
+type Wanted = (Trigger, Plan);
 
-/// The plans of the files that want the trigger; the problems when one is not valid, which have been told then.
-fn plans(args: &Args, trigger: &Trigger) -> Result<Result<Vec<Plan>, Vec<Problem>>, Ended> {
-    use std::io::IsTerminal;
-    let named: Vec<PathBuf> = args.file.iter().cloned().collect();
-    let options = ReadOptions {
-        image_needed: args.executor == Kind::Docker,
-        default_image: args.image.as_deref(),
-        ..ReadOptions::default()
-    };
-    let (mut plans, mut invalid) = (Vec::new(), Vec::new());
-    for (path, text) in check::read_files(&named)? {
-        match pipeline::read(&path, &text, trigger, &options) {
+/// The plans of the files that want the trigger; the problems when one is not valid, which have been told then. As on the server, inputs that one file
+/// does not take are a refusal of all.
+fn plans(planned: Vec<Planned>, args: &Args) -> Result<Result<Vec<Wanted>, Vec<Problem>>, Ended> {
+    let (mut plans, mut invalid, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for Planned { file, trigger, reading } in planned {
+        match reading {
             Reading::Planned { plan, warnings } => {
                 eprint!("{}", pipeline::render(&warnings, std::io::stderr().is_terminal()));
-                plans.push(answered(plan, args.approve));
+                plans.push((trigger, answered(plan, args.approve)));
             }
-            Reading::NotWanted(why) => eprintln!("{path} does not run: {why} (`--event manual` runs it all the same)"),
-            Reading::Refused(why) => eprintln!("{path} does not run: {why}"),
+            Reading::NotWanted(why) => eprintln!("{file} does not run: {why} (`--event manual` runs it all the same)"),
+            Reading::Refused(why) => refused.push(format!("{file} cannot run: {why}")),
             Reading::Invalid(problems) => {
                 eprint!("{}", pipeline::render(&problems, std::io::stderr().is_terminal()));
-                eprintln!("{path}: {}", pipeline::summary(&problems));
+                eprintln!("{file}: {}", pipeline::summary(&problems));
                 invalid.extend(problems);
             }
         }
@@ -205,16 +192,16 @@ fn plans(args: &Args, trigger: &Trigger) -> Result<Result<Vec<Plan>, Vec<Problem
     if !invalid.is_empty() {
         return Ok(Err(invalid));
     }
-    if let Some(job) = &args.job {
-        plans = only_job(plans, job)?;
+    if !refused.is_empty() {
+        return Err(Ended::usage(anyhow!("{}", refused.join("; "))));
     }
     Ok(Ok(plans))
 }
 
 /// Leaves out every job but this one and those it needs, near or far.
-fn only_job(plans: Vec<Plan>, name: &str) -> Result<Vec<Plan>, Ended> {
-    let names: Vec<String> = plans.iter().flat_map(|plan| plan.jobs.iter().map(|job| format!("`{}`", job.name))).collect();
-    let left: Vec<Plan> = plans.into_iter().filter_map(|plan| keep_job(plan, name)).collect();
+fn only_job(plans: Vec<Wanted>, name: &str) -> Result<Vec<Wanted>, Ended> {
+    let names: Vec<String> = plans.iter().flat_map(|(_, plan)| plan.jobs.iter().map(|job| format!("`{}`", job.name))).collect();
+    let left: Vec<Wanted> = plans.into_iter().filter_map(|(trigger, plan)| Some((trigger, keep_job(plan, name)?))).collect();
     if left.is_empty() {
         return Err(Ended::usage(anyhow!("there is no job `{name}`; there are: {}", names.join(", "))));
     }
@@ -260,11 +247,11 @@ fn repo(trigger: &Trigger) -> Repo {
     }
 }
 
-fn new_run(trigger: &Trigger, plan: Plan) -> NewRun {
+fn new_run((trigger, plan): Wanted) -> NewRun {
     NewRun {
         id: RunId::new(&Clock::System),
         repo_name: trigger.repo.clone(),
-        trigger: trigger.clone(),
+        trigger,
         plan: Arc::new(plan),
         problems: Vec::new(),
         ended: None,

@@ -1,19 +1,15 @@
 //! A copy of the user's work tree as it is now, for `gantry run`: changes, new files and deletions included, ignored files not.
 //! **Invariants:** `git status` shows the same in the copy; links stay links and are never followed; nothing is written outside of the copy.
 
-use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsStr;
+use std::collections::HashMap;
 use std::fs::{self, File, FileTimes};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use git2::{Config, ConfigLevel, Repository, StatusOptions, StatusShow};
+use git2::Repository;
 
 use super::dot_git::{DotGit, Head, PackedRef};
-use super::{Error, WorkTree, directory, entries};
-
-/// A submodule's mode in the index.
-const GITLINK: u32 = 0o160_000;
+use super::tracked::{Listed, user_config};
+use super::{Error, WorkTree, directory};
 
 impl WorkTree {
     /// Copies tracked files, and new ones that are not ignored, into `workspace`, whatever was there before; with a `.git` that borrows the
@@ -29,7 +25,7 @@ impl WorkTree {
         let workspace = workspace.canonicalize().map_err(Error::io("find the directory", workspace))?;
 
         let mut copier = Copier { from: self.root(), to: &workspace, real_directories: HashMap::new(), notes: listed.notes };
-        for path in &listed.files {
+        for path in listed.files.keys() {
             copier.copy(path)?;
         }
         for path in &listed.submodules {
@@ -53,62 +49,6 @@ impl WorkTree {
         carry_files(&repository, &copy)?;
         Ok(notes)
     }
-}
-
-/// What belongs to a work tree.
-#[derive(Default)]
-struct Listed {
-    files: BTreeSet<PathBuf>,
-    submodules: Vec<PathBuf>,
-    notes: Vec<String>,
-}
-
-impl Listed {
-    fn read(repository: &Repository, root: &Path) -> Result<Self, Error> {
-        let failed = Error::work_tree(root);
-        let mut listed = Self::default();
-        for entry in repository.index().map_err(&failed)?.iter() {
-            let path = inside(&entry.path, root)?;
-            if entry.mode == GITLINK {
-                listed.notes.push(format!("the submodule `{}` is left out", path.display()));
-                listed.submodules.push(path);
-            } else {
-                listed.files.insert(path);
-            }
-        }
-        if let Some(rules) = user_ignores() {
-            repository.add_ignore_rule(&rules).map_err(&failed)?;
-        }
-        let mut options = StatusOptions::new();
-        options
-            .show(StatusShow::Workdir)
-            .include_untracked(true)
-            .recurse_untracked_dirs(true)
-            .exclude_submodules(true)
-            .no_refresh(true);
-        for status in
-            repository.statuses(Some(&mut options)).map_err(&failed)?.iter().filter(|status| status.status().is_wt_new())
-        {
-            let path = inside(status.path_bytes(), root)?;
-            // What libgit2 names as a directory here is a repository of its own.
-            if status.path_bytes().ends_with(b"/") {
-                listed.notes.push(format!("`{}` is a repository of its own and is left out", path.display()));
-            } else {
-                listed.files.insert(path);
-            }
-        }
-        Ok(listed)
-    }
-}
-
-/// A path from Git, made sure to stay inside.
-fn inside(path: &[u8], root: &Path) -> Result<PathBuf, Error> {
-    let path = Path::new(OsStr::from_bytes(path.strip_suffix(b"/").unwrap_or(path)));
-    let plain = |part| matches!(part, Component::Normal(name) if entries::why_unsafe(name.as_bytes()).is_none());
-    if path.as_os_str().is_empty() || !path.components().all(plain) {
-        return Err(Error::WorkTree { dir: root.to_owned(), why: format!("its index holds the path `{}`", path.display()) });
-    }
-    Ok(path.to_owned())
 }
 
 struct Copier<'a> {
@@ -203,30 +143,4 @@ fn carry_files(from: &Repository, to: &Repository) -> Result<(), Error> {
         keep_time(&metadata, &copy)?;
     }
     Ok(())
-}
-
-/// The user's own Git configuration, which the library is kept from finding by itself.
-fn user_config() -> Result<Config, git2::Error> {
-    let mut config = Config::new()?;
-    let home = std::env::home_dir().unwrap_or_default();
-    let given = std::env::var_os("GIT_CONFIG_GLOBAL").map(PathBuf::from);
-    let files = match given {
-        Some(file) => vec![(file, ConfigLevel::Global)],
-        None => vec![(config_home(&home).join("git/config"), ConfigLevel::XDG), (home.join(".gitconfig"), ConfigLevel::Global)],
-    };
-    for (file, level) in files.into_iter().filter(|(file, _)| file.is_file()) {
-        config.add_file(&file, level, false)?;
-    }
-    config.snapshot()
-}
-
-/// The rules of the user's own ignore file.
-fn user_ignores() -> Option<String> {
-    let home = std::env::home_dir()?;
-    let named = user_config().ok().and_then(|config| config.get_path("core.excludesFile").ok());
-    fs::read_to_string(named.unwrap_or_else(|| config_home(&home).join("git/ignore"))).ok()
-}
-
-fn config_home(home: &Path) -> PathBuf {
-    std::env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map_or_else(|| home.join(".config"), PathBuf::from)
 }

@@ -6,13 +6,16 @@
 //!
 //! ```text
 //! address ─► credentials, host_key ─► fetch ─► mirror ─► files      (what a commit's pipelines are)
+//!                                                   ├──► changes, contents         (what a push changed, what `hash()` looks at)
 //!                                                   └──► entries ─► checkout ─► dot_git
 //! work_tree ─► tracked ─► copy ─► dot_git                           (`gantry run`: the user's own checkout)
 //! ```
 
 mod address;
 mod attempt;
+mod changes;
 mod checkout;
+mod contents;
 mod copy;
 mod credentials;
 mod directory;
@@ -25,10 +28,12 @@ mod host_key;
 mod library;
 mod mirror;
 mod sample;
+mod tracked;
 mod work_tree;
 
 pub use address::{check_url, public_url};
 pub use checkout::Checkout;
+pub use contents::{CommitFiles, TreeFiles};
 pub use credentials::Credentials;
 pub use error::Error;
 pub use fetch::Snapshot;

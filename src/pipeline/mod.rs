@@ -10,6 +10,7 @@ mod check;
 mod cron;
 mod expr;
 mod late;
+mod outline;
 mod parts;
 mod pattern;
 mod plan;
@@ -24,13 +25,16 @@ mod trigger;
 mod want;
 mod yaml;
 
+pub use check::spec::{InputKind, Schedule};
 pub use cron::next_after;
 pub use late::{KnownEnd, Scope};
+pub use outline::{InputView, Outline, outline};
 pub use parts::{
     Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Policy, Ready, Resources, ServicePlan,
 };
+pub use pattern::Pattern;
 pub use plan::{Action, AllowFailure, Cause, JobPlan, Late, Need, Plan, Retry, StepPlan, Text, When};
 pub use problem::{Problem, Severity};
-pub use read::{FileEntry, Files, InputKind, InputView, ReadOptions, Reading, check, has_errors, inputs_of, read, schedules_of};
+pub use read::{FileEntry, Files, ReadOptions, Reading, check, has_errors, read};
 pub use render::{render, summary};
 pub use trigger::{Event, PullRequest, Trigger};

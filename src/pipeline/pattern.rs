@@ -1,33 +1,52 @@
-//! Globs over branch and tag names: `*` and `?` stay within a `/`, `**` goes across.
+//! Globs over the names of branches and tags, and over paths: `*` and `?` stay within a `/`, `**` goes across.
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{Glob, GlobBuilder, GlobMatcher};
 
 use crate::base::limits;
 
 /// One glob, with the text it was written as.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub struct Pattern {
     pub text: String,
+    is_plain: bool,
     matcher: GlobMatcher,
 }
 
 impl Pattern {
-    /// The glob of `text`, or why it is none.
+    /// The glob of `text`.
+    ///
+    /// # Errors
+    /// Why it is none.
     pub fn new(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Err("the pattern is empty".to_owned());
-        }
-        if text.chars().count() > limits::PATTERN_CHARS {
-            return Err(format!("the pattern is longer than {} characters", limits::PATTERN_CHARS));
-        }
-        let glob = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
-        let glob = glob.map_err(|error| format!("`{}` is no pattern: {}", super::report::shown(text), error.kind()))?;
-        Ok(Self { text: text.to_owned(), matcher: glob.compile_matcher() })
+        let glob = parse(text)?;
+        Ok(Self { text: text.to_owned(), is_plain: is_plain(text), matcher: glob.compile_matcher() })
     }
 
-    pub fn matches(&self, name: &str) -> bool {
-        self.matcher.is_match(name)
+    /// Why a text is no glob, without the cost of making one.
+    pub fn fault(text: &str) -> Option<String> {
+        parse(text).err()
     }
+
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        if self.is_plain { self.text == name } else { self.matcher.is_match(name) }
+    }
+}
+
+fn parse(text: &str) -> Result<Glob, String> {
+    if text.is_empty() {
+        return Err("the pattern is empty".to_owned());
+    }
+    if text.chars().count() > limits::PATTERN_CHARS {
+        return Err(format!("the pattern is longer than {} characters", limits::PATTERN_CHARS));
+    }
+    let glob = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
+    glob.map_err(|error| format!("`{}` is no pattern: {}", super::report::shown(text), error.kind()))
+}
+
+/// Whether nothing in it stands for anything but itself.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.contains(['*', '?', '[', ']', '{', '}', '\\'])
 }
 
 #[cfg(test)]

@@ -5,9 +5,8 @@
 
 use super::check::{
     self as checking,
-    spec::{Input, Pipeline, Schedule, Step},
+    spec::{Pipeline, Step},
 };
-use super::parts::InputValue;
 use super::plan::Plan;
 use super::planning;
 use super::problem::{Problem, Severity};
@@ -15,8 +14,6 @@ use super::report::{Report, shown};
 use super::trigger::Trigger;
 use super::want;
 use super::yaml::{self, Source, Tolerance};
-
-pub use super::check::spec::InputKind;
 
 /// What the one who asks can offer.
 #[derive(Clone, Copy, Default)]
@@ -27,6 +24,8 @@ pub struct ReadOptions<'a> {
     pub default_image: Option<&'a str>,
     /// Paths that the trigger's commits changed; `None` when that is not known (a new branch, a tag): then every path counts as changed.
     pub changes: Option<&'a [String]>,
+    /// A person asks, whatever the event: `[skip ci]` skips nothing.
+    pub by_person: bool,
     /// The files of the commit, for `hash(…)`; without them a pipeline that asks has a problem.
     pub files: Option<&'a dyn Files>,
 }
@@ -62,18 +61,6 @@ pub enum Reading {
     Invalid(Vec<Problem>),
 }
 
-/// An input that a file declares, for who asks a person for its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputView {
-    pub name: String,
-    pub kind: InputKind,
-    /// As text; for a choice the first option when no default is written, `None` where there is nothing to begin with.
-    pub default: Option<String>,
-    pub description: String,
-    /// Someone who starts it by hand must give a value.
-    pub required: bool,
-}
-
 /// Reads a pipeline file for a trigger. `file` is its path in the repository; pure and total.
 #[must_use]
 pub fn read(file: &str, text: &[u8], trigger: &Trigger, options: &ReadOptions<'_>) -> Reading {
@@ -81,7 +68,7 @@ pub fn read(file: &str, text: &[u8], trigger: &Trigger, options: &ReadOptions<'_
     let mut report = Report::new(file, &source);
     let pipeline = checked(file, &source, &mut report);
     let Some(pipeline) = pipeline.filter(|_| report.errors() == 0) else { return Reading::Invalid(report.finish()) };
-    if let Err(why) = want::wanted(&pipeline.on, trigger, options.changes) {
+    if let Err(why) = want::wanted(&pipeline.on, trigger, options) {
         return Reading::NotWanted(why);
     }
     let plan = planning::plan(file, &pipeline, trigger, options, &mut report);
@@ -94,34 +81,8 @@ pub fn read(file: &str, text: &[u8], trigger: &Trigger, options: &ReadOptions<'_
     }
 }
 
-/// The inputs that a file declares, in their order; none when it is not valid.
-#[must_use]
-pub fn inputs_of(file: &str, text: &[u8]) -> Vec<InputView> {
-    let view = |input: Input| {
-        let Input { name, kind, default, description, required } = input;
-        let default = match (default, &kind) {
-            (Some(InputValue::Text(text) | InputValue::Number(text)), _) => Some(text),
-            (Some(InputValue::Boolean(value)), _) => Some(value.to_string()),
-            (None, InputKind::Choice(options)) if !required => options.first().cloned(),
-            (None, InputKind::Choice(_) | InputKind::String | InputKind::Number | InputKind::Boolean) => None,
-        };
-        InputView { name, kind, default, description, required }
-    };
-    sound(file, text).map(|pipeline| pipeline.on.inputs.into_iter().map(view).collect()).unwrap_or_default()
-}
-
-/// The schedules that a file declares: name, expression of five fields, IANA name of the timezone; none when it is not valid.
-#[must_use]
-pub fn schedules_of(file: &str, text: &[u8]) -> Vec<(String, String, String)> {
-    let view = |schedule: Schedule| {
-        let Schedule { name, expression, timezone } = schedule;
-        (name, expression, timezone)
-    };
-    sound(file, text).map(|pipeline| pipeline.on.cron.into_iter().map(view).collect()).unwrap_or_default()
-}
-
 /// The pipeline of a file without errors.
-fn sound(file: &str, text: &[u8]) -> Option<Pipeline> {
+pub(super) fn sound(file: &str, text: &[u8]) -> Option<Pipeline> {
     let source = Source::new(text);
     let mut report = Report::new(file, &source);
     checked(file, &source, &mut report).filter(|_| report.errors() == 0)

@@ -2,25 +2,27 @@
 
 use super::check::spec::{Commits, Filter, On};
 use super::pattern::Pattern;
+use super::read::ReadOptions;
 use super::report::shown;
 use super::trigger::{Event, Trigger};
 
 /// Marks in a head commit's message that a push should make no run.
 const SKIP: [&str; 2] = ["[skip ci]", "[ci skip]"];
 
-/// `Err` is the sentence. `changes` are the paths that the commits changed, where that is known: elsewhere every path counts as changed.
-pub(super) fn wanted(on: &On, trigger: &Trigger, changes: Option<&[String]>) -> Result<(), String> {
+/// `Err` is the sentence.
+pub(super) fn wanted(on: &On, trigger: &Trigger, options: &ReadOptions<'_>) -> Result<(), String> {
+    let changes = options.changes;
     match trigger.event {
         Event::Manual => Ok(()),
         Event::Push => {
             let Commits { branches, paths } = on.push.as_ref().ok_or_else(|| unnamed("push"))?;
-            unmarked(trigger)?;
+            unmarked(trigger, options)?;
             named(branches, "on.push.branches", "branch", &trigger.branch)?;
             changed(paths, "on.push.paths", changes)
         }
         Event::PullRequest => {
             let Commits { branches, paths } = on.pull_request.as_ref().ok_or_else(|| unnamed("pull_request"))?;
-            unmarked(trigger)?;
+            unmarked(trigger, options)?;
             let target = trigger.pull_request.as_ref().map_or(&trigger.branch, |request| &request.target);
             named(branches, "on.pull_request.branches", "target branch", target)?;
             changed(paths, "on.pull_request.paths", changes)
@@ -40,7 +42,10 @@ pub(super) fn wanted(on: &On, trigger: &Trigger, changes: Option<&[String]>) -> 
 }
 
 /// Whether the head commit's message asks for no run.
-fn unmarked(trigger: &Trigger) -> Result<(), String> {
+fn unmarked(trigger: &Trigger, options: &ReadOptions<'_>) -> Result<(), String> {
+    if options.by_person {
+        return Ok(());
+    }
     let message = trigger.message.to_lowercase();
     match SKIP.into_iter().find(|mark| message.contains(mark)) {
         Some(mark) => Err(format!("the head commit's message has `{mark}`")),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::base::{AttemptKey, Clock, JobKey, Tasks, Timestamp};
 use crate::executor::{Executor, Survivor};
@@ -19,8 +19,9 @@ use crate::store::{self, Store};
 
 use super::handle::{Handle, Shared};
 use super::keep::{self, Keep, KeepConfig};
+use super::outlines::Outlines;
 use super::perform::Performer;
-use super::{Layout, Source, engine, poll};
+use super::{Layout, Source, engine, poll, timer};
 
 /// What a server is made of.
 pub struct Config {
@@ -106,6 +107,8 @@ impl Server {
             changes: watch::Sender::new(store.last_event().await?),
             engine: watch::Sender::new(Err("it has not been asked yet".to_owned())),
             watchers: poll::Watchers::default(),
+            timer: Notify::new(),
+            outlines: Outlines::default(),
             tasks: tasks.clone(),
             store,
             clock,
@@ -114,6 +117,7 @@ impl Server {
             config,
             tell,
         });
+        shared.store.sweep_attempt_secrets().await?;
         let unfinished = shared.store.unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(runs = unfinished.len(), "taking up the runs that had not ended");
@@ -125,6 +129,7 @@ impl Server {
         tasks.spawn(keep::tidy(Arc::clone(&shared)));
         if shared.config.watch {
             poll::watch_all(&shared).await?;
+            tasks.spawn(timer::watch(Arc::clone(&shared)));
         }
         Ok(Self { handle: Handle::new(shared), tasks, cleaning })
     }

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{JobKey, RunId};
+use crate::run::JobState;
 use crate::schedule::Input;
 use crate::store;
 
 use super::core::Message;
 use super::handle::Shared;
+use super::sink::ServiceLogs;
 
 /// Between two signs of life while the engine answers.
 const PULSE: Duration = Duration::from_secs(5);
@@ -40,6 +42,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
                 }
                 if pulses % COMPARE_EVERY == 0 {
                     compare(&shared).await;
+                    follow_services(&shared).await;
                     sweep(&shared).await;
                 }
                 pulses += 1;
@@ -76,6 +79,26 @@ async fn compare(shared: &Shared) {
             let _ = shared.tell.send(Message::Compare { survivors, asked_at });
         }
         Err(error) => tracing::warn!(%error, "the engine could not say what it runs"),
+    }
+}
+
+/// Goes on with the logs of services that nobody follows: those of an earlier life of this server, or of the engine.
+async fn follow_services(shared: &Shared) {
+    let runs = match shared.store.unfinished().await {
+        Ok(runs) => runs,
+        Err(error) => return tracing::warn!(%error, "the services of running jobs could not be told"),
+    };
+    for run in runs {
+        for (ix, (plan, job)) in (0..).zip(run.plan.jobs.iter().zip(&run.jobs)) {
+            if plan.services.is_empty() || !matches!(job.state, JobState::Running { .. }) {
+                continue;
+            }
+            let key = JobKey { run: run.id.clone(), job: ix };
+            let logs = ServiceLogs::of(shared.store.logs(), key.clone(), plan);
+            if let Err(error) = shared.executor.follow_services(&key, &logs).await {
+                tracing::warn!(job = %key, %error, "the logs of its services could not be taken up; the next comparison tries again");
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
 use crate::executor::Executor;
@@ -15,7 +15,8 @@ use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
 
 use super::core::{Config, Message, Refused};
 use super::keep::Keep;
-use super::{Layout, Source, intake, poll};
+use super::outlines::{self, FileOutline, Outlines};
+use super::{ByHand, Layout, Source, intake, poll};
 
 /// What all parts of a server share.
 pub(super) struct Shared {
@@ -32,6 +33,9 @@ pub(super) struct Shared {
     /// Whether the engine answers, or why not.
     pub engine: watch::Sender<Result<(), String>>,
     pub watchers: poll::Watchers,
+    pub outlines: Outlines,
+    /// Wakes whoever waits for the next schedule.
+    pub timer: Notify,
     pub tasks: Tasks,
 }
 
@@ -47,6 +51,9 @@ impl Shared {
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(job = %key, %error, "a job's directory could not be removed; it is swept later");
+        }
+        if let Err(error) = self.store.forget_attempt_secrets(key).await {
+            tracing::warn!(job = %key, %error, "what the job's steps were given is forgotten at the next start");
         }
     }
 
@@ -95,6 +102,9 @@ pub enum Refusal {
     NotFound(String),
     #[error("{0}")]
     Invalid(String),
+    /// What was asked for is understood and cannot be done so: an input that is not declared, or of another type.
+    #[error("{0}")]
+    Unprocessable(String),
     /// Whoever asked may not.
     #[error("{0}")]
     Forbidden(String),
@@ -118,6 +128,10 @@ pub struct Readiness {
 impl Handle {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The store, for reading.
@@ -181,7 +195,7 @@ impl Handle {
     /// Stores runs that were asked for, outside of any poll, and queues them.
     pub async fn make_runs(&self, repo: &RepoId, runs: Vec<NewRun>) -> Result<Vec<Run>, Refusal> {
         let now = self.shared.clock.now();
-        let intake = Intake { repo: repo.clone(), refs: Vec::new(), runs, notes: Vec::new(), deliveries: Vec::new(), now };
+        let intake = Intake { runs, ..Intake::new(repo.clone(), now) };
         Ok(self.shared.take_in(intake).await?)
     }
 
@@ -227,6 +241,7 @@ impl Handle {
         }
         poll::unwatch(&self.shared, &repo.id).await;
         let runs = self.shared.store.remove_repo(&repo.id, self.shared.clock.now()).await?;
+        self.shared.outlines.forget(&repo.id);
         let (logs, mirror) = (self.shared.store.logs().clone(), self.shared.layout.mirror(&repo.id));
         let cleaned = self.shared.tasks.spawn_blocking(move || {
             for run in runs {
@@ -249,9 +264,9 @@ impl Handle {
     }
 
     /// Runs the pipelines of a branch's head, whatever their `on` says: someone asked for it.
-    pub async fn trigger(&self, repo: &str, branch: Option<&str>, by: &str) -> Result<Vec<RunId>, Refusal> {
+    pub async fn trigger(&self, repo: &str, asked: &ByHand, by: &str) -> Result<Vec<RunId>, Refusal> {
         let repo = self.find_repo(repo).await?;
-        let runs = intake::by_hand(&self.shared, &repo, branch, by).await?;
+        let runs = intake::by_hand(&self.shared, &repo, asked, by).await?;
         Ok(runs.into_iter().map(|run| run.id).collect())
     }
 
@@ -263,6 +278,18 @@ impl Handle {
         self.shared.store.keep_delivery(&delivery).await?;
         self.shared.watchers.poke(&repo.id);
         Ok(id)
+    }
+
+    /// The pipeline files of a branch, or of the default one, as they were last fetched: what can be started, and with which inputs.
+    pub async fn outlines(&self, repo: &Repo, branch: Option<&str>) -> Result<Arc<Vec<FileOutline>>, Refusal> {
+        outlines::of_branch(&self.shared, repo, branch).await
+    }
+
+    /// Whoever waits for a time looks at the clock anew: it was set by hand.
+    pub fn clock_was_set(&self) {
+        // The loop only ever goes away with the server.
+        let _ = self.shared.tell.send(Message::Input(Input::Woken));
+        self.shared.timer.notify_one();
     }
 
     pub(super) async fn ask(&self, input: Input) -> Result<(), Refused> {

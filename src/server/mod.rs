@@ -6,9 +6,13 @@
 //! | `perform` | commands become tasks; live attempts are kept here |
 //! | `attempt` | the straight life of one attempt in the executor |
 //! | `engine` | asks the engine for life, compares with it, sweeps what is left over |
-//! | `poll`, `intake` | fetch a repository; turn moved refs into runs and notes |
+//! | `poll`, `timer` | the tasks that wait for a repository's next poll and for the next schedule |
+//! | `intake` | moved refs, schedules that are due and what someone asks for become runs and notes |
 //! | `handle`, `approve` | what pages, API and command line may ask for |
+//! | `harvest` | test reports of ended attempts: found, read, kept |
+//! | `secrets`, `sink` | secrets: kept, given to steps, masked in their output |
 //! | `keep` | artifacts and caches |
+//! | `outlines` | what the pipelines of a branch offer to whoever starts them by hand |
 //! | `layout` | where things are in the data directory |
 //! | `source` | where a workspace's content comes from |
 //!
@@ -20,17 +24,24 @@ mod attempt;
 mod core;
 mod engine;
 mod handle;
+mod harvest;
 mod intake;
 mod keep;
 mod layout;
+mod outlines;
 mod perform;
 mod poll;
+mod secrets;
 mod sink;
 mod source;
+mod timer;
 
 pub use approve::Answer;
 pub use core::{Config, Server};
 pub use handle::{Handle, Readiness, Refusal};
+pub use intake::{ByHand, Planned, Unmeant, place, plan_files};
 pub use keep::KeepConfig;
 pub use layout::Layout;
+pub use outlines::FileOutline;
+pub use secrets::SecretView;
 pub use source::Source;

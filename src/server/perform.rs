@@ -11,14 +11,24 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
-use crate::executor::{Archive, Failure, JobDirs, JobSpec, ServiceSinks, Sink, StepSpec};
+use crate::executor::{Archive, Failure, JobDirs, JobSpec, StepSpec};
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
 use crate::schedule::Board;
 
-use super::attempt::{self, Begin};
+use super::attempt::{self, Begin, Beside};
 use super::core::Message;
 use super::handle::Shared;
+use super::harvest::Harvester;
 use super::keep::{self, StepFiles};
+use super::secrets::Asked;
+use super::sink::ServiceLogs;
+
+/// A job's preparation under way.
+struct Preparing {
+    task: JoinHandle<()>,
+    /// Nobody needs it any more.
+    stop: CancellationToken,
+}
 
 /// Performs commands.
 pub(super) struct Performer {
@@ -26,7 +36,7 @@ pub(super) struct Performer {
     cleaning: Tasks,
     /// Live attempts, with the word that makes them stop.
     live: BTreeMap<AttemptKey, CancellationToken>,
-    preparing: BTreeSet<JobKey>,
+    preparing: BTreeMap<JobKey, Preparing>,
     /// Removals under way: a job is released after them.
     removals: BTreeMap<JobKey, Vec<JoinHandle<()>>>,
     /// Attempts of steps that have caches.
@@ -37,7 +47,7 @@ pub(super) struct Performer {
 
 impl Performer {
     pub fn new(shared: Arc<Shared>, cleaning: Tasks) -> Self {
-        let (live, preparing, removals) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        let (live, preparing, removals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self { shared, cleaning, live, preparing, removals, caching: BTreeSet::new(), held: BTreeMap::new() }
     }
 
@@ -59,9 +69,10 @@ impl Performer {
         match command {
             Command::PrepareJob(key) => {
                 if let Some(run) = board.run(&key.run)
-                    && self.preparing.insert(key.clone())
+                    && !self.preparing.contains_key(&key)
                 {
-                    self.prepare(run, key);
+                    let preparing = self.prepare(run, key.clone());
+                    self.preparing.insert(key, preparing);
                 }
             }
             Command::StartStep(key) => {
@@ -70,8 +81,10 @@ impl Performer {
                 }
             }
             Command::AttachStep(key) => {
-                let files = board.run(&key.run).and_then(|run| self.files(run, &key, &[]));
-                self.begin(Begin::Attach(key), files);
+                let run = board.run(&key.run);
+                let beside = run.map(|run| self.beside(run, &key, &[])).unwrap_or_default();
+                let asked = run.and_then(|run| Asked::of(run, &key));
+                self.begin(Begin::Attach(key), beside, asked);
             }
             Command::StopStep { key, at_once } => {
                 if let Some(stop) = self.live.get(&key) {
@@ -99,23 +112,25 @@ impl Performer {
         self.shared.layout.job(key, self.shared.source.shared(run))
     }
 
-    fn prepare(&self, run: &Run, key: JobKey) {
+    fn prepare(&self, run: &Run, key: JobKey) -> Preparing {
         let shared = Arc::clone(&self.shared);
-        let job = run.plan.jobs.get(key.job as usize).map_or("?", |job| job.name.as_str());
-        let title = format!("{} #{} / {job}", run.repo_name, run.number);
-        let spec = JobSpec { key: key.clone(), title, dirs: self.dirs(run, &key), services: Vec::new(), fill: Vec::new() };
+        let plan = run.plan.jobs.get(key.job as usize);
+        let title = format!("{} #{} / {}", run.repo_name, run.number, plan.map_or("?", |job| job.name.as_str()));
+        let services = plan.map_or(Vec::new(), |job| job.services.clone());
+        let spec = JobSpec { key: key.clone(), title, dirs: self.dirs(run, &key), services, fill: Vec::new() };
         let run = run.clone();
-        self.shared.tasks.spawn(async move {
-            let ending = shared.tasks.ending.clone();
+        // Also cancelled when the server ends: then the next start prepares it again.
+        let stop = shared.tasks.ending.child_token();
+        let stopped = stop.clone();
+        let task = self.shared.tasks.spawn(async move {
             let done = async {
                 let spec = JobSpec { fill: needed(&shared, &run, &spec).await?, ..spec };
-                prepare_once(&shared, run, spec).await
+                prepare_once(&shared, run, spec, &stopped).await
             };
-            let done = tokio::select! {
-                done = done => done,
-                // The next start prepares it again.
-                () = ending.cancelled() => return,
-            };
+            let done = done.await;
+            if stopped.is_cancelled() {
+                return;
+            }
             let job = key.job;
             let (event, silent) = match done {
                 Ok(()) => (Event::JobPrepared { job }, None),
@@ -125,11 +140,12 @@ impl Performer {
             // The loop only ever goes away with the server.
             let _ = shared.tell.send(Message::Prepared { key, event, silent });
         });
+        Preparing { task, stop }
     }
 
     fn start(&mut self, run: &Run, key: AttemptKey) {
         match self.step_spec(run, &key) {
-            Ok((spec, files)) => self.begin(Begin::Start(Box::new(spec)), files),
+            Ok((spec, beside)) => self.begin(Begin::Start(Box::new(spec)), beside, Asked::of(run, &key)),
             Err(why) => {
                 // The reducer has filled in the same step before it said so; if it ever knew more, the step must end all the same.
                 let AttemptKey { run: _, job, step, attempt } = key;
@@ -141,17 +157,18 @@ impl Performer {
         }
     }
 
-    fn files(&self, run: &Run, key: &AttemptKey, caches: &[FilledCache]) -> Option<StepFiles> {
-        StepFiles::of(&self.shared.keep, &self.shared.tasks, run, key, caches)
+    fn beside(&self, run: &Run, key: &AttemptKey, caches: &[FilledCache]) -> Beside {
+        let files = StepFiles::of(&self.shared.keep, &self.shared.tasks, run, key, caches);
+        Beside { files, reports: Harvester::of(&self.shared, run, key) }
     }
 
-    fn step_spec(&self, run: &Run, key: &AttemptKey) -> Result<(StepSpec, Option<StepFiles>), String> {
+    fn step_spec(&self, run: &Run, key: &AttemptKey) -> Result<(StepSpec, Beside), String> {
         let job = run.plan.jobs.get(key.job as usize).ok_or("the plan has no such job")?;
         let step = job.steps.get(key.step as usize).ok_or("the plan has no such step")?;
         let filled = fill_step(run, key.job, key.step)?;
         let base = &self.shared.config.url;
         let page = if base.is_empty() { String::new() } else { format!("{base}/runs/{}", run.id) };
-        let files = self.files(run, key, &filled.cache);
+        let beside = self.beside(run, key, &filled.cache);
         let spec = StepSpec {
             key: key.clone(),
             title: format!("{} / {}", job.name, step.name),
@@ -164,23 +181,26 @@ impl Performer {
             env: environment(run, key.job, key.step, filled.env, &run.trigger.url, &page),
             grace_ms: self.shared.config.grace_ms,
         };
-        Ok((spec, files))
+        Ok((spec, beside))
     }
 
-    fn begin(&mut self, begin: Begin, files: Option<StepFiles>) {
+    fn begin(&mut self, begin: Begin, beside: Beside, asked: Option<Asked>) {
         let key = begin.key().clone();
         if self.live.contains_key(&key) {
             return;
         }
         let stop = CancellationToken::new();
-        if files.as_ref().is_some_and(StepFiles::has_caches) {
+        if beside.files.as_ref().is_some_and(StepFiles::has_caches) {
             self.caching.insert(key.clone());
         }
         self.live.insert(key, stop.clone());
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(async move {
             let ending = shared.tasks.ending.clone();
-            let life = attempt::live(begin, files, &*shared.executor, &shared.store, &shared.clock, stop, &shared.tell);
+            let life = async {
+                let (begin, masks) = begin.given(&shared, asked).await;
+                attempt::live(begin, masks, beside, &*shared.executor, &shared.store, &shared.clock, stop, &shared.tell).await;
+            };
             tokio::select! {
                 () = life => {}
                 // The step goes on without us; the next start takes it up.
@@ -203,7 +223,11 @@ impl Performer {
     }
 
     fn release(&mut self, key: JobKey) {
-        let removals = self.removals.remove(&key).unwrap_or_default();
+        let mut before = self.removals.remove(&key).unwrap_or_default();
+        if let Some(Preparing { task, stop }) = self.preparing.remove(&key) {
+            stop.cancel();
+            before.push(task);
+        }
         let held: Vec<AttemptKey> = self.held.remove(&key).unwrap_or_default().into_iter().collect();
         let shared = Arc::clone(&self.shared);
         let saving = (!held.is_empty()).then(|| shared.keep.begin_saving(&key));
@@ -211,9 +235,9 @@ impl Performer {
             if saving.is_some() {
                 keep::save(&shared, &key, &held).await;
             }
-            for removal in removals {
-                // A removal that broke has been told of; the release does its part all the same.
-                let _ = removal.await;
+            for task in before {
+                // One that broke has been told of; the release does its part all the same.
+                let _ = task.await;
             }
             // What is held goes with its job.
             shared.release(&key).await;
@@ -236,7 +260,12 @@ async fn needed(shared: &Shared, run: &Run, spec: &JobSpec) -> Result<Vec<Arc<dy
 }
 
 /// Workspace and network, side by side; one after the other where something goes into the workspace beside the commit.
-async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), NotPrepared> {
+///
+/// Once stopped, it waits for the checkout alone, which ends soon and cannot be left behind: it would write where the release has removed.
+async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &CancellationToken) -> Result<(), NotPrepared> {
+    let plan =
+        run.plan.jobs.get(spec.key.job as usize).ok_or_else(|| NotPrepared::Failed("the plan has no such job".to_owned()))?;
+    let services = ServiceLogs::of(shared.store.logs(), spec.key.clone(), plan);
     let (source, workspace) = (shared.source.clone(), spec.dirs.workspace.clone());
     let fill = shared.tasks.spawn_blocking(move || {
         if let Some(root) = workspace.parent() {
@@ -252,7 +281,11 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), No
         }
     };
     let prepared = async {
-        match shared.executor.prepare(&spec, &NoServices).await {
+        let prepared = tokio::select! {
+            prepared = shared.executor.prepare(&spec, &services) => prepared,
+            () = stop.cancelled() => Err(Failure::Stopped),
+        };
+        match prepared {
             Ok(()) => Ok(()),
             Err(Failure::Unreachable(why)) => Err(NotPrepared::Silent(why)),
             Err(failure) => Err(NotPrepared::Failed(failure.to_string())),
@@ -264,14 +297,5 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec) -> Result<(), No
     } else {
         checked_out.await?;
         prepared.await
-    }
-}
-
-/// No job has services yet.
-struct NoServices;
-
-impl ServiceSinks for NoServices {
-    fn open(&self, _service: &str) -> std::io::Result<Box<dyn Sink>> {
-        Err(std::io::Error::other("no job has services yet"))
     }
 }

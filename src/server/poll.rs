@@ -86,11 +86,12 @@ pub(super) async fn unwatch(shared: &Shared, repo: &RepoId) {
 async fn watch(shared: Arc<Shared>, repo: Repo, poke: Arc<Notify>, end: CancellationToken, mirror: Arc<tokio::sync::Mutex<()>>) {
     let ending = shared.tasks.ending.clone();
     let interval = Duration::from_millis(repo.poll_ms);
+    let mut scheduled = None;
     loop {
         {
             let Ok(_turn) = Arc::clone(&shared.watchers.fetches).acquire_owned().await else { return };
             let _mirror = mirror.lock().await;
-            if let Err(error) = intake::poll_once(&shared, &repo).await {
+            if let Err(error) = intake::poll_once(&shared, &repo, &mut scheduled).await {
                 tracing::error!(repo = %repo.name, %error, "what a poll found could not be stored; the next one finds it again");
             }
         }

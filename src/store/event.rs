@@ -13,7 +13,7 @@ pub enum EventKind {
     Run,
     Job,
     Step,
-    /// A repository: added, removed, its status, a note on it.
+    /// A repository: added, removed, its status, a note on it, its schedules.
     Repo,
 }
 
@@ -50,6 +50,6 @@ pub struct StoredEvent {
     pub job: Option<JobIx>,
     pub step: Option<StepIx>,
     /// A JSON object: `state`, `outcome`, `reason`, `started_at`, `ended_at` (and of a step `exit_code`, `attempt`), as in the run's own JSON. Of a
-    /// repository `name` and one of `status`, `note`, `added`, `removed`.
+    /// repository `name` and one of `status`, `note`, `schedules`, `added`, `removed`.
     pub body: String,
 }

@@ -8,6 +8,8 @@ use crate::base::{DeliveryId, RepoId, RunId, Timestamp};
 use crate::pipeline::{Plan, Problem, Trigger};
 use crate::run::Outcome;
 
+use super::schedule::ScheduleMove;
+
 /// What one poll or delivery brings in: all of it or nothing.
 #[derive(Debug, Clone)]
 pub struct Intake {
@@ -19,20 +21,29 @@ pub struct Intake {
     pub notes: Vec<NewNote>,
     /// The deliveries that this answers: they are marked done.
     pub deliveries: Vec<DeliveryId>,
+    /// What becomes of the repository's schedules.
+    pub schedules: Vec<ScheduleMove>,
     pub now: Timestamp,
 }
 
 impl Intake {
+    /// One that brings nothing, to be filled.
+    #[must_use]
+    pub fn new(repo: RepoId, now: Timestamp) -> Self {
+        Self { repo, refs: Vec::new(), runs: Vec::new(), notes: Vec::new(), deliveries: Vec::new(), schedules: Vec::new(), now }
+    }
+
     /// One that only keeps notes.
     #[must_use]
     pub fn notes(repo: RepoId, notes: Vec<NewNote>, now: Timestamp) -> Self {
-        Self { repo, refs: Vec::new(), runs: Vec::new(), notes, deliveries: Vec::new(), now }
+        Self { notes, ..Self::new(repo, now) }
     }
 
     /// Whether there is nothing to store.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.refs.is_empty() && self.runs.is_empty() && self.notes.is_empty() && self.deliveries.is_empty()
+        let Self { repo: _, refs, runs, notes, deliveries, schedules, now: _ } = self;
+        refs.is_empty() && runs.is_empty() && notes.is_empty() && deliveries.is_empty() && schedules.is_empty()
     }
 }
 

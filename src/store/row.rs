@@ -43,6 +43,10 @@ impl<'r> Fields<'r> {
         self.int(column).map(Timestamp)
     }
 
+    pub(super) fn time_or_null(&self, column: &str) -> Result<Option<Timestamp>, Error> {
+        Ok(self.get::<Option<i64>>(column)?.map(Timestamp))
+    }
+
     /// A number that is never negative: a count, a position.
     pub(super) fn count<T: TryFrom<i64>>(&self, column: &str) -> Result<T, Error>
     where

@@ -1,10 +1,11 @@
-//! Intake: refs, runs, notes and the answered delivery, in one transaction. Run numbers are given here, without gaps.
+//! Intake: refs, runs, notes, moved schedules and the answered delivery, in one transaction. Run numbers are given here, without gaps.
 
 use serde_json::json;
 
 use super::intake::{Intake, NewNote, NewRun, RefMove};
 use super::listing::{Listed, RunSummary};
 use super::row::{Fields, plain, to_int, to_json};
+use super::schedules::move_schedules;
 use super::write::{About, Write};
 use super::{Error, Store, sql};
 use crate::base::{RepoId, Timestamp};
@@ -13,7 +14,7 @@ use crate::run::{Life, Outcome, Run};
 impl Store {
     /// Takes in what a poll or delivery brought, in one transaction; answers the runs it made.
     pub async fn take_in(&self, intake: Intake) -> Result<Vec<Run>, Error> {
-        let Intake { repo, refs, runs, notes, deliveries, now } = intake;
+        let Intake { repo, refs, runs, notes, deliveries, schedules, now } = intake;
         let mut write = Write::begin(self, now).await?;
         let name = self.repo_inside(&mut write, &repo).await?.name;
         for moved in &refs {
@@ -25,6 +26,10 @@ impl Store {
         }
         for note in &notes {
             keep_note(&mut write, &repo, &name, note, now).await?;
+        }
+        let first = made.first().map(|run: &Run| run.id.clone());
+        for moved in &schedules {
+            move_schedules(&mut write, &repo, &name, moved, first.as_ref(), now).await?;
         }
         for delivery in deliveries {
             let done = sqlx::query(sql::DELIVERY_DONE).bind(now.0).bind(delivery.as_str()).bind(repo.as_str());

@@ -47,6 +47,11 @@ impl<'s> Write<'s> {
         done.map(|done| done.rows_affected()).map_err(|error| self.store.error(what, error))
     }
 
+    /// Tells an error of the database.
+    pub(super) fn error(&self, what: &str, error: sqlx::Error) -> Error {
+        self.store.error(what, error)
+    }
+
     /// The sequence number that the next event will get.
     pub(super) fn next_seq(&self) -> i64 {
         self.seq + 1

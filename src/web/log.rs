@@ -1,24 +1,63 @@
-//! Finding the log that is meant: run, job and step by name, attempt by number.
+//! Finding the log that is meant: run, job and step or service by name, attempt by number.
 
 use super::app::App;
 use super::problem::Problem;
-use crate::base::AttemptKey;
+use crate::base::{AttemptKey, JobIx, JobKey};
+use crate::pipeline::JobPlan;
 use crate::run::{Run, StepState};
-use crate::store::LogPage;
+use crate::store::{LogKey, LogPage};
 use tokio::sync::watch;
 
-/// The log of one attempt, found.
+/// A log, found.
 pub(super) struct Log {
-    pub key: AttemptKey,
+    pub key: LogKey,
+    /// Of a step; 0 for a service.
+    pub attempt: u32,
     /// Nothing more will be written to it.
     pub is_over: bool,
 }
 
-/// The log of `attempt` (default: the latest) at a step. `None` when the step has not been tried yet.
-pub(super) fn find(run: &Run, job: &str, step: &str, attempt: Option<u32>) -> Result<Option<Log>, Problem> {
-    let job_missing = || Problem::not_found(format!("This run has no job `{job}`."));
+/// Whose log is meant, by names.
+#[derive(Debug, Clone)]
+pub(super) enum Of {
+    /// Of a step; the latest attempt, if none is named.
+    Step {
+        job: String,
+        step: String,
+        attempt: Option<u32>,
+    },
+    Service {
+        job: String,
+        service: String,
+    },
+}
+
+impl Of {
+    /// The log. `None` when the step has not been tried yet.
+    pub(super) fn find(&self, run: &Run) -> Result<Option<Log>, Problem> {
+        match self {
+            Of::Step { job, step, attempt } => of_step(run, job, step, *attempt),
+            Of::Service { job, service } => of_service(run, job, service).map(Some),
+        }
+    }
+
+    /// What the file is called when it is saved.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Of::Step { job, step, .. } => format!("{job}-{step}"),
+            Of::Service { job, service } => format!("{job}-{service}"),
+        }
+    }
+}
+
+fn job_named<'a>(run: &'a Run, job: &str) -> Result<(JobIx, &'a JobPlan), Problem> {
+    run.plan.job_named(job).ok_or_else(|| Problem::not_found(format!("This run has no job `{job}`.")))
+}
+
+/// The log of `attempt` (default: the latest) at a step.
+fn of_step(run: &Run, job: &str, step: &str, attempt: Option<u32>) -> Result<Option<Log>, Problem> {
     let step_missing = || Problem::not_found(format!("The job `{job}` has no step `{step}`."));
-    let (job_ix, job_plan) = run.plan.job_named(job).ok_or_else(job_missing)?;
+    let (job_ix, job_plan) = job_named(run, job)?;
     let (step_ix, _) = job_plan.step_named(step).ok_or_else(step_missing)?;
     let steps = run.jobs.get(job_ix as usize).map(|job| &job.steps);
     let state = steps.and_then(|steps| steps.get(step_ix as usize)).map(|step| &step.state).ok_or_else(step_missing)?;
@@ -27,9 +66,18 @@ pub(super) fn find(run: &Run, job: &str, step: &str, attempt: Option<u32>) -> Re
     if attempt > latest || (attempt == 0 && latest > 0) {
         return Err(Problem::not_found(format!("This step has no attempt {attempt}; the latest is {latest}.")));
     }
-    let key = AttemptKey { run: run.id.clone(), job: job_ix, step: step_ix, attempt };
+    let key = AttemptKey { run: run.id.clone(), job: job_ix, step: step_ix, attempt }.into();
     let is_over = attempt < latest || state.live_attempt().is_none();
-    Ok((attempt > 0).then_some(Log { key, is_over }))
+    Ok((attempt > 0).then_some(Log { key, attempt, is_over }))
+}
+
+fn of_service(run: &Run, job: &str, service: &str) -> Result<Log, Problem> {
+    let (ix, plan) = job_named(run, job)?;
+    let found = (0..).zip(&plan.services).find(|(_, found)| found.name == service);
+    let (number, _) = found.ok_or_else(|| Problem::not_found(format!("The job `{job}` has no service `{service}`.")))?;
+    let is_over = run.jobs.get(ix as usize).is_none_or(|job| job.state.is_ended());
+    let key = LogKey::Service { job: JobKey { run: run.id.clone(), job: ix }, service: number };
+    Ok(Log { key, attempt: 0, is_over })
 }
 
 /// The last attempt that was made; 0 when there was none.
@@ -53,7 +101,7 @@ impl App {
             None => logs.read(&key, from, limit),
         };
         let mut page = self.reading(read).await?;
-        // The step has ended, so there will be no more, whether or not anybody ever began to write.
+        // The step or job has ended, so there will be no more, whether or not anybody ever began to write.
         page.end |= log.is_over && !is_search && page.lines.is_empty();
         Ok(page)
     }

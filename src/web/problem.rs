@@ -61,6 +61,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NotFound(sentence) => Self::not_found(sentence),
             Refusal::Invalid(sentence) => Self::invalid(sentence),
+            Refusal::Unprocessable(sentence) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, sentence),
             Refusal::Forbidden(sentence) => Self::new(StatusCode::FORBIDDEN, sentence),
             Refusal::Conflict(sentence) => Self::new(StatusCode::CONFLICT, sentence),
             Refusal::Unavailable(sentence) => Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence),

@@ -1,5 +1,6 @@
 //! The git room against the real Git as its peer.
 
+mod changes;
 mod checkout;
 mod fetch;
 mod http;

@@ -201,10 +201,10 @@ pub fn after_each_turn(world: &World) {
     let open: Vec<&Run> = world.stored.values().filter(|run| world.board.run(&run.id).is_some()).collect();
     for run in &open {
         for (plan, job) in run.plan.jobs.iter().zip(&run.jobs) {
-            if let JobState::Waiting { why } = &job.state {
-                if let Some(lie) = lie(world, &open, run, plan, why) {
-                    world.fail(&format!("{} of {} {why}, but {lie}", plan.name, run.id));
-                }
+            if let JobState::Waiting { why } = &job.state
+                && let Some(lie) = lie(world, &open, run, plan, why)
+            {
+                world.fail(&format!("{} of {} {why}, but {lie}", plan.name, run.id));
             }
             if let Some(cell) = plan.matrix.as_ref().filter(|cell| cell.fail_fast)
                 && let JobState::Ended { outcome: Outcome::Failed | Outcome::TimedOut | Outcome::Lost | Outcome::Error, .. } =

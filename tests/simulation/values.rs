@@ -43,8 +43,8 @@ fn own_env(world: &World, run: &Run, key: &AttemptKey) -> BTreeMap<String, Strin
 /// The output of a job, or of the last combination that has it.
 fn output_of(run: &Run, name: &str) -> Option<String> {
     let of_it = |plan: &JobPlan| plan.matrix.as_ref().map_or(plan.name.as_str(), |cell| cell.of.as_str()) == name;
-    let ends = run.plan.jobs.iter().zip(&run.jobs).filter(|(plan, _)| of_it(plan));
-    ends.filter_map(|(_, job)| outputs(&job.state)?.get("v").cloned()).last()
+    let mut ends = run.plan.jobs.iter().zip(&run.jobs).filter(|(plan, _)| of_it(plan)).rev();
+    ends.find_map(|(_, job)| outputs(&job.state)?.get("v").cloned())
 }
 
 fn outputs(state: &JobState) -> Option<&Values> {

@@ -118,7 +118,7 @@ pub fn new_run(repo: &Repo, branch: &str) -> NewRun {
 }
 
 pub fn intake(repo: &Repo, now: i64) -> Intake {
-    Intake { repo: repo.id.clone(), refs: Vec::new(), runs: Vec::new(), notes: Vec::new(), deliveries: Vec::new(), now: at(now) }
+    Intake::new(repo.id.clone(), at(now))
 }
 
 /// An open store with one repository `roof`.

@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gantry::base::{AttemptKey, Clock, DeliveryId, RepoId, RunId, Tasks};
+use gantry::base::{AttemptKey, Clock, DeliveryId, JobKey, RepoId, RunId, Tasks};
 use gantry::pipeline::{Problem, Severity};
 use gantry::run::{Decision, JobState, Life, Outcome, StepEnd, StepState, StopReason, Wait};
 use gantry::schedule::Change;
-use gantry::store::{Delivery, Error, EventKind, Intake, NewNote, NewRun, RefMove, Repo, RepoStatus, RunFilter, Summary};
+use gantry::store::{
+    Delivery, Error, EventKind, Intake, LastFired, LastRun, NewNote, NewRun, NewSchedule, RefMove, Repo, RepoStatus, RunFilter,
+    ScheduleMove, SealedAttempt, SealedSecret, Summary,
+};
 
 use super::place::{Place, at, intake, make_run, new_run, plan, repo, with_repo};
 
+#[path = "results.rs"]
+mod results;
 pub use super::kept::*;
+pub use results::*;
 
 /// Hands the names of all stories to a macro.
 macro_rules! each_story {
@@ -24,10 +30,14 @@ macro_rules! each_story {
             an_intake_is_kept_whole,
             an_intake_that_fails_leaves_nothing,
             an_invalid_pipeline_makes_a_run_that_has_ended,
+            schedules_are_what_the_default_branch_was_read_to_have,
+            a_schedule_is_answered_once_together_with_its_run,
             numbers_have_no_gap_and_no_double_when_many_take_in_at_once,
             a_delivery_is_open_until_it_is_answered_byte_for_byte,
             a_restart_finds_unfinished_runs_exactly_as_they_were,
             a_summary_is_kept_once_for_each_attempt_and_goes_with_its_run,
+            a_secret_is_kept_as_given_and_goes_with_its_repository,
+            what_an_attempt_was_given_stays_the_first_and_goes_with_its_job,
             a_commit_is_recorded_change_by_change,
             a_commit_about_a_removed_run_is_refused_whole,
             a_reader_never_meets_a_gap_that_is_filled_later,
@@ -36,6 +46,14 @@ macro_rules! each_story {
             a_row_that_cannot_be_read_is_named,
             a_newer_schema_is_refused,
             the_instance_keeps_its_id,
+            test_results_are_kept_once_however_often_they_are_told,
+            a_keeping_that_was_cut_off_goes_on_where_it_was,
+            a_retried_step_shows_what_its_last_attempt_says_of_each_test,
+            the_same_commit_in_the_same_place_should_end_the_same,
+            results_of_a_run_are_paged_picked_and_searched,
+            tests_of_a_repository_are_ordered_paged_and_searched,
+            a_run_has_only_so_many_results,
+            results_go_with_their_run_and_tests_with_their_repository,
             artifacts_are_found_by_job_path_and_beginning_and_paged,
             artifacts_expire_are_replaced_and_go_with_their_run,
             a_cache_is_found_by_its_key_or_the_newest_by_its_beginning_in_its_scopes,
@@ -192,6 +210,88 @@ pub async fn an_invalid_pipeline_makes_a_run_that_has_ended(place: Place) {
     );
 }
 
+fn nightly(expression: &str, next_at: i64) -> NewSchedule {
+    NewSchedule {
+        file: ".gantry.yml".to_owned(),
+        name: "nightly".to_owned(),
+        expression: expression.to_owned(),
+        timezone: "UTC".to_owned(),
+        next_at: Some(at(next_at)),
+    }
+}
+
+fn read(schedules: &[&NewSchedule], unreadable: &[&str]) -> Vec<ScheduleMove> {
+    let schedules = schedules.iter().copied().cloned().collect();
+    vec![ScheduleMove::Read { schedules, unreadable: unreadable.iter().map(|file| (*file).to_owned()).collect() }]
+}
+
+pub async fn schedules_are_what_the_default_branch_was_read_to_have(place: Place) {
+    let (store, roof) = with_repo(&place).await;
+    let other = NewSchedule { file: ".gantry/b.yml".to_owned(), ..nightly("1 * * * *", 60) };
+    let never = NewSchedule { name: "never".to_owned(), next_at: None, ..nightly("0 0 30 2 *", 0) };
+    store
+        .take_in(Intake { schedules: read(&[&other, &nightly("0 3 * * *", 50), &never], &[]), ..intake(&roof, 5) })
+        .await
+        .unwrap();
+    let kept = store.schedules(&roof.id).await.unwrap();
+    let names: Vec<_> = kept.iter().map(|s| (s.file.as_str(), s.name.as_str(), s.next_at.map(|at| at.0))).collect();
+    assert_eq!(
+        names,
+        [(".gantry.yml", "never", None), (".gantry.yml", "nightly", Some(50)), (".gantry/b.yml", "nightly", Some(60))]
+    );
+    assert_eq!(store.next_schedule().await.unwrap(), Some(at(50)));
+
+    // What stays as it is keeps its time, and is no news.
+    let seen = store.last_event().await.unwrap();
+    let again = [&other, &nightly("0 3 * * *", 99), &never];
+    store.take_in(Intake { schedules: read(&again, &[]), ..intake(&roof, 6) }).await.unwrap();
+    assert_eq!((store.schedules(&roof.id).await.unwrap(), store.last_event().await.unwrap()), (kept, seen));
+
+    // One is changed, one is gone, one is in a file that cannot be read.
+    let changed = nightly("0 4 * * *", 70);
+    store.take_in(Intake { schedules: read(&[&changed], &[".gantry/b.yml"]), ..intake(&roof, 7) }).await.unwrap();
+    let kept = store.schedules(&roof.id).await.unwrap();
+    let left: Vec<_> = kept.iter().map(|s| (s.name.as_str(), s.expression.as_str(), s.next_at.map(|at| at.0))).collect();
+    assert_eq!(left, [("nightly", "0 4 * * *", Some(70)), ("nightly", "1 * * * *", Some(60))]);
+    assert!(store.last_event().await.unwrap() > seen);
+
+    store.remove_repo(&roof.id, at(8)).await.unwrap();
+    assert_eq!((store.schedules(&roof.id).await.unwrap(), store.next_schedule().await.unwrap()), (vec![], None));
+}
+
+pub async fn a_schedule_is_answered_once_together_with_its_run(place: Place) {
+    let (store, roof) = with_repo(&place).await;
+    store.take_in(Intake { schedules: read(&[&nightly("0 3 * * *", 50)], &[]), ..intake(&roof, 5) }).await.unwrap();
+    assert!(store.due_schedules(at(49)).await.unwrap().is_empty());
+    let due = store.due_schedules(at(50)).await.unwrap().remove(0);
+    assert_eq!((due.repo.clone(), due.next_at, due.last.clone()), (roof.id.clone(), Some(at(50)), None));
+    let fired = ScheduleMove::Fired { file: due.file, name: due.name, due_at: at(50), next_at: Some(at(150)) };
+    let answer = |now| Intake { runs: vec![new_run(&roof, "main")], schedules: vec![fired.clone()], ..intake(&roof, now) };
+    let run = store.take_in(answer(55)).await.unwrap().remove(0);
+    assert!(matches!(store.take_in(answer(56)).await, Err(Error::Gone(_))), "a second answer makes nothing");
+    assert_eq!(store.unfinished().await.unwrap(), [run.clone()]);
+    let kept = store.schedules(&roof.id).await.unwrap().remove(0);
+    let last = LastFired {
+        due_at: at(50),
+        at: at(55),
+        run: Some(LastRun { id: run.id.clone(), number: 1, state: "queued".to_owned(), outcome: None }),
+    };
+    assert_eq!((kept.next_at, kept.last), (Some(at(150)), Some(last)));
+
+    let life = Life::Ended { outcome: Outcome::Failed, reason: "x".to_owned(), started_at: None, at: at(60) };
+    store.commit(&[Change::Run { run: run.id, life, stop: None }], at(60)).await.unwrap();
+    let last = store.schedules(&roof.id).await.unwrap().remove(0).last.unwrap();
+    assert_eq!(last.run.unwrap().outcome, Some(Outcome::Failed));
+
+    // It comes to nothing: a note instead of a run.
+    let fired =
+        ScheduleMove::Fired { file: ".gantry.yml".to_owned(), name: "nightly".to_owned(), due_at: at(150), next_at: None };
+    store.take_in(Intake { schedules: vec![fired], ..intake(&roof, 160) }).await.unwrap();
+    let kept = store.schedules(&roof.id).await.unwrap().remove(0);
+    assert_eq!((kept.next_at, kept.last), (None, Some(LastFired { due_at: at(150), at: at(160), run: None })));
+    assert_eq!(store.next_schedule().await.unwrap(), None);
+}
+
 pub async fn numbers_have_no_gap_and_no_double_when_many_take_in_at_once(place: Place) {
     let (store, roof) = with_repo(&place).await;
     let other = repo("cellar");
@@ -305,6 +405,53 @@ pub async fn a_summary_is_kept_once_for_each_attempt_and_goes_with_its_run(place
     store.remove_repo(&roof.id, at(7)).await.unwrap();
     assert_eq!(store.summaries(&run).await.unwrap(), []);
     assert!(matches!(store.keep_summary(&key(1, 0, 1), "late").await, Err(Error::Gone(_))));
+}
+
+pub async fn a_secret_is_kept_as_given_and_goes_with_its_repository(place: Place) {
+    let (store, roof) = with_repo(&place).await;
+    let secret = |repo: Option<&Repo>, name: &str, sealed: &str| SealedSecret {
+        repo: repo.map(|repo| repo.id.clone()),
+        name: name.to_owned(),
+        sealed: sealed.to_owned(),
+        policy: "{\"events\": []}".to_owned(),
+        updated_at: at(9),
+    };
+    let (own, all, other) = (secret(Some(&roof), "b", "x1:own"), secret(None, "b", "x1:all"), secret(None, "B", "x1:other"));
+    for secret in [&own, &all, &other, &secret(Some(&roof), "c", "x1:c")] {
+        store.set_secret(secret).await.unwrap();
+    }
+    let newer = SealedSecret { sealed: "x1:newer".to_owned(), updated_at: at(10), ..own.clone() };
+    store.set_secret(&newer).await.unwrap();
+    assert!(store.remove_secret(Some(&roof.id), "c").await.unwrap());
+    assert!(!store.remove_secret(None, "c").await.unwrap() && !store.remove_secret(Some(&roof.id), "B").await.unwrap());
+    assert_eq!(store.secrets(Some(&roof.id)).await.unwrap(), [other.clone(), newer, all.clone()]);
+    assert_eq!(store.secrets(None).await.unwrap(), [other.clone(), all.clone()]);
+    store.remove_repo(&roof.id, at(11)).await.unwrap();
+    assert_eq!(store.secrets(Some(&roof.id)).await.unwrap(), [other, all]);
+    assert!(matches!(store.set_secret(&own).await, Err(Error::Gone(_))));
+}
+
+pub async fn what_an_attempt_was_given_stays_the_first_and_goes_with_its_job(place: Place) {
+    let (store, roof) = with_repo(&place).await;
+    let (run, ended) = (make_run(&store, &roof, "main", 5).await.id, make_run(&store, &roof, "main", 6).await.id);
+    let given = |run: &RunId, job, attempt, sealed: &str| SealedAttempt {
+        key: AttemptKey { run: run.clone(), job, step: 0, attempt },
+        sealed: sealed.to_owned(),
+    };
+    let (first, second, of_another) = (given(&run, 0, 1, "x1:a"), given(&run, 0, 2, "x1:b"), given(&run, 1, 1, "x1:c"));
+    for attempt in [&first, &second, &of_another, &given(&run, 0, 1, "x1:later"), &given(&ended, 0, 1, "x1:d")] {
+        store.keep_attempt_secrets(attempt).await.unwrap();
+    }
+    assert_eq!(store.attempt_secrets(&run).await.unwrap(), [first, second, of_another.clone()]);
+    store.forget_attempt_secrets(&JobKey { run: run.clone(), job: 0 }).await.unwrap();
+    assert_eq!(store.attempt_secrets(&run).await.unwrap(), [of_another.clone()]);
+    let life = Life::Ended { outcome: Outcome::Passed, reason: "passed".to_owned(), started_at: Some(at(6)), at: at(8) };
+    store.commit(&[Change::Run { run: ended.clone(), life, stop: None }], at(8)).await.unwrap();
+    store.sweep_attempt_secrets().await.unwrap();
+    assert_eq!(store.attempt_secrets(&ended).await.unwrap(), []);
+    assert_eq!(store.attempt_secrets(&run).await.unwrap(), [of_another]);
+    store.remove_repo(&roof.id, at(11)).await.unwrap();
+    assert_eq!(store.attempt_secrets(&run).await.unwrap(), []);
 }
 
 pub async fn a_commit_is_recorded_change_by_change(place: Place) {

@@ -80,6 +80,7 @@ pub struct App {
     pub fake: Fake,
     server: Option<Server>,
     slots: u32,
+    clock: Clock,
 }
 
 impl App {
@@ -88,7 +89,17 @@ impl App {
     }
 
     pub async fn with_slots(slots: u32) -> Self {
-        let mut app = Self { data: tempfile::tempdir().unwrap(), fake: Fake::new(Clock::System), server: None, slots };
+        Self::with(slots, Clock::System).await
+    }
+
+    /// One whose server lives by a clock of the test's own; its steps by the machine's.
+    pub async fn with_clock(clock: Clock) -> Self {
+        Self::with(4, clock).await
+    }
+
+    async fn with(slots: u32, clock: Clock) -> Self {
+        let fake = Fake::new(Clock::System);
+        let mut app = Self { data: tempfile::tempdir().unwrap(), fake, server: None, slots, clock };
         app.boot().await;
         app
     }
@@ -107,7 +118,7 @@ impl App {
             keep: KeepConfig::default(),
         };
         let source = Source::Mirrors(Layout::new(&data));
-        let server = Server::start(config, store, Arc::new(self.fake.clone()), source, Clock::System).await.unwrap();
+        let server = Server::start(config, store, Arc::new(self.fake.clone()), source, self.clock.clone()).await.unwrap();
         self.server = Some(server);
     }
 

@@ -37,6 +37,11 @@ addEventListener("popstate", () => choose(location.href, false));
 
 // Filters act as they are changed; a form is not sent twice.
 document.addEventListener("change", (event) => event.target.closest("form[data-auto]")?.requestSubmit());
+// What a form shows may depend on a choice in it: then its button that asks for the page anew is pressed.
+document.addEventListener("change", (event) => {
+  const form = event.target.matches("[data-refresh]") ? event.target.form : null;
+  form?.requestSubmit(form.querySelector("button[formmethod=get]"));
+});
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post") return;

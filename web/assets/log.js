@@ -113,7 +113,7 @@ export class LogView {
 
   async ask(parameters) {
     const { lines, attempt } = this.element.dataset;
-    const answer = await fetch(`${lines}?${new URLSearchParams({ attempt, ...parameters })}`);
+    const answer = await fetch(`${lines}?${new URLSearchParams({ ...(attempt && { attempt }), ...parameters })}`);
     if (!answer.ok) throw new Error(`answered ${answer.status}`);
     return answer.json();
   }
@@ -200,7 +200,8 @@ export class LogView {
 
   // The page shows by itself the step that runs; a log that somebody reads stays.
   pin() {
-    if (!new URLSearchParams(location.search).has("step")) history.replaceState(null, "", this.element.dataset.page);
+    const shown = new URLSearchParams(location.search);
+    if (!shown.has("step") && !shown.has("service")) history.replaceState(null, "", this.element.dataset.page);
   }
 
   // A line's number marks the line and is its address.

@@ -9,6 +9,15 @@ export const ago = (ms) => {
   return `${Math.floor(s / 86400)} d ago`;
 };
 
+export const ahead = (ms) => {
+  const s = Math.floor(ms / 1000);
+  if (s < 1) return "now";
+  if (s < 60) return `in ${s} s`;
+  if (s < 3600) return `in ${Math.floor(s / 60)} min`;
+  if (s < 172800) return `in ${Math.floor(s / 3600)} h`;
+  return `in ${Math.floor(s / 86400)} d`;
+};
+
 const two = (n) => String(n).padStart(2, "0");
 
 // Of something that still runs: whole seconds.
@@ -29,6 +38,11 @@ export const tick = (root = document) => {
   for (const element of root.querySelectorAll("[data-ago]")) {
     const at = Number(element.dataset.ago);
     set(element, ago(Math.max(0, now - at)));
+    element.title = new Date(at).toLocaleString();
+  }
+  for (const element of root.querySelectorAll("[data-ahead]")) {
+    const at = Number(element.dataset.ahead);
+    set(element, ahead(Math.max(0, at - now)));
     element.title = new Date(at).toLocaleString();
   }
   for (const element of root.querySelectorAll("[data-since]")) {

@@ -31,7 +31,7 @@ impl Failure {
     /// 2 when the command line has to change, 4 when the server or the machine has; 0 when whoever reads the output has read enough.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Failure::Usage(_) | Failure::Refused { status: 400, .. } => 2,
+            Failure::Usage(_) | Failure::Refused { status: 400 | 422, .. } => 2,
             Failure::Output(_) if self.is_closed_pipe() => 0,
             Failure::NoServer(_)
             | Failure::Broken { .. }

@@ -7,7 +7,7 @@ use super::api::{Answer, Api};
 use super::screen::Hue;
 use super::table::{Cell, Table};
 use super::text::{cut, one_line};
-use super::{Failure, Reference, RunsArgs, Screen};
+use super::{Failure, Reference, RunsArgs, Screen, TriggerArgs};
 use crate::base::ago;
 
 /// Columns of a commit's message on a terminal; elsewhere it is whole.
@@ -104,8 +104,16 @@ pub(super) async fn approve(
     screen.say(&format!("`{}` of {} is {} by {by}", one_line(job), run.name(), if reject { "rejected" } else { "approved" }))
 }
 
-pub(super) async fn trigger(api: &Api, screen: &mut Screen, repo: &str, branch: Option<&str>, json: bool) -> Result<(), Failure> {
-    let asked = branch.map_or_else(|| json!({}), |branch| json!({ "branch": branch }));
+pub(super) async fn trigger(api: &Api, screen: &mut Screen, args: &TriggerArgs, json: bool) -> Result<(), Failure> {
+    let TriggerArgs { repo, branch, pipeline, inputs } = args;
+    let mut asked = serde_json::Map::new();
+    for (key, value) in [("branch", branch), ("pipeline", pipeline)] {
+        asked.extend(value.as_ref().map(|value| (key.to_owned(), json!(value))));
+    }
+    if !inputs.is_empty() {
+        asked.insert("inputs".to_owned(), inputs.iter().map(|(name, value)| (name.clone(), json!(value))).collect());
+    }
+    let asked = asked.into();
     let answer = api.post(&["api", "v1", "repos", repo, "runs"], Some(&asked)).await?;
     let made = answer.read::<Page<Made>>()?;
     told(api, screen, &answer, &made.items, json).await

@@ -88,7 +88,7 @@ impl Screen {
 
 /// What a word is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hue {
+pub(in crate::cli) enum Hue {
     Good,
     Doubtful,
     Bad,
@@ -99,10 +99,10 @@ pub(super) enum Hue {
 
 /// Whether there are colours.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Colour(pub bool);
+pub(in crate::cli) struct Colour(pub bool);
 
 impl Colour {
-    pub(super) fn paint(self, hue: Hue, text: &str) -> String {
+    pub(in crate::cli) fn paint(self, hue: Hue, text: &str) -> String {
         if !self.0 || text.is_empty() {
             return text.to_owned();
         }

@@ -7,44 +7,44 @@ use super::text::{one_line, width};
 
 /// One cell: what can be shown of a text, and what it is like.
 #[derive(Debug, Clone)]
-pub(super) struct Cell {
+pub(in crate::cli) struct Cell {
     text: String,
     indent: usize,
     hue: Option<Hue>,
 }
 
 impl Cell {
-    pub(super) fn new(text: impl AsRef<str>) -> Self {
+    pub(in crate::cli) fn new(text: impl AsRef<str>) -> Self {
         Self { text: one_line(text.as_ref()), indent: 0, hue: None }
     }
 
-    pub(super) fn hued(text: impl AsRef<str>, hue: Hue) -> Self {
+    pub(in crate::cli) fn hued(text: impl AsRef<str>, hue: Hue) -> Self {
         Self { hue: Some(hue), ..Self::new(text) }
     }
 
-    pub(super) fn indented(text: impl AsRef<str>, indent: usize) -> Self {
+    pub(in crate::cli) fn indented(text: impl AsRef<str>, indent: usize) -> Self {
         Self { indent, ..Self::new(text) }
     }
 }
 
 /// Rows under a head.
 #[derive(Debug)]
-pub(super) struct Table<const N: usize> {
+pub(in crate::cli) struct Table<const N: usize> {
     head: [&'static str; N],
     rows: Vec<[Cell; N]>,
 }
 
 impl<const N: usize> Table<N> {
-    pub(super) fn new(head: [&'static str; N]) -> Self {
+    pub(in crate::cli) fn new(head: [&'static str; N]) -> Self {
         Self { head, rows: Vec::new() }
     }
 
-    pub(super) fn row(&mut self, cells: [Cell; N]) {
+    pub(in crate::cli) fn row(&mut self, cells: [Cell; N]) {
         self.rows.push(cells);
     }
 
     /// Lines, each with its newline. Columns that are empty in every row are left out; no line ends in blanks.
-    pub(super) fn render(&self, colour: Colour) -> String {
+    pub(in crate::cli) fn render(&self, colour: Colour) -> String {
         let wide = |cell: &Cell| cell.indent + width(&cell.text);
         let widths: [usize; N] = std::array::from_fn(|column| {
             let widest = self.rows.iter().map(|row| wide(&row[column])).max().unwrap_or(0);

@@ -16,7 +16,7 @@ pub(super) fn visible(c: char) -> char {
 }
 
 /// The first line, with only what can be shown.
-pub(super) fn one_line(text: &str) -> String {
+pub(in crate::cli) fn one_line(text: &str) -> String {
     text.trim().lines().next().unwrap_or_default().trim_end().chars().map(visible).collect()
 }
 

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
 
-use super::Limits;
-use super::names;
+use super::allowance::{self, Allowance};
+use super::engine::Link;
+use super::{Limits, names};
 use crate::base::{AttemptKey, InstanceId};
 use crate::executor::workspace::WORKSPACE;
 use crate::executor::{StepSpec, wrote};
-use crate::pipeline::Action;
+use crate::pipeline::{Action, Network};
 
 /// Where the attempt's own directory is, read-only but for [`wrote::DIR`] in it.
 const PRIVATE: &str = "/gantry";
@@ -29,9 +30,6 @@ pub(super) const SCRIPT: &str = "script";
 /// engine opens them in a container's network.
 pub(super) const CAPABILITIES: [&str; 7] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"];
 
-/// Processes and threads of a step: far beyond a parallel build, far below what starves the machine.
-const PIDS: i64 = 2048;
-
 /// The signal with which the *engine* ends a step when it is itself stopped. It cannot be caught, so a step that the engine ended always has exit
 /// code 137, and a script cannot turn the engine's end into its own success. Our own stops send SIGTERM first, by name.
 pub(super) const ENGINE_STOP_SIGNAL: &str = "SIGKILL";
@@ -42,12 +40,18 @@ pub(super) fn of_step(
     instance: &InstanceId,
     sandbox: &str,
     limits: &Limits,
-    has_init: bool,
+    link: &Link,
 ) -> ContainerCreateBody {
     let (entrypoint, cmd) = match &step.action {
         Action::Script { shell, .. } => (Some(shell.clone()), Some(vec![format!("{PRIVATE}/{SCRIPT}")])),
         Action::EntryPoint => (None, None),
     };
+    let network = match step.network {
+        Network::Default => format!("container:{sandbox}"),
+        // A namespace of its own with nothing in it but its own loopback.
+        Network::None => "none".to_owned(),
+    };
+    let allowance = Allowance::of(&step.resources, limits, link.cpus);
     let private = private_dir(&step.dirs.root, &step.key);
     let mut mounts = vec![
         bind(&step.dirs.workspace, WORKSPACE, false),
@@ -63,18 +67,15 @@ pub(super) fn of_step(
         working_dir: Some(WORKSPACE.to_owned()),
         labels: Some(names::step_labels(instance, step)),
         stop_signal: Some(ENGINE_STOP_SIGNAL.to_owned()),
-        host_config: Some(HostConfig {
-            network_mode: Some(format!("container:{sandbox}")),
+        host_config: Some(allowance.within(HostConfig {
+            network_mode: Some(network),
             mounts: Some(mounts),
             log_config: Some(log()),
             // As the first process of a container a script would never see SIGTERM (the kernel gives process 1 no default action): docker-init
             // takes that place, passes signals on and reaps.
-            init: Some(has_init),
-            memory: limits.memory_bytes,
-            memory_swap: limits.memory_bytes,
-            nano_cpus: limits.nano_cpus,
+            init: Some(link.has_init),
             ..hardened(&CAPABILITIES)
-        }),
+        })),
         ..ContainerCreateBody::default()
     }
 }
@@ -86,7 +87,7 @@ pub(super) fn hardened(capabilities: &[&str]) -> HostConfig {
         cap_add: Some(capabilities.iter().map(|name| (*name).to_owned()).collect()),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         privileged: Some(false),
-        pids_limit: Some(PIDS),
+        pids_limit: Some(allowance::PIDS),
         ..HostConfig::default()
     }
 }
@@ -141,6 +142,7 @@ mod tests {
     use super::*;
     use crate::base::{Clock, RunId};
     use crate::executor::JobDirs;
+    use crate::pipeline::Resources;
 
     fn spec(action: Action) -> StepSpec {
         StepSpec {
@@ -161,8 +163,14 @@ mod tests {
         }
     }
 
+    fn of(step: &StepSpec) -> ContainerCreateBody {
+        let client = bollard::Docker::connect_with_http("tcp://127.0.0.1:1", 1, bollard::API_DEFAULT_VERSION).unwrap();
+        let link = Link { client, has_init: true, architecture: "x86_64".to_owned(), cpus: Some(2) };
+        of_step(step, &InstanceId::new(&Clock::System), "box", &Limits::default(), &link)
+    }
+
     fn body(action: Action) -> ContainerCreateBody {
-        of_step(&spec(action), &InstanceId::new(&Clock::System), "box", &Limits::default(), true)
+        of(&spec(action))
     }
 
     #[test]
@@ -191,6 +199,16 @@ mod tests {
         assert_eq!(host.privileged, Some(false));
         assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
         assert_eq!(host.network_mode.as_deref(), Some("container:box"));
+    }
+
+    #[test]
+    fn a_step_without_a_network_joins_nobodys_and_its_limits_are_the_jobs() {
+        let resources = Resources { cpu_millis: Some(500), memory_bytes: Some(1 << 20), pids: Some(7) };
+        let step = StepSpec { network: Network::None, resources, ..spec(Action::EntryPoint) };
+        let host = of(&step).host_config.unwrap();
+        assert_eq!(host.network_mode.as_deref(), Some("none"));
+        assert_eq!((host.nano_cpus, host.memory, host.memory_swap), (Some(500_000_000), Some(1 << 20), Some(1 << 20)));
+        assert_eq!(host.pids_limit, Some(7));
     }
 
     #[test]

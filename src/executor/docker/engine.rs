@@ -25,6 +25,8 @@ pub(super) struct Link {
     pub has_init: bool,
     /// As the engine calls its machine: `x86_64`, `aarch64`.
     pub architecture: String,
+    /// Processors of its machine.
+    pub cpus: Option<i64>,
 }
 
 pub(super) struct Engine {
@@ -70,6 +72,7 @@ impl Engine {
             client: client.with_timeout(Duration::from_secs(TIMEOUT_S)),
             has_init,
             architecture: info.architecture.unwrap_or_default(),
+            cpus: info.ncpu,
         })
     }
 

@@ -5,7 +5,7 @@
 //! | `engine` | The connection: made when needed, forgotten when it breaks |
 //! | `trouble` | What the engine refuses, and its absence, told apart |
 //! | `names` | Container names and labels |
-//! | `container` | What a step's container is made of: the hardening |
+//! | `container`, `allowance` | What a step's container is made of: the hardening; what it may use |
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
 //! | `sandbox`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits |
 //! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
@@ -15,6 +15,7 @@
 //! | `ending`, `seen` | Stopping, and the exit |
 //! | `release` | Removing what is over |
 
+mod allowance;
 mod archive;
 mod container;
 mod elf;

@@ -12,7 +12,7 @@ use super::hearing::Heard;
 use super::listeners::Listeners;
 use super::seen::{self, Phase};
 use super::trouble::Trouble;
-use crate::pipeline::{Ready, ServicePlan};
+use crate::pipeline::Ready;
 use crate::run::Stream;
 
 /// Between two looks at the sockets: a byte and some lines each.
@@ -129,19 +129,4 @@ impl<'a> Waiting<'a> {
             tokio::time::sleep(pause).await;
         }
     }
-}
-
-/// `port 5432`, as the sentence about a service that is not ready has it.
-pub(super) fn way(service: &ServicePlan) -> String {
-    match &service.ready {
-        Ready::Port(port) => format!("port {port}"),
-        Ready::Command(text) => format!("command `{}`", shortened(text)),
-        Ready::Log(text) => format!("log `{}`", shortened(text)),
-        Ready::Health => "its image's HEALTHCHECK".to_owned(),
-    }
-}
-
-fn shortened(text: &str) -> String {
-    let line = text.trim().lines().next().unwrap_or_default();
-    if line.chars().count() > 80 { line.chars().take(80).chain(['…']).collect() } else { line.to_owned() }
 }

@@ -11,19 +11,21 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use futures_util::future::try_join_all;
 
+use super::allowance::Allowance;
+use super::engine::Link;
 use super::followed::{Claim, Fate, Following};
 use super::hearing::Heard;
 use super::listeners::Listeners;
 use super::names::{self, Labels};
 use super::output::Output;
-use super::ready::{self, Waiting};
+use super::ready::Waiting;
 use super::seen::{self, Phase, Seen};
 use super::start::{Pieces, attach_and_start};
 use super::trouble::Trouble;
 use super::{Inner, container, ending, image, release};
-use crate::base::{JobKey, took};
-use crate::executor::{Failure, JobSpec, ServiceSinks, Sink};
-use crate::pipeline::{Ready, ServicePlan};
+use crate::base::JobKey;
+use crate::executor::{Failure, JobSpec, ServiceSinks, Sink, not_ready};
+use crate::pipeline::{Ready, Resources, ServicePlan};
 
 /// Starts all services of a job, or finds them, and waits until they are ready.
 pub(super) async fn start_all(inner: &Arc<Inner>, job: &JobSpec, sinks: &dyn ServiceSinks) -> Result<(), Failure> {
@@ -118,31 +120,20 @@ impl One<'_> {
             ready = waiting.until(&self.service.ready) => {
                 ready.map_err(|trouble| trouble.into_failure(&format!("could not be asked whether service `{name}` is ready")))
             }
-            () = tokio::time::sleep(patience) => Err(self.not_ready(&waiting, &following.heard)),
+            () = tokio::time::sleep(patience) => Err(not_ready::late(self.service, waiting.said(), following.heard.last_words())),
         }
     }
 
     fn ended(&self, fate: Fate, heard: &Heard) -> Failure {
         let name = &self.service.name;
         match fate {
-            Fate::Ended { code } => {
-                let sentence = format!("service `{name}` ended with {code} before it was ready");
-                Failure::Infrastructure(with_last_words(sentence, heard))
-            }
+            Fate::Ended { code } => not_ready::ended(self.service, code, heard.last_words()),
             Fate::Gone => Failure::Infrastructure(format!("the container of service `{name}` was removed, not by this server")),
             Fate::Broken | Fate::Followed => {
                 let host = &self.inner.engine.host;
                 Failure::Unreachable(format!("the connection to Docker at {host} broke while service `{name}` started"))
             }
         }
-    }
-
-    fn not_ready(&self, waiting: &Waiting<'_>, heard: &Heard) -> Failure {
-        let ServicePlan { name, ready_timeout_ms, .. } = self.service;
-        let said = waiting.said().map(|said| format!(", which said: {said}")).unwrap_or_default();
-        let (within, way) = (took(*ready_timeout_ms), ready::way(self.service));
-        let sentence = format!("service `{name}` was not ready within {within} ({way}{said})");
-        Failure::Infrastructure(with_last_words(sentence, heard))
     }
 
     /// Makes and starts the container, or finds it; its output is followed from here on.
@@ -225,43 +216,35 @@ impl One<'_> {
     }
 
     async fn create_once(&self) -> Result<(), Trouble> {
-        let has_init = self.inner.engine.link().await?.has_init;
+        let link = self.inner.engine.link().await?;
         let options = CreateContainerOptionsBuilder::new().name(&self.name).build();
-        let body = self.body(has_init);
+        let body = self.body(&link);
         self.inner.engine.ask(|client| async move { client.create_container(Some(options), body).await }).await?;
         Ok(())
     }
 
     /// Hardened as a step is, without its mounts: a service has nothing to do with the work tree.
-    fn body(&self, has_init: bool) -> ContainerCreateBody {
+    fn body(&self, link: &Link) -> ContainerCreateBody {
         let Self { inner, job, service, name: _, listeners: _ } = self;
         let mut env: BTreeMap<_, _> = service.env.clone();
         env.insert("CI".to_owned(), "true".to_owned());
         let sandbox = names::sandbox_name(&inner.instance, &job.key);
+        // What a job asks for is for each of its steps; its services have what the server allows.
+        let allowance = Allowance::of(&Resources::default(), &inner.limits, link.cpus);
         ContainerCreateBody {
             image: Some(service.image.clone()),
             cmd: service.command.clone(),
             env: Some(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
             labels: Some(names::service_labels(&inner.instance, job, &service.name)),
             stop_signal: Some(container::ENGINE_STOP_SIGNAL.to_owned()),
-            host_config: Some(HostConfig {
+            host_config: Some(allowance.within(HostConfig {
                 network_mode: Some(format!("container:{sandbox}")),
                 log_config: Some(container::log()),
-                init: Some(has_init),
-                memory: inner.limits.memory_bytes,
-                memory_swap: inner.limits.memory_bytes,
-                nano_cpus: inner.limits.nano_cpus,
+                init: Some(link.has_init),
                 ..container::hardened(&container::CAPABILITIES)
-            }),
+            })),
             ..ContainerCreateBody::default()
         }
-    }
-}
-
-fn with_last_words(sentence: String, heard: &Heard) -> String {
-    match heard.last_words() {
-        Some(words) => format!("{sentence}; its last lines: {words}"),
-        None => format!("{sentence}; it said nothing"),
     }
 }
 

@@ -164,7 +164,7 @@ async fn create(
 async fn create_once(inner: &Inner, step: &StepSpec, name: &str) -> Result<(), Trouble> {
     let link = inner.engine.link().await?;
     let sandbox = names::sandbox_name(&inner.instance, &step.key.job_key());
-    let body = container::of_step(step, &inner.instance, &sandbox, &inner.limits, link.has_init);
+    let body = container::of_step(step, &inner.instance, &sandbox, &inner.limits, &link);
     let options = CreateContainerOptionsBuilder::new().name(name).build();
     inner.engine.ask(|client| async move { client.create_container(Some(options), body).await }).await?;
     Ok(())

@@ -11,9 +11,12 @@
 //! | `FAKE_FILES` | the files that it leaves, see [`files`] |
 //! | `FAKE_NO_IMAGE` | set: the image cannot be pulled |
 //!
+//! Services are steered in the same way, see [`services`].
+//!
 //! **Invariant:** clones share one engine, which outlives a server: that is what lets a test kill the server and start another.
 
 mod files;
+mod services;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +29,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::files::Files;
+use self::services::Service;
 use super::workspace::WORKSPACE;
 use super::{Archive, ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Wrote};
 use crate::base::{AttemptKey, Clock, JobKey, Timestamp};
@@ -46,6 +50,9 @@ struct Engine {
     jobs: BTreeSet<JobKey>,
     /// The work trees, as far as steps and archives wrote in them.
     trees: BTreeMap<JobKey, Files>,
+    services: BTreeMap<(JobKey, String), Service>,
+    /// Every start of a service, in order.
+    service_starts: Vec<(JobKey, String)>,
     /// Every archive that was put somewhere, in order.
     puts: Vec<Put>,
     /// Every start that made a container, in order: a test sees here that nothing ran twice.
@@ -106,17 +113,25 @@ impl Fake {
         self.engine().starts.clone()
     }
 
+    /// Every service that was started, in order.
+    #[must_use]
+    pub fn service_starts(&self) -> Vec<(JobKey, String)> {
+        self.engine().service_starts.clone()
+    }
+
     /// Every archive that was put somewhere, in order.
     #[must_use]
     pub fn puts(&self) -> Vec<Put> {
         self.engine().puts.clone()
     }
 
-    /// Containers and jobs that are still there.
+    /// Containers, jobs and services that are still there.
     #[must_use]
     pub fn leftovers(&self) -> Vec<String> {
         let engine = self.engine();
-        engine.containers.keys().map(ToString::to_string).chain(engine.jobs.iter().map(ToString::to_string)).collect()
+        let services = engine.services.keys().map(|(job, name)| format!("{job} {name}"));
+        let jobs = engine.jobs.iter().map(ToString::to_string);
+        engine.containers.keys().map(ToString::to_string).chain(jobs).chain(services).collect()
     }
 
     fn engine(&self) -> MutexGuard<'_, Engine> {
@@ -239,13 +254,13 @@ impl Executor for Fake {
         self.ask()
     }
 
-    async fn prepare(&self, job: &JobSpec, _services: &dyn ServiceSinks) -> Result<(), Failure> {
+    async fn prepare(&self, job: &JobSpec, services: &dyn ServiceSinks) -> Result<(), Failure> {
         self.ask()?;
         self.engine().jobs.insert(job.key.clone());
         for archive in &job.fill {
             self.put(&job.key, None, &**archive).await?;
         }
-        Ok(())
+        self.start_services(job, services).await
     }
 
     async fn follow_services(&self, _job: &JobKey, _services: &dyn ServiceSinks) -> Result<(), Failure> {
@@ -326,6 +341,7 @@ impl Executor for Fake {
         let mut engine = self.engine();
         engine.jobs.remove(job);
         engine.trees.remove(job);
+        engine.services.retain(|(of, _), _| of != job);
         engine.containers.retain(|key, _| key.job_key() != *job);
         Ok(())
     }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::record::Record;
 use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, workspace};
 use crate::base::{AttemptKey, Clock, JobKey, Tasks};
-use crate::pipeline::Action;
+use crate::pipeline::{Action, Network, Resources};
 use crate::run::{Exit, Stream};
 
 /// Runs steps as process groups of this machine. Cheap to clone.
@@ -59,14 +59,17 @@ impl Host {
             match unpack::put(&self.inner.tasks, &step.dirs.workspace, &**archive, stop).await {
                 Ok(()) => {}
                 Err(Failure::Infrastructure(why)) => {
-                    let line = format!("{why}\n");
-                    let written = sink.write(self.inner.clock.now_ns(), Stream::System, line.as_bytes());
-                    written.map_err(|error| Failure::Infrastructure(format!("its log cannot be written: {error}")))?;
+                    self.say(sink, &why)?;
                 }
                 Err(failure) => return Err(failure),
             }
         }
         Ok(())
+    }
+
+    fn say(&self, sink: &mut dyn Sink, sentence: &str) -> Result<(), Failure> {
+        let written = sink.write(self.inner.clock.now_ns(), Stream::System, format!("{sentence}\n").as_bytes());
+        written.map_err(|error| Failure::Infrastructure(format!("its log cannot be written: {error}")))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -130,6 +133,12 @@ impl Executor for Host {
             let sentence = "the server ended while the step ran on this machine; what was left of it was killed";
             let exit = Exit::Lost(sentence.to_owned());
             return Ok(Live { started_at: self.inner.clock.now(), exit: Box::pin(std::future::ready(Ok(Ended::with(exit)))) });
+        }
+        if step.network == Network::None || step.resources != Resources::default() {
+            self.say(
+                &mut *sink,
+                "this machine's processes are not confined: `network` and `resources` do not hold without containers",
+            )?;
         }
         self.restore(step, &mut *sink, &stop).await?;
         if stop.is_cancelled() {

@@ -46,7 +46,7 @@ pub(in crate::pipeline) struct Commits {
 
 /// One entry of `on.cron`.
 #[derive(Debug)]
-pub(in crate::pipeline) struct Schedule {
+pub struct Schedule {
     pub name: String,
     /// Five fields, as written; known to be readable.
     pub expression: String,
@@ -56,7 +56,7 @@ pub(in crate::pipeline) struct Schedule {
 
 /// One entry of `on.manual.inputs`.
 #[derive(Debug)]
-pub(in crate::pipeline) struct Input {
+pub struct Input {
     pub name: String,
     pub kind: InputKind,
     /// Fits the kind.

@@ -10,7 +10,7 @@ use crate::pipeline::plan::Text;
 use crate::pipeline::trigger::{PullRequest, Trigger};
 
 /// A longer commit message is cut for expressions: `message + message` must stay cheap.
-const MESSAGE_CHARS: usize = 16 * 1024;
+const MESSAGE_BYTES: usize = 16 * 1024;
 
 /// What is the same for all of a plan.
 pub(in crate::pipeline) struct Shared<'a> {
@@ -102,10 +102,10 @@ pub(in crate::pipeline) fn fact(trigger: &Trigger, fact: Fact) -> Cow<'_, str> {
         Fact::DefaultBranch => &trigger.default_branch,
         Fact::Repo => &trigger.repo,
         Fact::Author => &trigger.author,
-        Fact::Message => match trigger.message.char_indices().nth(MESSAGE_CHARS) {
-            Some((end, _)) => trigger.message.get(..end).unwrap_or_default(),
-            None => &trigger.message,
-        },
+        Fact::Message => {
+            let end = trigger.message.floor_char_boundary(MESSAGE_BYTES);
+            trigger.message.get(..end).unwrap_or_default()
+        }
     };
     Cow::Borrowed(text)
 }

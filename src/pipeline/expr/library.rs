@@ -14,7 +14,7 @@ use regex::{Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
 
 use crate::base::limits;
-use crate::pipeline::pattern::Pattern;
+use crate::pipeline::pattern::{Pattern, is_plain};
 use crate::pipeline::read::{FileEntry, Files};
 use crate::pipeline::report::shown;
 
@@ -140,11 +140,12 @@ fn hash_of(globs: &[String], files: Option<&Listing>, compared: &AtomicU64) -> R
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("it is known only when the plan is made".to_owned()),
     };
-    let patterns: Vec<Pattern> = globs.iter().map(|glob| Pattern::new(glob)).collect::<Result<_, _>>()?;
-    let cost = u64::try_from(files.len().saturating_mul(patterns.len())).unwrap_or(u64::MAX);
+    let costly = globs.iter().filter(|glob| !is_plain(glob)).count();
+    let cost = u64::try_from(files.len().saturating_mul(costly)).unwrap_or(u64::MAX);
     if compared.fetch_add(cost, Ordering::Relaxed).saturating_add(cost) > limits::HASH_COMPARISONS {
         return Err("too many files are compared with too many globs".to_owned());
     }
+    let patterns: Vec<Pattern> = globs.iter().map(|glob| Pattern::new(glob)).collect::<Result<_, _>>()?;
     let mut hits: Vec<&FileEntry> =
         files.iter().filter(|file| patterns.iter().any(|pattern| pattern.matches(&file.path))).collect();
     if hits.is_empty() {
@@ -160,4 +161,30 @@ fn hash_of(globs: &[String], files: Option<&Listing>, compared: &AtomicU64) -> R
         digest.update([0]);
     }
     Ok(hex::encode(digest.finalize()).chars().take(16).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_purse_is_spent_to_the_last_and_no_further() {
+        let library = Library::new(10);
+        assert_eq!((library.spend(4), library.spend(6)), (Ok(()), Ok(())));
+        assert!(library.spend(1).unwrap_err().contains("too costly"));
+        assert!(Library::new(10).spend(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn globs_are_compared_up_to_the_limit_and_plain_paths_for_nothing() {
+        let files = |count: usize| -> Listing {
+            Ok((0..count).map(|at| FileEntry { path: format!("f{at}"), id: String::new() }).collect())
+        };
+        let globs = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
+        let compared = AtomicU64::new(limits::HASH_COMPARISONS - 6);
+        assert!(hash_of(&globs(&["f*", "g?"]), Some(&files(3)), &compared).is_ok());
+        assert!(hash_of(&globs(&["f0", "f1"]), Some(&files(3)), &compared).is_ok());
+        let why = hash_of(&globs(&["f*"]), Some(&files(1)), &compared).unwrap_err();
+        assert_eq!(why, "too many files are compared with too many globs");
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::evaluate::Trouble;
 use super::values::Values;
 use super::{Expression, Library, Place, Want};
+use crate::base::limits;
 use crate::pipeline::plan::{Late, Text};
 use crate::pipeline::report::Report;
 use crate::pipeline::yaml::Span;
@@ -106,7 +107,8 @@ impl Template {
     }
 }
 
-/// A text that was checked before, filled: `known` says what is known of an expression already.
+/// A text that was checked before, filled: `known` says what is known of an expression already. One that grows too long ends there, longer than
+/// [`limits::SCRIPT_BYTES`], for the caller to refuse.
 pub(in crate::pipeline) fn fill_again(
     text: &str,
     values: &dyn Values,
@@ -125,6 +127,10 @@ pub(in crate::pipeline) fn fill_again(
                 }
             },
             Err(_) => return Err("`${{` is never closed".to_owned()),
+        }
+        // Values come from steps: a text that holds one a thousand times must not become a thousand times as long before it is refused.
+        if out.len() > limits::SCRIPT_BYTES {
+            break;
         }
     }
     Ok(out)

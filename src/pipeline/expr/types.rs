@@ -291,7 +291,7 @@ impl Check<'_> {
             let Expr::Literal(LiteralValue::String(pattern)) = &part.expr else { continue };
             let fault = match (name, at) {
                 ("matches", 1) => regex(pattern.inner()).err(),
-                ("glob", 1) | ("hash", _) => Pattern::new(pattern.inner()).err(),
+                ("glob", 1) | ("hash", _) => Pattern::fault(pattern.inner()),
                 _ => None,
             };
             if let Some(fault) = fault {

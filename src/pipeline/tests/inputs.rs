@@ -75,7 +75,8 @@ fn inputs_and_schedules_are_told_to_those_who_ask() {
     let text = format!(
         "{DECLARED}      who: {{ type: string, required: true }}\n  cron: {{ nightly: \"0 3 * * *\", late: {{ schedule: \"0 23 * * 5\", timezone: Europe/Berlin }} }}\nsteps: [x]"
     );
-    let inputs = inputs_of("f.yml", text.as_bytes());
+    let Outline { name, inputs, schedules } = outline("f.yml", text.as_bytes()).unwrap();
+    assert_eq!(name, "f");
     let told: Vec<(&str, Option<&str>, bool)> =
         inputs.iter().map(|input| (input.name.as_str(), input.default.as_deref(), input.required)).collect();
     let expected = [
@@ -89,10 +90,11 @@ fn inputs_and_schedules_are_told_to_those_who_ask() {
     assert_eq!(told, expected);
     assert_eq!(inputs[0].kind, InputKind::Choice(vec!["fast".to_owned(), "full".to_owned()]));
     assert_eq!(inputs[0].description, "How much");
-    let schedules = schedules_of("f.yml", text.as_bytes());
-    let told: Vec<[&str; 3]> =
-        schedules.iter().map(|(name, expression, timezone)| [name.as_str(), expression.as_str(), timezone.as_str()]).collect();
+    let told: Vec<[&str; 3]> = schedules
+        .iter()
+        .map(|schedule| [schedule.name.as_str(), schedule.expression.as_str(), schedule.timezone.as_str()])
+        .collect();
     assert_eq!(told, [["nightly", "0 3 * * *", "UTC"], ["late", "0 23 * * 5", "Europe/Berlin"]]);
-    assert!(inputs_of("f.yml", b"on: { manual: { inputs: { a: { type: x } } } }\nsteps: [x]").is_empty());
-    assert!(schedules_of("f.yml", b"steps: [{ rn: x }]").is_empty());
+    assert!(outline("f.yml", b"on: { manual: { inputs: { a: { type: x } } } }\nsteps: [x]").is_none());
+    assert!(outline("f.yml", b"steps: [{ rn: x }]").is_none());
 }

@@ -7,6 +7,7 @@
 mod door;
 mod job;
 mod matrix;
+mod preparing;
 mod step;
 mod whole;
 
@@ -23,7 +24,8 @@ pub(in crate::run) fn settle(run: &mut Run, now: Timestamp, may_start: bool, com
             moved |= match run.jobs[job].state {
                 JobState::Waiting { .. } => door::settle_waiting(run, &plan, job, now),
                 JobState::Running { since } => job::settle_running(run, &plan, job, since, now, may_start, commands),
-                JobState::Preparing { .. } | JobState::Ended { .. } => false,
+                JobState::Preparing { since } => preparing::settle_preparing(run, &plan, job, since, now, commands),
+                JobState::Ended { .. } => false,
             };
         }
         moved |= matrix::fail_fast(run, &plan);

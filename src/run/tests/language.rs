@@ -207,6 +207,17 @@ fn a_value_that_was_not_written_is_an_error_with_its_sentence() {
 }
 
 #[test]
+fn a_text_that_multiplies_a_value_is_refused_before_it_has_grown() {
+    let text = "${{ steps.first.outputs.v }}".repeat(8_000);
+    let env = BTreeMap::from([("BIG".to_owned(), late(&text))]);
+    let (mut run, _) = begun(vec![job("j", two(step("first"), StepPlan { env, ..step("second") }))]);
+    commands(&mut run, wrote(0, &[("v", &"x".repeat(64 * 1024))], &[]));
+    let (outcome, reason) = end_of(&run, 1);
+    assert_eq!(outcome, "error");
+    assert!(reason.ends_with("gives more than 128 KiB") && reason.len() < 500, "{reason}");
+}
+
+#[test]
 fn late_conditions_are_decided_when_their_needs_have_ended() {
     let only_if = |text: &str| StepPlan { condition: Some(Late::new(text)), ..step("second") };
     for (condition, expected) in [

@@ -280,6 +280,26 @@ fn a_job_that_cannot_be_prepared_ends_as_error_and_skips_those_that_need_it() {
 }
 
 #[test]
+fn a_cancel_while_the_job_is_prepared_ends_it_at_once_unless_it_has_something_to_clean_up() {
+    let cancel = || Event::CancelRequested { by: "ada".to_owned() };
+    let mut run = run_of(vec![job("test", vec![step("one")])]);
+    commands(&mut run, Event::JobAdmitted { job: 0 });
+    let release = Command::ReleaseJob(JobKey { run: run.id.clone(), job: 0 });
+    assert_eq!(commands(&mut run, cancel()), [release]);
+    assert!(matches!(&run.life, Life::Ended { outcome: Outcome::Cancelled, .. }));
+    assert_eq!(end_of(&run, 0), ("cancelled", "cancelled by ada before it started"));
+
+    let always = StepPlan { when: When::Always, ..step("clean up") };
+    let mut run = run_of(vec![job("test", vec![step("one"), always])]);
+    commands(&mut run, Event::JobAdmitted { job: 0 });
+    assert_eq!(commands(&mut run, cancel()), []);
+    assert!(matches!(run.jobs[0].state, JobState::Preparing { .. }), "the clean-up needs the workspace");
+    let release = Command::ReleaseJob(JobKey { run: run.id.clone(), job: 0 });
+    assert_eq!(commands(&mut run, cancel()), [release], "the second cancel spares nothing");
+    assert_eq!(ignored(&mut run, Event::JobPrepared { job: 0 }), "the run has ended");
+}
+
+#[test]
 fn nonsense_is_ignored_and_never_panics() {
     let (mut run, _) = begun(vec![job("j", vec![step("s")])]);
     assert_eq!(ignored(&mut run, Event::JobPrepared { job: 7 }), "no such job");

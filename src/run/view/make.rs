@@ -1,13 +1,13 @@
 //! A run's view, made of its state.
 
 use crate::base::{JobIx, StepIx};
-use crate::pipeline::{JobPlan, StepPlan};
+use crate::pipeline::{JobPlan, ServicePlan, StepPlan};
 use crate::run::fill::{fill_step, job_environment};
 use crate::run::{Job, JobState, Run, Step, StepState, Values};
 
 use super::beside::{view_approval, view_inputs, view_job_concurrency, view_run_concurrency};
 use super::seen::{see_job, see_run, see_step};
-use super::{JobView, RunView, StepView};
+use super::{JobView, RunView, ServiceView, StepView};
 
 /// Shows a run.
 #[must_use]
@@ -34,6 +34,7 @@ pub fn view(run: &Run) -> RunView {
         ended_at: seen.ended_at,
         stopping: run.stop.is_some() && !run.is_ended(),
         problems: run.problems.clone(),
+        tests: None,
         inputs: view_inputs(run),
         concurrency: view_run_concurrency(run),
         jobs: (0..).zip(run.plan.jobs.iter().zip(&run.jobs)).map(|(ix, (plan, job))| view_job(run, ix, plan, job)).collect(),
@@ -41,7 +42,7 @@ pub fn view(run: &Run) -> RunView {
 }
 
 fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
-    let seen = see_job(job);
+    let seen = see_job(plan, job);
     let outputs = match &job.state {
         JobState::Ended { outputs, .. } => outputs.clone(),
         JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Running { .. } => Values::default(),
@@ -59,6 +60,11 @@ fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
         approval: view_approval(run, ix, plan, job),
         concurrency: view_job_concurrency(plan, job),
         outputs,
+        services: plan
+            .services
+            .iter()
+            .map(|ServicePlan { name, image, .. }| ServiceView { name: name.clone(), image: image.clone() })
+            .collect(),
         steps: (0..)
             .zip(plan.steps.iter().zip(&job.steps))
             .map(|(step_ix, (step_plan, step))| {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::base::Timestamp;
 use crate::pipeline::{Policy, Problem};
 
-use super::{Outcome, Values};
+use super::{Outcome, TestSummary, Values};
 
 pub use make::view;
 
@@ -43,6 +43,8 @@ pub struct RunView {
     /// It was told to stop and has not ended yet.
     pub stopping: bool,
     pub problems: Vec<Problem>,
+    /// `None` when no step left reports. Not of the state: whoever has the store fills it in.
+    pub tests: Option<TestSummary>,
     /// Values of the inputs that the pipeline declares: texts, numbers, booleans.
     pub inputs: BTreeMap<String, Value>,
     pub concurrency: Option<ConcurrencyView>,
@@ -67,7 +69,15 @@ pub struct JobView {
     pub concurrency: Option<ConcurrencyView>,
     /// What it left to the jobs that need it.
     pub outputs: Values,
+    pub services: Vec<ServiceView>,
     pub steps: Vec<StepView>,
+}
+
+/// A sidecar of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServiceView {
+    pub name: String,
+    pub image: String,
 }
 
 /// What someone must say yes to, or has answered.

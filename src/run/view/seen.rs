@@ -66,13 +66,17 @@ fn idle_sentence(run: &Run) -> String {
     waits.unwrap_or_else(|| "running".to_owned())
 }
 
-pub(super) fn see_job(job: &Job) -> Seen {
+pub(super) fn see_job(plan: &JobPlan, job: &Job) -> Seen {
     match &job.state {
         JobState::Waiting { why } => {
             Seen { state: "waiting", outcome: None, reason: why.to_string(), started_at: None, ended_at: None }
         }
         JobState::Preparing { since } => {
-            let reason = "making its workspace and network".to_owned();
+            let services: Vec<String> = plan.services.iter().map(|service| format!("`{}`", service.name)).collect();
+            let reason = match services.as_slice() {
+                [] => "making its workspace and network".to_owned(),
+                names => format!("making its workspace and network, and starting {}", names.join(", ")),
+            };
             Seen { state: "preparing", outcome: None, reason, started_at: Some(*since), ended_at: None }
         }
         JobState::Running { since } => {

@@ -148,8 +148,15 @@ async fn run(store: &Store) -> RunId {
         ended: None,
         rerun_of: None,
     };
-    let intake =
-        Intake { repo: repo.id, refs: Vec::new(), runs: vec![new], notes: Vec::new(), deliveries: Vec::new(), now: Timestamp(1) };
+    let intake = Intake {
+        repo: repo.id,
+        refs: Vec::new(),
+        runs: vec![new],
+        notes: Vec::new(),
+        deliveries: Vec::new(),
+        schedules: Vec::new(),
+        now: Timestamp(1),
+    };
     store.take_in(intake).await.unwrap().remove(0).id
 }
 

@@ -1,10 +1,11 @@
-//! Log files: one pair of files for each attempt. Plain blocking files, no database: call from a thread that may block.
+//! Log files: one pair of files for each attempt and each service. Plain blocking files, no database: call from a thread that may block.
 //!
-//! `DIR/RUN/JOB-STEP-ATTEMPT.log` holds the bytes as they came, line after line, the streams interleaved; `….idx` one fixed-size record for each line
-//! ([`index`]). **Invariants:** data is written before its index records, so that whatever is in the index can be read; both files are only ever
+//! `DIR/RUN/JOB-STEP-ATTEMPT.log` (`JOB-service-N.log`) holds the bytes as they came, line after line, the streams interleaved; `….idx` one fixed-size
+//! record for each line ([`index`]). **Invariants:** data is written before its index records, so that whatever is in the index can be read; both files are only ever
 //! appended to, and after a crash cut back to the last whole line, so `received` and the lines always agree; memory does not grow with the log.
 
 mod index;
+mod key;
 mod line;
 mod nudge;
 mod page;
@@ -21,13 +22,14 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 
+pub use self::key::LogKey;
 use self::nudge::Nudges;
 pub use self::page::{LogLine, LogPage};
 pub use self::writer::LogWriter;
+use crate::base::RunId;
 use crate::base::limits::LOG_BYTES;
-use crate::base::{AttemptKey, RunId};
 
-/// The logs of all attempts. Cheap to clone; all clones are the same logs.
+/// The logs of all attempts and services. Cheap to clone; all clones are the same logs.
 #[derive(Debug, Clone)]
 pub struct Logs {
     dir: PathBuf,
@@ -36,7 +38,7 @@ pub struct Logs {
     nudges: Nudges,
 }
 
-/// The two files of one attempt's log.
+/// The two files of one log.
 #[derive(Debug, Clone)]
 struct Paths {
     data: PathBuf,
@@ -53,14 +55,15 @@ impl Logs {
     /// The same with another bound: bytes of one log, its index included (24 for each line), so that empty lines do not come for free.
     #[must_use]
     pub fn limited_to(self, bytes: u64) -> Self {
-        Self { limit: bytes, ..self }
+        Self { limit: bytes.min(index::MOST / 2), ..self }
     }
 
     /// Begins a log, or takes one up again after a crash, also a finished one. There is one writer at a time: a second one is refused
     /// (`ResourceBusy`).
-    pub fn writer(&self, key: &AttemptKey) -> io::Result<LogWriter> {
-        let paths = self.paths(key)?;
-        let nudge = self.nudges.begin(key)?;
+    pub fn writer(&self, key: impl Into<LogKey>) -> io::Result<LogWriter> {
+        let key = key.into();
+        let paths = self.paths(&key)?;
+        let nudge = self.nudges.begin(&key)?;
         let dir = paths.data.parent().unwrap_or(&self.dir);
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let open = |path: &Path| OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -69,20 +72,21 @@ impl Logs {
 
     /// Lines from number `from` (from 1), at most `limit` of them or [`LOG_PAGE_LINES`](crate::base::limits::LOG_PAGE_LINES) or 4 MiB, but at least
     /// one if there is one. Of a log that was never begun: none.
-    pub fn read(&self, key: &AttemptKey, from: u64, limit: usize) -> io::Result<LogPage> {
+    pub fn read(&self, key: impl Into<LogKey>, from: u64, limit: usize) -> io::Result<LogPage> {
         page::read(&self.paths(key)?, from, limit)
     }
 
     /// Lines from number `from` that contain `q`, letter by letter; at most `limit` of them. Looks through at most 64 MiB: when `end` is not set,
     /// go on at `next`, also after an empty page.
-    pub fn search(&self, key: &AttemptKey, q: &str, from: u64, limit: usize) -> io::Result<LogPage> {
+    pub fn search(&self, key: impl Into<LogKey>, q: &str, from: u64, limit: usize) -> io::Result<LogPage> {
         page::search(&self.paths(key)?, q, from, limit)
     }
 
     /// A nudge: the number of lines so far. Closed once the log is complete; kept over a crash of the writer.
     #[must_use]
-    pub fn watch(&self, key: &AttemptKey) -> watch::Receiver<u64> {
-        self.nudges.watch(key, || match self.paths(key).and_then(|paths| page::extent(&paths)) {
+    pub fn watch(&self, key: impl Into<LogKey>) -> watch::Receiver<u64> {
+        let key = key.into();
+        self.nudges.watch(&key, || match self.paths(&key).and_then(|paths| page::extent(&paths)) {
             Ok(extent) => (extent.lines, extent.finished),
             // Whoever reads the log will be told.
             Err(_) => (0, false),
@@ -99,13 +103,10 @@ impl Logs {
         }
     }
 
-    fn paths(&self, key: &AttemptKey) -> io::Result<Paths> {
-        let AttemptKey { run, job, step, attempt } = key;
-        let dir = self.run_dir(run)?;
-        Ok(Paths {
-            data: dir.join(format!("{job}-{step}-{attempt}.log")),
-            index: dir.join(format!("{job}-{step}-{attempt}.idx")),
-        })
+    fn paths(&self, key: impl Into<LogKey>) -> io::Result<Paths> {
+        let key = key.into();
+        let (dir, stem) = (self.run_dir(key.run())?, key.file_stem());
+        Ok(Paths { data: dir.join(format!("{stem}.log")), index: dir.join(format!("{stem}.idx")) })
     }
 
     /// **Invariant:** nothing but a true id becomes part of a path.

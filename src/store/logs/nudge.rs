@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::base::{AttemptKey, RunId};
+use super::LogKey;
+use crate::base::RunId;
 
 /// The channels of all logs. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Nudges(Arc<Mutex<HashMap<AttemptKey, Channel>>>);
+pub(super) struct Nudges(Arc<Mutex<HashMap<LogKey, Channel>>>);
 
 #[derive(Debug)]
 struct Channel {
@@ -24,14 +25,14 @@ struct Channel {
 #[derive(Debug)]
 pub(super) struct Nudge {
     nudges: Nudges,
-    key: AttemptKey,
+    key: LogKey,
     /// `None` once it is closed.
     sender: Option<watch::Sender<u64>>,
 }
 
 impl Nudges {
     /// A receiver, closed when `on_disk` (lines, finished) says so and nobody writes.
-    pub(super) fn watch(&self, key: &AttemptKey, on_disk: impl FnOnce() -> (u64, bool)) -> watch::Receiver<u64> {
+    pub(super) fn watch(&self, key: &LogKey, on_disk: impl FnOnce() -> (u64, bool)) -> watch::Receiver<u64> {
         let mut channels = self.channels();
         if let Some(channel) = channels.get(key) {
             return channel.sender.subscribe();
@@ -46,7 +47,7 @@ impl Nudges {
     }
 
     /// Becomes the one writer of this log.
-    pub(super) fn begin(&self, key: &AttemptKey) -> io::Result<Nudge> {
+    pub(super) fn begin(&self, key: &LogKey) -> io::Result<Nudge> {
         let mut channels = self.channels();
         let channel = channels.entry(key.clone()).or_insert_with(|| Channel { sender: watch::Sender::new(0), writing: false });
         if channel.writing {
@@ -58,11 +59,11 @@ impl Nudges {
 
     /// Closes the channels of a run that is removed.
     pub(super) fn forget(&self, run: &RunId) {
-        self.channels().retain(|key, _| key.run != *run);
+        self.channels().retain(|key, _| key.run() != run);
     }
 
     /// The channels that somebody needs.
-    fn channels(&self) -> MutexGuard<'_, HashMap<AttemptKey, Channel>> {
+    fn channels(&self) -> MutexGuard<'_, HashMap<LogKey, Channel>> {
         let mut channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         channels.retain(|_, channel| channel.writing || channel.sender.receiver_count() > 0);
         channels

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::index::{Entry, RECORD, Record};
 use super::*;
-use crate::base::Clock;
 use crate::base::limits::{LOG_LINE_BYTES, LOG_PAGE_LINES};
+use crate::base::{AttemptKey, Clock, JobKey};
 use crate::run::Stream::{self, Stderr, Stdout, System};
 
 fn logs() -> (tempfile::TempDir, Logs, AttemptKey) {
@@ -378,13 +378,13 @@ fn channels_that_nobody_needs_go() {
     let (_dir, logs, key) = logs();
     let other = |attempt| AttemptKey { attempt, ..key.clone() };
     for attempt in 1..=100 {
-        drop(logs.watch(&other(attempt)));
-        drop(logs.writer(&other(attempt)).unwrap());
-        logs.writer(&other(attempt)).unwrap().finish().unwrap();
+        drop(logs.watch(other(attempt)));
+        drop(logs.writer(other(attempt)).unwrap());
+        logs.writer(other(attempt)).unwrap().finish().unwrap();
     }
     assert_eq!(logs.nudges.kept(), 0);
-    let held = logs.watch(&other(101));
-    let writer = logs.writer(&other(102)).unwrap();
+    let held = logs.watch(other(101));
+    let writer = logs.writer(other(102)).unwrap();
     assert_eq!(logs.nudges.kept(), 2);
     drop((held, writer));
     assert_eq!(logs.nudges.kept(), 0);
@@ -445,4 +445,23 @@ fn a_disk_that_fails_for_a_while_loses_and_doubles_nothing() {
         writer.finish().unwrap();
         assert_eq!(texts(&logs.read(&key, 1, 10).unwrap()), ["one", "two", "thr", "ee"], "{index_fails}");
     }
+}
+
+#[test]
+fn a_service_has_a_log_of_its_own_that_goes_with_its_run() {
+    let (_dir, logs, attempt) = logs();
+    let service = |service| LogKey::Service { job: JobKey { run: attempt.run.clone(), job: attempt.job }, service };
+    for (key, text) in [(LogKey::from(&attempt), "step\n"), (service(0), "db\n"), (service(1), "cache\n")] {
+        let mut writer = logs.writer(&key).unwrap();
+        writer.write(0, Stdout, text.as_bytes()).unwrap();
+        assert!(logs.writer(&key).is_err(), "one writer at a time");
+        writer.finish().unwrap();
+    }
+    assert_eq!(texts(&logs.read(&attempt, 1, 10).unwrap()), ["step"]);
+    assert_eq!(texts(&logs.read(service(0), 1, 10).unwrap()), ["db"]);
+    assert_eq!(texts(&logs.search(service(1), "cac", 1, 10).unwrap()), ["cache"]);
+    let mut watched = logs.watch(service(0));
+    assert_eq!(*watched.borrow_and_update(), 1);
+    logs.remove_run(&attempt.run).unwrap();
+    assert_eq!(texts(&logs.read(service(0), 1, 10).unwrap()), [""; 0]);
 }

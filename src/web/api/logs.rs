@@ -16,7 +16,7 @@ use crate::store::{LogLine, LogPage};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At, last_event_id};
 use crate::web::live::{self, Turn};
-use crate::web::log::{self, Log, Watched};
+use crate::web::log::{Log, Of, Watched};
 use crate::web::problem::Problem;
 
 /// Lines read at once for a stream: a few MiB at worst in ordinary logs.
@@ -24,7 +24,7 @@ const CHUNK: usize = 1_000;
 /// Lines of a page that does not say how many.
 const PAGE: usize = 1_000;
 
-/// Which log: run, job and step.
+/// Which log: run, job and step or service.
 pub(super) type Which = (String, String, String);
 
 /// Which lines of it.
@@ -42,13 +42,26 @@ pub(super) async fn page(
     At((id, job, step)): At<Which>,
     Asked(query): Asked<Lines>,
 ) -> Result<Json<LogPage>, Problem> {
+    let of = Of::Step { job, step, attempt: query.attempt };
+    answer_page(app, &id, &of, query).await
+}
+
+pub(super) async fn service_page(
+    State(app): State<App>,
+    At((id, job, service)): At<Which>,
+    Asked(query): Asked<Lines>,
+) -> Result<Json<LogPage>, Problem> {
+    answer_page(app, &id, &Of::Service { job, service }, query).await
+}
+
+async fn answer_page(app: App, id: &str, of: &Of, query: Lines) -> Result<Json<LogPage>, Problem> {
     let limit = query.limit.unwrap_or(PAGE);
     if limit == 0 || limit > limits::LOG_PAGE_LINES {
         return Err(Problem::invalid(format!("`limit` must be from 1 to {}.", limits::LOG_PAGE_LINES)));
     }
     let from = query.from.unwrap_or(1).max(1);
-    let run = app.run(&id).await?;
-    let Some(log) = log::find(&run, &job, &step, query.attempt)? else {
+    let run = app.run(id).await?;
+    let Some(log) = of.find(&run)? else {
         return Ok(Json(LogPage { lines: Vec::new(), next: from, end: run.is_ended() }));
     };
     let q = query.q.filter(|q| !q.is_empty());
@@ -68,8 +81,20 @@ pub(super) async fn raw(
     At((id, job, step)): At<Which>,
     Asked(query): Asked<Attempt>,
 ) -> Result<Response, Problem> {
-    let run = app.run(&id).await?;
-    let log = log::find(&run, &job, &step, query.attempt)?;
+    answer_raw(app, &id, &Of::Step { job, step, attempt: query.attempt }).await
+}
+
+pub(super) async fn service_raw(
+    State(app): State<App>,
+    At((id, job, service)): At<Which>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Result<Response, Problem> {
+    answer_raw(app, &id, &Of::Service { job, service }).await
+}
+
+async fn answer_raw(app: App, id: &str, of: &Of) -> Result<Response, Problem> {
+    let run = app.run(id).await?;
+    let log = of.find(&run)?;
     let text = stream::try_unfold((app, log, 1), |(app, log, from)| async move {
         let Some(log) = log else {
             return Ok(None);
@@ -86,13 +111,18 @@ pub(super) async fn raw(
         Ok::<_, io::Error>(Some((Bytes::from(text), (app, Some(log), page.next))))
     });
     let kind = |char: char| if char.is_ascii_alphanumeric() { char } else { '-' };
-    let name: String = format!("{}-{}-{job}-{step}", run.repo_name, run.number).chars().map(kind).collect();
+    let name: String = format!("{}-{}-{}", run.repo_name, run.number, of.name()).chars().map(kind).collect();
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
         (header::CONTENT_DISPOSITION, format!("inline; filename=\"{name}.log\"")),
     ];
     Ok((headers, Body::from_stream(text)).into_response())
 }
+
+/// A service has nothing to choose from.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 /// Where the stream begins.
 #[derive(Deserialize)]
@@ -109,20 +139,34 @@ pub(super) async fn stream(
     Asked(query): Asked<From>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let of = Of::Step { job, step, attempt: query.attempt };
+    answer_stream(app, id, of, query.from, &headers).await
+}
+
+pub(super) async fn service_stream(
+    State(app): State<App>,
+    At((id, job, service)): At<Which>,
+    Asked(query): Asked<From>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    answer_stream(app, id, Of::Service { job, service }, query.from, &headers).await
+}
+
+async fn answer_stream(app: App, id: String, of: Of, from: Option<u64>, headers: &HeaderMap) -> Result<Response, Problem> {
     let run = app.run(&id).await?;
     // A name that is not there is a 404 now, rather than a stream that ends.
-    let log = log::find(&run, &job, &step, query.attempt)?;
-    let seen = last_event_id(&headers)?.and_then(|last| u64::try_from(last).ok());
-    let from = seen.map(|last| last.saturating_add(1)).or(query.from).unwrap_or(1).max(1);
-    let first = Follower { which: (id, job, step), attempt: query.attempt, log, from, watched: None, app: app.clone() };
+    let log = of.find(&run)?;
+    let seen = last_event_id(headers)?.and_then(|last| u64::try_from(last).ok());
+    let from = seen.map(|last| last.saturating_add(1)).or(from).unwrap_or(1).max(1);
+    let first = Follower { run: id, of, log, from, watched: None, app: app.clone() };
     Ok(live::answer(live::turns(&app, first, Follower::turn)))
 }
 
-/// Follows one attempt's log.
+/// Follows one log.
 struct Follower {
     app: App,
-    which: Which,
-    attempt: Option<u32>,
+    run: String,
+    of: Of,
     log: Option<Log>,
     from: u64,
     watched: Option<Watched>,
@@ -145,10 +189,9 @@ impl Follower {
         loop {
             let watched = self.watched.get_or_insert_with(|| Watched::new(&self.app));
             watched.mark_seen();
-            let (id, job, step) = &self.which;
             if self.log.as_ref().is_none_or(|log| !log.is_over) && watched.record_moved {
-                let run = self.app.run(id).await?;
-                self.log = log::find(&run, job, step, self.attempt)?;
+                let run = self.app.run(&self.run).await?;
+                self.log = self.of.find(&run)?;
                 watched.record_moved = false;
                 if self.log.is_none() && run.is_ended() {
                     return Ok(None);
@@ -156,7 +199,9 @@ impl Follower {
             }
             if let Some(log) = &self.log {
                 // The attempt stays the one that was found first, also when the step is tried again.
-                self.attempt = Some(log.key.attempt);
+                if let Of::Step { attempt, .. } = &mut self.of {
+                    *attempt = Some(log.attempt);
+                }
                 watched.follow(&self.app, log);
                 let page = self.app.log_page(log, self.from, CHUNK, None).await?;
                 if !page.lines.is_empty() {

@@ -1,4 +1,4 @@
-//! Repositories: list, add, remove, poll now.
+//! Repositories: list, add, remove, poll now, their schedules.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::base::parse_duration_ms;
-use crate::store::Repo;
+use crate::store::{LastFired, LastRun, Repo, Schedule};
 use crate::web::app::App;
 use crate::web::extract::{At, Given};
 use crate::web::problem::Problem;
@@ -58,6 +58,23 @@ pub(super) async fn remove(State(app): State<App>, At(name): At<String>) -> Resu
 pub(super) async fn sync(State(app): State<App>, At(name): At<String>) -> Result<(StatusCode, Json<Value>), Problem> {
     app.handle.sync_repo(&name).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "name": name }))))
+}
+
+pub(super) async fn schedules(State(app): State<App>, At(name): At<String>) -> Result<Json<Value>, Problem> {
+    let repo = app.repo(&name).await?;
+    let schedules = app.store().schedules(&repo.id).await?;
+    Ok(Json(json!({ "items": schedules.iter().map(schedule_as_json).collect::<Vec<_>>(), "next": null })))
+}
+
+fn schedule_as_json(schedule: &Schedule) -> Value {
+    let Schedule { repo: _, file, name, expression, timezone, next_at, last } = schedule;
+    let last = last.as_ref().map(|LastFired { due_at, at, run }| {
+        let run = run.as_ref().map(
+            |LastRun { id, number, state, outcome }| json!({ "id": id, "number": number, "state": state, "outcome": outcome }),
+        );
+        json!({ "due_at": due_at, "at": at, "run": run })
+    });
+    json!({ "file": file, "name": name, "expression": expression, "timezone": timezone, "next_at": next_at, "last": last })
 }
 
 fn as_json(repo: &Repo) -> Value {

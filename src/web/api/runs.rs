@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::BY;
 use crate::base::{RunId, limits};
 use crate::run::{Outcome, RunView, view};
-use crate::server::Answer;
+use crate::server::{Answer, ByHand};
 use crate::store::{Page, RunFilter, RunSummary};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At, Given};
@@ -55,15 +55,35 @@ pub(super) async fn list(State(app): State<App>, Asked(filter): Asked<Filter>) -
 }
 
 pub(super) async fn show(State(app): State<App>, At(id): At<String>) -> Result<Json<RunView>, Problem> {
-    Ok(Json(view(&app.run(&id).await?)))
+    let run = app.run(&id).await?;
+    Ok(Json(RunView { tests: app.store().test_summary(&run.id).await?, ..view(&run) }))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRun {
     branch: Option<String>,
+    pipeline: Option<String>,
     #[serde(default)]
     inputs: BTreeMap<String, Value>,
+}
+
+impl NewRun {
+    fn read(self) -> Result<ByHand, Problem> {
+        let Self { branch, pipeline, inputs } = self;
+        let inputs = inputs.into_iter().map(|(name, value)| match value {
+            Value::String(text) => Ok((name, text)),
+            Value::Number(number) => Ok((name, number.to_string())),
+            Value::Bool(bool) => Ok((name, bool.to_string())),
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                let shown: String = name.chars().take(80).collect();
+                let detail = format!("The input `{shown}` must be a text, a number, true or false.");
+                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail))
+            }
+        });
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        Ok(ByHand { branch: given(branch), pipeline: given(pipeline), inputs: inputs.collect::<Result<_, _>>()? })
+    }
 }
 
 pub(super) async fn create(
@@ -71,11 +91,7 @@ pub(super) async fn create(
     At(repo): At<String>,
     Given(new): Given<NewRun>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    if !new.inputs.is_empty() {
-        return Err(Problem::invalid("Pipelines do not take inputs yet."));
-    }
-    let branch = new.branch.filter(|branch| !branch.is_empty());
-    let runs = app.handle.trigger(&repo, branch.as_deref(), BY).await?;
+    let runs = app.handle.trigger(&repo, &new.read()?, BY).await?;
     let items: Vec<_> = runs.iter().map(|id| json!({ "id": id })).collect();
     Ok((StatusCode::CREATED, Json(json!({ "items": items, "next": null }))))
 }

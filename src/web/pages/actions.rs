@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::html;
 use super::shell::Shell;
+use super::{html, start};
 use crate::store::Repo;
 use crate::web::api::{Decision, cache_id, interval_ms};
 use crate::web::app::App;
@@ -55,22 +55,14 @@ pub(super) async fn sync_repo(State(app): State<App>, At(name): At<String>) -> R
     Ok(Redirect::to(&to_repo(&repo.name)))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RunNow {
-    #[serde(default)]
-    branch: String,
-}
-
 /// To the new run when it is one; to the repository, whose notes say why, when it is none.
 pub(super) async fn run_now(
     State(app): State<App>,
     At(name): At<String>,
-    Filled(asked): Filled<RunNow>,
+    Filled(asked): Filled<Vec<(String, String)>>,
 ) -> Result<Redirect, Problem> {
     let repo = app.repo(&name).await?;
-    let branch = Some(asked.branch.trim()).filter(|branch| !branch.is_empty());
-    let runs = app.handle.trigger(&repo.name, branch, BY).await?;
+    let runs = app.handle.trigger(&repo.name, &start::read(asked)?, BY).await?;
     Ok(Redirect::to(&match runs.as_slice() {
         [run] => format!("/runs/{run}"),
         _ => to_repo(&repo.name),
@@ -113,7 +105,7 @@ pub(super) async fn add_repo(State(app): State<App>, Filled(new): Filled<NewRepo
     Ok((StatusCode::CREATED, html(&page)?).into_response())
 }
 
-fn to_repo(name: &str) -> String {
+pub(super) fn to_repo(name: &str) -> String {
     let encoded = askama::filters::urlencode_strict(name).map(|name| name.to_string()).unwrap_or_default();
     format!("/repos/{encoded}")
 }

@@ -10,7 +10,7 @@ use crate::store::LogLine;
 use crate::web::ansi;
 use crate::web::app::App;
 use crate::web::extract::{Asked, At};
-use crate::web::log::{self, Log};
+use crate::web::log::{Log, Of};
 use crate::web::problem::Problem;
 
 /// Lines in one answer, at most. More would only make the page slow.
@@ -109,17 +109,30 @@ pub(super) struct Answer {
     count: usize,
 }
 
-pub(super) async fn answer(
+pub(super) async fn of_step(
     State(app): State<App>,
     At((id, job, step)): At<(String, String, String)>,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Answer>, Problem> {
+    let of = Of::Step { job, step, attempt: wanted.attempt };
+    answer(app, &id, &of, wanted).await
+}
+
+pub(super) async fn of_service(
+    State(app): State<App>,
+    At((id, job, service)): At<(String, String, String)>,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Json<Answer>, Problem> {
+    answer(app, &id, &Of::Service { job, service }, wanted).await
+}
+
+async fn answer(app: App, id: &str, of: &Of, wanted: Wanted) -> Result<Json<Answer>, Problem> {
     let limit = wanted.limit.unwrap_or(MOST);
     if limit == 0 || limit > MOST {
         return Err(Problem::invalid(format!("`limit` must be from 1 to {MOST}.")));
     }
-    let run = app.run(&id).await?;
-    let Some(log) = log::find(&run, &job, &step, wanted.attempt)? else {
+    let run = app.run(id).await?;
+    let Some(log) = of.find(&run)? else {
         return Err(Problem::not_found("This step has no log yet."));
     };
     let q = wanted.q.filter(|q| !q.is_empty());

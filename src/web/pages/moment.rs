@@ -4,7 +4,7 @@ use std::fmt;
 
 use askama::filters::HtmlSafe;
 
-use crate::base::{Timestamp, ago, took};
+use crate::base::{Timestamp, ago, ahead, took};
 
 /// `<time>`: how long ago, the exact time in its title. The page's module keeps it current and shows it in the reader's time zone.
 pub(super) struct Ago {
@@ -16,6 +16,19 @@ impl fmt::Display for Ago {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (at, date) = (self.at.0, Date(self.at));
         write!(f, r#"<time datetime="{date}" title="{date}" data-ago="{at}">{}</time>"#, ago(self.now.ms_since(self.at)))
+    }
+}
+
+/// `<time>`: in how long, with the exact time in its title.
+pub(super) struct Ahead {
+    pub at: Timestamp,
+    pub now: Timestamp,
+}
+
+impl fmt::Display for Ahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, date) = (self.at.0, Date(self.at));
+        write!(f, r#"<time datetime="{date}" title="{date}" data-ahead="{at}">{}</time>"#, ahead(self.at.ms_since(self.now)))
     }
 }
 
@@ -40,6 +53,7 @@ impl fmt::Display for Took {
 
 // Made of numbers and the words below only.
 impl HtmlSafe for Ago {}
+impl HtmlSafe for Ahead {}
 impl HtmlSafe for Took {}
 
 /// `2026-11-22T10:57:06Z`.

@@ -14,7 +14,7 @@ use crate::base::RunId;
 use crate::web::app::App;
 use crate::web::extract::{Asked, last_event_id};
 use crate::web::live::{self, Turn};
-use crate::web::log::{self, Log, Watched};
+use crate::web::log::{Log, Of, Watched};
 use crate::web::problem::Problem;
 
 /// Between two nudges of one page: more often nobody can read.
@@ -29,6 +29,7 @@ pub(super) struct Wanted {
     run: Option<String>,
     job: Option<String>,
     step: Option<String>,
+    service: Option<String>,
     attempt: Option<u32>,
 }
 
@@ -41,8 +42,14 @@ pub(super) async fn stream(
         Some(id) => Some(app.run(id).await?),
         None => None,
     };
-    let log = match (&run, &wanted.job, &wanted.step) {
-        (Some(run), Some(job), Some(step)) => log::find(run, job, step, wanted.attempt)?,
+    let job = wanted.job.unwrap_or_default();
+    let of = match (wanted.step, wanted.service) {
+        (Some(step), _) => Some(Of::Step { job, step, attempt: wanted.attempt }),
+        (None, Some(service)) => Some(Of::Service { job, service }),
+        (None, None) => None,
+    };
+    let log = match (&run, of) {
+        (Some(run), Some(of)) => of.find(run)?,
         _ => None,
     };
     let seq = match last_event_id(&headers)?.or(wanted.after) {

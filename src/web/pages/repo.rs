@@ -1,4 +1,6 @@
-//! `/repos/{name}`: how watching goes, the repository's runs, and what was not made, and why.
+//! `/repos/{name}`: how watching goes, what can be run by hand and runs by itself, the repository's runs, and what was not made, and why.
+//!
+//! `?branch=&pipeline=` and `input:NAME` fill the form that runs a pipeline by hand.
 
 use askama::Template;
 use axum::extract::State;
@@ -7,9 +9,11 @@ use axum::response::Response;
 use super::artifacts::{CacheRow, read_caches};
 use super::html;
 use super::moment::{Ago, Took};
-use super::repos::Nothing;
 use super::row::{Row, short};
+use super::schedules::ScheduleRow;
+use super::secrets::SecretRow;
 use super::shell::Shell;
+use super::start::{self, FieldKind, Start};
 use super::words::Words;
 use crate::base::{Size, Span};
 use crate::store::{Note, Repo, RunFilter};
@@ -31,9 +35,12 @@ struct RepoPage {
     rows: Vec<Row>,
     has_more: bool,
     notes: Vec<NoteRow>,
+    secrets: Vec<SecretRow>,
     caches: Vec<CacheRow>,
     cache_used: Size,
     cache_quota: Size,
+    start: Start,
+    schedules: Vec<ScheduleRow>,
 }
 
 struct NoteRow {
@@ -57,15 +64,19 @@ impl NoteRow {
 pub(super) async fn page(
     State(app): State<App>,
     At(name): At<String>,
-    Asked(Nothing {}): Asked<Nothing>,
+    Asked(asked): Asked<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
+    let asked = start::read(asked)?;
     let shell = Shell::live(&app, "repos", format!("{name} – Gantry")).await?;
     let repo = app.repo(&name).await?;
     let now = app.now();
     let filter = RunFilter { repo: Some(name), limit: SHOWN, ..RunFilter::default() };
     let runs = app.store().runs(&filter).await?;
+    let secrets = app.handle.secrets(Some(&repo.name)).await?;
     let notes = app.store().notes(&repo.id, SHOWN).await?;
     let (caches, cache_used) = read_caches(&app, &repo.id, now).await?;
+    let start = Start::new(&app, &repo, &asked).await;
+    let schedules = app.store().schedules(&repo.id).await?;
     let rows: Vec<Row> = runs.items.into_iter().map(|run| Row::new(run, now)).collect();
     let shell = match rows.first() {
         Some(latest) => shell.of(latest.face),
@@ -77,11 +88,14 @@ pub(super) async fn page(
         since: Took { from: Some(repo.status.at), to: None, now },
         repo,
         rows,
+        start,
+        schedules: schedules.into_iter().map(|schedule| ScheduleRow::new(schedule, now)).collect(),
         has_more: runs.next.is_some(),
         caches,
         cache_used,
         cache_quota: Size(app.handle.cache_quota()),
         notes: notes.into_iter().map(|note| NoteRow { at: Ago { at: note.at, now }, note }).collect(),
+        secrets: secrets.into_iter().map(|secret| SecretRow::new(secret, now)).collect(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! `/runs/{id}`: what runs, why, how it goes; and the log of the step that is looked at.
 //!
-//! `?job=&step=` says which step (default: the first that did not pass, else the one that runs, else the first), `attempt` which attempt, `line` around
-//! which line, `fragment` leaves the lines out: the page's module has them already.
+//! `?job=&step=` says which step (default: the first that did not pass, else the one that runs, else the first), or `?job=&service=` which service,
+//! `attempt` which attempt, `line` around which line, `fragment` leaves the lines out: the page's module has them already.
 
 use askama::Template;
 use axum::extract::State;
@@ -11,30 +11,29 @@ use serde::Deserialize;
 use super::artifacts::{self, JobArtifacts};
 use super::face::Face;
 use super::html;
-use super::lines::Lines;
 use super::moment::{Ago, Took};
+use super::pane::{Chosen, Pane, choose};
 use super::row::{first_line, name_of, short};
+use super::run_summary::{self, SummaryPart};
+use super::run_tests::TestsPart;
 use super::shell::Shell;
 use super::words::Words;
 use crate::base::Timestamp;
 use crate::pipeline::{Problem as Fault, Severity};
-use crate::run::{JobView, Run, RunView, StepView, view};
+use crate::run::{JobView, RunView, ServiceView, StepView, view};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At};
-use crate::web::log;
 use crate::web::problem::Problem;
-
-/// Lines in the page itself; its module loads more as they are scrolled to.
-const SHOWN: usize = 400;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
-    job: Option<String>,
-    step: Option<String>,
-    attempt: Option<u32>,
-    line: Option<u64>,
-    fragment: Option<u8>,
+    pub job: Option<String>,
+    pub step: Option<String>,
+    pub service: Option<String>,
+    pub attempt: Option<u32>,
+    pub line: Option<u64>,
+    pub fragment: Option<u8>,
 }
 
 #[derive(Template)]
@@ -48,6 +47,8 @@ struct RunPage {
     jobs: Vec<JobPart>,
     artifacts: Vec<JobArtifacts>,
     pane: Option<Pane>,
+    tests: Option<TestsPart>,
+    summaries: Vec<SummaryPart>,
 }
 
 struct JobPart {
@@ -55,6 +56,12 @@ struct JobPart {
     face: Face,
     took: Took,
     steps: Vec<StepPart>,
+    services: Vec<ServicePart>,
+}
+
+struct ServicePart {
+    service: ServiceView,
+    is_chosen: bool,
 }
 
 struct StepPart {
@@ -62,18 +69,6 @@ struct StepPart {
     face: Face,
     took: Took,
     is_chosen: bool,
-}
-
-/// The step that is looked at.
-struct Pane {
-    job: String,
-    step: StepView,
-    face: Face,
-    took: Took,
-    /// The attempt whose log this is; 0 when there is none yet.
-    attempt: u32,
-    /// `None` in a fragment and when there is no log.
-    lines: Option<Lines>,
 }
 
 impl RunPage {
@@ -136,28 +131,8 @@ impl StepPart {
     }
 }
 
-impl Pane {
-    fn reason(&self) -> Option<&str> {
-        telling(&self.step.reason, self.face)
-    }
-
-    /// Where the reason does not say it already.
-    fn exit_code(&self) -> Option<i32> {
-        self.step.exit_code.filter(|_| !self.reason().is_some_and(|reason| reason.contains("exited with")))
-    }
-
-    /// Where its lines are asked for.
-    fn base(&self, run: &str) -> String {
-        format!("/runs/{run}/steps/{}/{}", encoded(&self.job), encoded(&self.step.name))
-    }
-
-    fn attempts(&self) -> impl Iterator<Item = u32> {
-        1..=self.step.attempt
-    }
-}
-
 /// The reason, where it says more than the state's word.
-fn telling(reason: &str, face: Face) -> Option<&str> {
+pub(super) fn telling(reason: &str, face: Face) -> Option<&str> {
     Some(reason).filter(|reason| !reason.is_empty() && *reason != face.word && face.class != "passed")
 }
 
@@ -167,9 +142,9 @@ pub(super) async fn page(State(app): State<App>, At(id): At<String>, Asked(wante
     let now = app.now();
     let shown = view(&run);
     let face = Face::of(shown.state, shown.outcome);
-    let chosen = choose(&shown, wanted.job.as_deref(), wanted.step.as_deref());
+    let chosen = choose(&shown, &wanted);
     let pane = match chosen {
-        Some((job, step)) => Some(read_pane(&app, &run, job, step, &wanted, now).await?),
+        Some(chosen) => Some(Pane::read(&app, &run, chosen, &wanted, now).await?),
         None => None,
     };
     let reference = shown.tag.as_deref().unwrap_or(&shown.branch);
@@ -183,75 +158,36 @@ pub(super) async fn page(State(app): State<App>, At(id): At<String>, Asked(wante
         jobs: shown.jobs.iter().map(|job| job_part(job, chosen, now)).collect(),
         artifacts: artifacts::read(&app, &run, now).await?,
         pane,
+        tests: TestsPart::read(&app, &run).await?,
+        summaries: run_summary::read(&app, &run).await?,
         run: shown,
     })
 }
 
-fn job_part(job: &JobView, chosen: Option<(&JobView, &StepView)>, now: Timestamp) -> JobPart {
+fn job_part(job: &JobView, chosen: Option<Chosen<'_>>, now: Timestamp) -> JobPart {
     let step_part = |step: &StepView| StepPart {
         face: Face::of(step.state, step.outcome),
         took: Took { from: step.started_at, to: step.ended_at, now },
-        is_chosen: chosen.is_some_and(|(in_job, chosen)| in_job.name == job.name && chosen.name == step.name),
+        is_chosen: chosen.is_some_and(|chosen| chosen.is_step(job, step)),
         step: step.clone(),
+    };
+    let service_part = |service: &ServiceView| ServicePart {
+        is_chosen: chosen.is_some_and(|chosen| chosen.is_service(job, service)),
+        service: service.clone(),
     };
     JobPart {
         face: Face::of(job.state, job.outcome),
         took: Took { from: job.started_at, to: job.ended_at, now },
         steps: job.steps.iter().map(step_part).collect(),
+        services: job.services.iter().map(service_part).collect(),
         job: job.clone(),
     }
 }
 
-/// The step that is asked for; else what a person looks for first.
-fn choose<'a>(run: &'a RunView, job: Option<&str>, step: Option<&str>) -> Option<(&'a JobView, &'a StepView)> {
-    let in_job = |found: &JobView| job.is_none_or(|name| found.name == name);
-    let all = || run.jobs.iter().filter(|found| in_job(found)).flat_map(|job| job.steps.iter().map(move |step| (job, step)));
-    if let Some(name) = step {
-        return all().find(|(_, step)| step.name == name);
-    }
-    let is_bad =
-        |step: &StepView| step.outcome.is_some_and(|outcome| !outcome.is_good() && outcome != crate::run::Outcome::Skipped);
-    let is_live = |step: &StepView| matches!(step.state, "starting" | "running" | "stopping" | "backoff");
-    let ended_last = || all().filter(|(_, step)| step.attempt > 0).max_by_key(|(_, step)| step.ended_at);
-    let bad = all().find(|(_, step)| is_bad(step) && step.attempt > 0);
-    bad.or_else(|| all().find(|(_, step)| is_live(step))).or_else(ended_last).or_else(|| all().next())
-}
-
-async fn read_pane(
-    app: &App,
-    run: &Run,
-    job: &JobView,
-    step: &StepView,
-    wanted: &Wanted,
-    now: Timestamp,
-) -> Result<Pane, Problem> {
-    let log = log::find(run, &job.name, &step.name, wanted.attempt)?;
-    let lines = match (&log, wanted.fragment, wanted.line) {
-        (None, _, _) | (_, Some(_), _) => None,
-        (Some(log), None, None) => Some(Lines::tail(app, log, SHOWN).await?),
-        (Some(log), None, Some(line)) => Some(Lines::around(app, log, line, SHOWN).await?),
-    };
-    Ok(Pane {
-        job: job.name.clone(),
-        face: Face::of(step.state, step.outcome),
-        took: Took { from: step.started_at, to: step.ended_at, now },
-        attempt: log.map_or(0, |log| log.key.attempt),
-        step: step.clone(),
-        lines,
-    })
-}
-
-/// As a part of an address.
-pub(super) fn encoded(text: &str) -> String {
-    askama::filters::urlencode_strict(text).map(|text| text.to_string()).unwrap_or_default()
-}
-
 /// The live channel of this run, and of the log that is looked at.
 fn live_address(base: &str, run: &str, pane: Option<&Pane>) -> String {
-    match pane.filter(|pane| pane.attempt > 0) {
+    match pane.filter(|pane| pane.has_log) {
         None => format!("{base}&run={run}"),
-        Some(pane) => {
-            format!("{base}&run={run}&job={}&step={}&attempt={}", encoded(&pane.job), encoded(&pane.step.name), pane.attempt)
-        }
+        Some(pane) => format!("{base}&run={run}&{}", pane.query()),
     }
 }

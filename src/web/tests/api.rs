@@ -145,6 +145,36 @@ async fn a_log_is_paged_searched_and_given_whole() {
 }
 
 #[tokio::test]
+async fn the_log_of_a_service_is_read_like_a_steps() {
+    let world = World::new().await;
+    let seed = Seed { store: &world.store, now: Timestamp(5_000) };
+    let repo = seed.repo("site").await;
+    let run = seed.run(&repo, seed.trigger(&repo, "main", "m"), super::seed::with_services(plan(&[("a/b", &[], &["s"])]))).await;
+    let path = format!("/api/v1/runs/{}/services/a%2Fb/db/log", run.id);
+    assert_eq!(world.json(&path).await, json!({ "lines": [], "next": 1, "end": false }), "before it says anything");
+    seed.service_log(&run, 0, 1, &["one", "two", "three"]);
+    let page = world.json(&format!("{path}?from=2&limit=1")).await;
+    assert_eq!((&page["lines"][0]["text"], &page["next"], &page["end"]), (&json!("two"), &json!(3), &json!(false)));
+    assert_eq!(world.json(&format!("{path}?q=thr")).await["lines"][0]["n"], 3);
+    assert_eq!(world.read(&format!("{path}/raw")).await, "one\ntwo\nthree\n");
+    let stream = world.read(&format!("{path}/stream?from=3")).await;
+    assert!(stream.contains("\"text\":\"three\"") && stream.contains("event: end"), "{stream}");
+    let shown = world.json(&format!("/api/v1/runs/{}", run.id)).await;
+    assert_eq!(shown["jobs"][0]["services"][1], json!({ "name": "db", "image": "postgres:17" }));
+    for (path, words) in [
+        (format!("/api/v1/runs/{}/services/a%2Fb/nope/log", run.id), "no service `nope`"),
+        (format!("/api/v1/runs/{}/services/nope/db/log", run.id), "no job `nope`"),
+        (format!("/api/v1/runs/{}/services/a%2Fb/nope/log/raw", run.id), "no service `nope`"),
+        (format!("/api/v1/runs/{}/services/a%2Fb/nope/log/stream", run.id), "no service `nope`"),
+        (format!("/runs/{}/services/a%2Fb/nope/lines", run.id), "no service"),
+    ] {
+        let answer = world.get(&path).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+        assert!(text(answer).await.contains(words), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn ready_means_that_the_store_answers_and_the_engine_is_only_told_of() {
     let world = World::new().await;
     assert_eq!(world.json("/healthz").await, json!({ "status": "ok" }));

@@ -4,8 +4,9 @@
 use super::seed::{job_ended, job_is, plan, run_ended, run_is, step_ended, step_is};
 use super::{Seed, World};
 use crate::base::{Clock, Timestamp};
-use crate::pipeline::{Problem, Severity};
-use crate::run::{JobState, Life, Outcome, Run, StepState, Stream, Wait};
+use crate::pipeline::{Approval, Problem, Severity};
+use crate::run::{Decision, JobState, Life, Outcome, Run, StepState, Stream, Wait};
+use crate::schedule::Change;
 use crate::store::{Intake, NewNote, Repo, RepoStatus};
 
 const STEPS: [&str; 3] = ["check", "unit tests", "clippy"];
@@ -48,6 +49,7 @@ async fn a_house_full_of_runs() {
     ended(&at(12), &site, "main", "Fix the header on narrow screens\n\nIt wrapped in the middle of the name.", Outcome::Passed)
         .await;
     long(&at(6), &site).await;
+    asking(&at(3), &site).await;
     let live = running(&at(1), &api).await;
     queued(&at(0), &api).await;
     println!("http://127.0.0.1:7171");
@@ -93,15 +95,41 @@ async fn trouble(world: &World, repo: &Repo, now: Timestamp) {
         note("no-pipeline", "no run: the commit has no .gantry.yml and no .gantry directory", "experiment"),
         note("branch-gone", "the branch is gone; nothing is made of that", "topic/old"),
     ];
-    let intake = Intake {
-        repo: repo.id.clone(),
-        refs: vec![],
-        runs: vec![],
-        notes,
-        deliveries: Vec::new(),
-        now: Timestamp(now.0 - 3_600_000),
-    };
+    let intake = Intake::notes(repo.id.clone(), notes, Timestamp(now.0 - 3_600_000));
     world.store.take_in(intake).await.unwrap();
+}
+
+/// One job waits for approval, one was approved, one for its group.
+async fn asking(seed: &Seed<'_>, repo: &Repo) {
+    let mut shape = plan(&[
+        ("build", &[], &["make"]),
+        ("deploy (staging)", &[0], &["ship"]),
+        ("deploy (production)", &[0], &["ship", "tell everyone"]),
+        ("docs", &[0], &["publish"]),
+    ]);
+    for (job, environment) in [(1, "staging"), (2, "production")] {
+        let by = vec!["ops".to_owned(), "ada".to_owned()];
+        shape.jobs[job].approval = Some(Approval { message: None, by, timeout_ms: None });
+        shape.jobs[job].environment = Some(environment.into());
+    }
+    let run = seed.run(repo, seed.trigger(repo, "main", "Release 1.4.0"), shape).await;
+    let message =
+        Some("Deploy 1.4.0 to production? It restarts the workers, so not before the evening's peak is over.".to_owned());
+    let by = vec!["ops".to_owned(), "ada".to_owned()];
+    let asks = Wait::Approval { message, by, since: seed.now, until: Some(seed.now.plus_ms(86_400_000)) };
+    let group = Wait::Group { group: "docs".to_owned(), run: 4, job: Some("docs".to_owned()) };
+    let decision = Some(Decision::Approved { by: "ops".to_owned(), at: seed.now });
+    let state = JobState::Running { since: seed.now.plus_ms(20_000) };
+    seed.set(&[
+        run_is(&run, Life::Running { since: seed.now }),
+        job_is(&run, 0, job_ended(Outcome::Passed, "1 step passed", seed.now, 20_000)),
+        step_is(&run, 0, 0, step_ended(Outcome::Passed, 0, "passed", seed.now, 18_000)),
+        Change::Job { run: run.id.clone(), job: 1, state, decision, stop: None },
+        step_is(&run, 1, 0, StepState::Running { attempt: 1, since: seed.now.plus_ms(21_000) }),
+        job_is(&run, 2, JobState::Waiting { why: asks }),
+        job_is(&run, 3, JobState::Waiting { why: group }),
+    ])
+    .await;
 }
 
 async fn ended(seed: &Seed<'_>, repo: &Repo, branch: &str, message: &str, outcome: Outcome) {

@@ -27,7 +27,10 @@ async fn nothing_that_others_wrote_becomes_markup() {
     world.store.add_repo(&repo).await.unwrap();
     let mut trigger = seed.trigger(&repo, EVIL, &format!("{EVIL}\n\n{EVIL}"));
     (trigger.author, trigger.because, trigger.commit) = (EVIL.to_owned(), EVIL.to_owned(), EVIL.to_owned());
-    let run = seed.run(&repo, trigger.clone(), plan(&[(EVIL, &[], &[EVIL])])).await;
+    let mut evil = super::seed::with_services(plan(&[(EVIL, &[], &[EVIL])]));
+    (evil.jobs[0].services[0].name, evil.jobs[0].services[0].image) = (EVIL.to_owned(), EVIL.to_owned());
+    let run = seed.run(&repo, trigger.clone(), evil).await;
+    seed.service_log(&run, 0, 0, &[EVIL]);
     seed_attempt(&seed, &run).await;
     seed.log(&run, 0, 0, &[(Stream::Stdout, EVIL), (Stream::Stderr, &format!("\x1b[31m{EVIL}\x1b]8;;{EVIL}\x07"))], true);
     seed.set(&[run_is(&run, run_ended(Outcome::Failed, EVIL, seed.now, 5))]).await;
@@ -49,8 +52,7 @@ async fn nothing_that_others_wrote_becomes_markup() {
         reference: Some(EVIL.to_owned()),
         commit: Some(EVIL.to_owned()),
     };
-    let intake =
-        Intake { repo: repo.id.clone(), refs: vec![], runs: vec![], notes: vec![note], deliveries: Vec::new(), now: seed.now };
+    let intake = Intake::notes(repo.id.clone(), vec![note], seed.now);
     world.store.take_in(intake).await.unwrap();
 
     let name = askama::filters::urlencode_strict(EVIL).unwrap().to_string();
@@ -62,6 +64,7 @@ async fn nothing_that_others_wrote_becomes_markup() {
         format!("/repos/{name}/remove"),
         format!("/runs/{}", run.id),
         format!("/runs/{}?line=1", run.id),
+        format!("/runs/{}?job={name}&service={name}", run.id),
         format!("/runs/{}", invalid.id),
     ];
     for path in paths {
@@ -230,4 +233,35 @@ fn a_commit_in(dir: &std::path::Path) {
     git(&["init", "--quiet", "--initial-branch=main"]);
     git(&["add", "."]);
     git(&["commit", "--quiet", "--message", "Begin"]);
+}
+
+#[tokio::test]
+async fn a_run_lists_the_services_of_its_jobs_and_shows_their_logs() {
+    let world = World::new().await;
+    let seed = Seed { store: &world.store, now: Timestamp(0) };
+    let repo = seed.repo("site").await;
+    let run =
+        seed.run(&repo, seed.trigger(&repo, "main", "m"), super::seed::with_services(plan(&[("test", &[], &["unit"])]))).await;
+    seed.service_log(&run, 0, 1, &["starting", "FATAL: no data directory"]);
+    let page = world.read(&format!("/runs/{}", run.id)).await;
+    assert!(page.contains(&format!("href=\"/runs/{}?job=test&amp;service=db\"", run.id)), "{page}");
+    assert!(page.contains("postgres:17"), "{page}");
+    let page = world.read(&format!("/runs/{}?job=test&service=db", run.id)).await;
+    assert!(page.contains("FATAL: no data directory"), "{page}");
+    assert!(page.contains(&format!("data-lines=\"/runs/{}/services/test/db/lines\"", run.id)), "{page}");
+    assert!(page.contains(&format!("/api/v1/runs/{}/services/test/db/log/raw\"", run.id)), "{page}");
+    let lines = world.json(&format!("/runs/{}/services/test/db/lines?from=2", run.id)).await;
+    assert_eq!((&lines["total"], &lines["count"], &lines["end"]), (&2.into(), &1.into(), &true.into()));
+
+    let reason = "service `db` ended with 1 before it was ready; its last lines: FATAL: no data directory";
+    seed.set(&[
+        super::seed::job_is(&run, 0, super::seed::job_ended(Outcome::Error, reason, seed.now, 5)),
+        run_is(&run, run_ended(Outcome::Error, reason, seed.now, 5)),
+    ])
+    .await;
+    let page = world.read(&format!("/runs/{}", run.id)).await;
+    assert!(
+        page.contains("data-lines=\"") && page.contains("FATAL: no data directory</span>"),
+        "what failed is shown by itself: {page}"
+    );
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::base::{AttemptKey, Clock, JobIx, RepoId, RunId, StepIx, Timestamp};
-use crate::pipeline::{Action, Event, JobPlan, Need, Plan, Problem, StepPlan, Trigger};
-use crate::run::{JobState, Life, Outcome, Run, StepEnd, StepState, Stream};
+use crate::base::{AttemptKey, Clock, JobIx, JobKey, RepoId, RunId, StepIx, Timestamp};
+use crate::pipeline::{Action, Event, JobPlan, Need, Plan, Problem, Ready, ServicePlan, StepPlan, Trigger};
+use crate::run::{JobState, Life, Outcome, Run, StepEnd, StepState, Stream, TestCase, TestOutcome};
 use crate::schedule::Change;
-use crate::store::{Intake, NewRun, Repo, RepoStatus, Store};
+use crate::store::{Harvest, Intake, LogKey, NewRun, Repo, RepoStatus, Store};
 
 pub(crate) const SECRET: &str = "0123456789abcdef";
 
@@ -72,12 +72,39 @@ impl Seed<'_> {
         let plan = Arc::new(plan);
         let run = NewRun { id, repo_name: repo.name.clone(), trigger, plan, problems, ended, rerun_of: None };
         let repo = repo.id.clone();
-        let intake = Intake { repo, refs: Vec::new(), runs: vec![run], notes: Vec::new(), deliveries: Vec::new(), now: self.now };
+        let intake = Intake { runs: vec![run], ..Intake::new(repo, self.now) };
         self.store.take_in(intake).await.unwrap().remove(0)
     }
 
     pub(crate) async fn set(&self, changes: &[Change]) {
         self.store.commit(changes, self.now).await.unwrap();
+    }
+
+    /// Writes lines to the log of a service and completes it.
+    pub(crate) fn service_log(&self, run: &Run, job: JobIx, service: u32, lines: &[&str]) {
+        let key = LogKey::Service { job: JobKey { run: run.id.clone(), job }, service };
+        let mut writer = self.store.logs().writer(key).unwrap();
+        for line in lines {
+            writer.write(self.now.0 * 1_000_000, Stream::Stdout, format!("{line}\n").as_bytes()).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    /// Keeps test results, as of the first step's reports in this attempt.
+    pub(crate) async fn tests(&self, repo: &Repo, run: &Run, attempt: u32, cases: Vec<TestCase>, problems: &[&str]) {
+        let job = &run.plan.jobs[0];
+        let harvest = Harvest {
+            key: AttemptKey { run: run.id.clone(), job: 0, step: 0, attempt },
+            repo: repo.id.clone(),
+            commit: run.trigger.commit.clone(),
+            branch: run.trigger.branch.clone(),
+            pipeline: run.plan.name.clone(),
+            job: job.name.clone(),
+            step: job.steps[0].name.clone(),
+            cases,
+            problems: problems.iter().map(ToString::to_string).collect(),
+        };
+        self.store.keep_reports(harvest, self.now).await.unwrap();
     }
 
     /// Writes lines to the log of the first attempt; `finish` makes it complete.
@@ -94,6 +121,42 @@ impl Seed<'_> {
             writer.flush().unwrap();
         }
         key
+    }
+}
+
+/// The same plan, its first job with two services, `cache` and `db`.
+pub(crate) fn with_services(mut plan: Plan) -> Plan {
+    let service = |name: &str, image: &str| ServicePlan {
+        name: name.to_owned(),
+        image: image.to_owned(),
+        env: Default::default(),
+        command: None,
+        ready: Ready::Port(5432),
+        ready_timeout_ms: 60_000,
+    };
+    plan.jobs[0].services = vec![service("cache", "redis:8"), service("db", "postgres:17")];
+    plan
+}
+
+/// A test by its suite and name.
+pub(crate) fn case(
+    suite: &str,
+    name: &str,
+    outcome: TestOutcome,
+    ms: u64,
+    message: Option<&str>,
+    details: Option<&str>,
+) -> TestCase {
+    TestCase {
+        suite: suite.to_owned(),
+        name: name.to_owned(),
+        identity: format!("{suite} {name}"),
+        file: None,
+        outcome,
+        flaky: false,
+        duration_ms: Some(ms),
+        message: message.map(ToOwned::to_owned),
+        details: details.map(ToOwned::to_owned),
     }
 }
 

@@ -1,0 +1,31 @@
+//! A job that is being prepared, which may take minutes where images are pulled and services start: a stop does not wait for that.
+
+use crate::base::{JobIx, JobKey, Timestamp};
+use crate::pipeline::{Plan, When};
+use crate::run::{Command, JobState, Outcome, Run, StepEnd, StepState, StopReason};
+
+/// Ends the job when it is told to stop, unless it has steps that run all the same: those need what is being prepared. True when it ended.
+pub(super) fn settle_preparing(
+    run: &mut Run,
+    plan: &Plan,
+    job: usize,
+    since: Timestamp,
+    now: Timestamp,
+    commands: &mut Vec<Command>,
+) -> bool {
+    let spares_some = plan.jobs[job].steps.iter().any(|step| step.when == When::Always);
+    let stop = match (&run.stop, &run.jobs[job].stop) {
+        (Some(kill @ StopReason::Killed { .. }), _) => kill,
+        (Some(stop), _) | (None, Some(stop)) if !spares_some => stop,
+        (Some(_) | None, _) => return false,
+    };
+    let (outcome, reason) = (Outcome::Cancelled, stop.before_start());
+    let state = &mut run.jobs[job];
+    for step in &mut state.steps {
+        step.state = StepState::Ended(StepEnd::never_made(outcome, reason.clone(), now));
+    }
+    let outputs = Default::default();
+    state.state = JobState::Ended { outcome, reason, started_at: Some(since), at: now, outputs, held_back: false };
+    commands.push(Command::ReleaseJob(JobKey { run: run.id.clone(), job: job as JobIx }));
+    true
+}
