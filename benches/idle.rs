@@ -18,8 +18,17 @@ pub fn row(figure: String, served: &Served) -> Row {
 
 /// What the kernel counts as resident (`VmRSS`), in units of 2^20 bytes.
 fn resident_mib(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the server runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells it");
+    mib(&pid.to_string(), "VmRSS:")
+}
+
+/// The most that this process has had resident so far (`VmHWM`), in units of 2^20 bytes.
+pub fn own_peak_mib() -> f64 {
+    mib("self", "VmHWM:")
+}
+
+fn mib(process: &str, what: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process runs");
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("Linux tells it");
     let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
     kib / 1024.0
 }

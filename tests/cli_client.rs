@@ -359,6 +359,37 @@ async fn following_outlives_a_restart_of_the_server() {
 }
 
 #[tokio::test]
+async fn jobs_are_approved_and_rejected_by_name() {
+    let house = House::open().await;
+    let remote = Remote::with("approval: { message: Go?, by: [ops] }\nsteps: [{ name: go, run: x }]\n");
+    house.app.watch("shop", &remote).await;
+    let user = house.user();
+    let asks = async |number: u64| {
+        let asked = async |app: &App| {
+            let run = app.runs("shop").await.into_iter().find(|run| run.number == number)?;
+            run.jobs[0].approval.as_ref().is_some_and(|approval| approval.asked).then(|| run.jobs[0].name.clone())
+        };
+        house.app.until("the question", asked).await
+    };
+    let job = asks(1).await;
+    let shown = user.types("show shop#1").await;
+    assert!(shown.data.contains("waits for approval by ops: Go?"), "{shown:?}");
+    user.is_refused(&format!("approve shop#1 {job} --as bob"), 4, "only ops may").await;
+    user.is_refused("approve shop#1 nope --as ops", 4, "waits for approval").await;
+    let yes = user.types(&format!("approve shop#1 {job} --as ops")).await;
+    assert!(yes.code == 0 && yes.data.is_empty() && yes.talk.contains("of shop#1 is approved by ops"), "{yes:?}");
+    assert_eq!(house.app.ended("shop", 1).await.outcome.unwrap().as_str(), "passed");
+    user.is_refused(&format!("approve shop#1 {job} --as ops"), 4, "has ended").await;
+
+    user.gets("rerun shop#1").await;
+    asks(2).await;
+    let no = user.types(&format!("approve shop#2 {job} --as ops --reject --json")).await;
+    assert_eq!(serde_json::from_str::<Value>(&no.data).unwrap()["job"], job.as_str());
+    assert_eq!(house.app.ended("shop", 2).await.jobs[0].reason, "rejected by ops");
+    house.close().await;
+}
+
+#[tokio::test]
 async fn runs_are_asked_for_run_again_and_cancelled() {
     let house = House::open().await;
     let remote = Remote::with("steps:\n  - { name: long, run: x, env: { FAKE_MS: hang } }\n");

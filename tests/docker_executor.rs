@@ -555,7 +555,7 @@ async fn a_preparation_that_is_cut_off_at_any_moment_is_done_again() {
         drop(cut);
         let second = rig.restarted();
         second.prepare(&job.spec, &NoServices).await.unwrap_or_else(|failure| panic!("round {round}: {failure}"));
-        let (exit, _) = run(&second, &job.script(0, "true")).await;
+        let (exit, _) = run(&*second, &job.script(0, "true")).await;
         assert_eq!(exit, Ok(Exit::Code(0)), "round {round}");
         second.release(&job.spec.key).await.unwrap();
     }

@@ -257,7 +257,8 @@ async fn a_hostile_archive_reaches_nothing_beside_the_workspace() {
     let rig = Rig::new().await;
     let beside = tempfile::tempdir().unwrap();
     let target = beside.path().to_str().unwrap();
-    let hostile: [(&str, &dyn Fn(&mut tar::Builder<Vec<u8>>)); 4] = [
+    type Build<'a> = &'a dyn Fn(&mut tar::Builder<Vec<u8>>);
+    let hostile: [(&str, Build<'_>); 4] = [
         ("a name that leads up", &|archive| add_file(archive, "../../escaped", b"x")),
         ("an absolute name", &|archive| add_file(archive, &format!("{target}/escaped"), b"x")),
         ("a file through a link", &|archive| {

@@ -1,5 +1,7 @@
 //! The store's stories on SQLite, and those that only a file has.
 
+#[path = "store/kept.rs"]
+mod kept;
 #[path = "store/place.rs"]
 mod place;
 #[macro_use]

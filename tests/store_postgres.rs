@@ -2,6 +2,8 @@
 //!
 //! One test, so that one server does. It fails without Postgres where `CI=true`, elsewhere it says why it does nothing.
 
+#[path = "store/kept.rs"]
+mod kept;
 #[path = "store/place.rs"]
 mod place;
 #[path = "store/server.rs"]

@@ -84,6 +84,14 @@ id!(
     /// One data directory: marks the containers that belong to it, so that two servers on one engine leave each other's alone.
     InstanceId
 );
+id!(
+    /// One stored object of compressed content. Never given twice, so what is written under one is never anything else.
+    BlobId
+);
+id!(
+    /// One kept cache.
+    CacheId
+);
 
 #[cfg(test)]
 mod tests {

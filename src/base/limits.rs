@@ -27,8 +27,8 @@ pub const EXPRESSION_DEPTH: usize = 32;
 pub const EXPRESSIONS_COST: u64 = 20_000_000;
 /// The same for one text that is filled while a run is under way: it is done between two events of the loop.
 pub const LATE_COST: u64 = 100_000;
-/// Paths that `hash` compares with globs, in one plan: some seconds in a debug build; ten globs over the largest trees that are known.
-pub const HASH_COMPARISONS: u64 = 10_000_000;
+/// Paths that `hash` compares with globs, in one plan: half a second; fifty globs over a tree of a hundred thousand files.
+pub const HASH_COMPARISONS: u64 = 5_000_000;
 /// The value of one input.
 pub const INPUT_BYTES: usize = 16 * 1024;
 /// A branch or tag pattern, in characters.
@@ -143,3 +143,26 @@ pub const SECRETS_KEPT: u32 = 200;
 pub const MASK_BYTES: usize = 6;
 /// The least number of different bytes in it: `------` is in every table.
 pub const MASK_VARIETY: usize = 4;
+
+/// Content that is compressed by itself: what a part of a large file costs to read, and what each core holds in memory while it is written.
+pub const BLOB_FRAME_BYTES: usize = 4 * 1024 * 1024;
+/// Files that one step may leave as artifacts. A tree of more is better packed into one file by the step itself.
+pub const ARTIFACT_FILES: usize = 100_000;
+/// Bytes of all artifacts of one step.
+pub const ARTIFACT_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+/// An artifact's name, in bytes: it stands in an index, where Postgres takes 2,700 at most.
+pub const ARTIFACT_NAME_BYTES: usize = 1_024;
+/// How long artifacts are kept when nobody says.
+pub const ARTIFACT_EXPIRE_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// Artifacts in one answer of the API.
+pub const ARTIFACT_PAGE: u32 = 10_000;
+/// Faults of artifacts that are told of one step; the rest are counted.
+pub const ARTIFACT_FAULTS: usize = 10;
+/// The archive of one path of a cache. Compressed, a cache must fit into its repository's quota besides.
+pub const CACHE_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+/// Compressed bytes of all caches of one repository when nobody says; past it the least recently used go.
+pub const CACHE_QUOTA_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+/// A cache's key, in bytes: it stands in an index.
+pub const CACHE_KEY_BYTES: usize = 1_024;
+/// What stands between two files of an archive (headers and long names), in bytes: names are at most 4,096 bytes, attributes at most 64 KiB.
+pub const ARCHIVE_HEADER_BYTES: u64 = 1024 * 1024;

@@ -6,6 +6,10 @@
 //! docker: { host: "unix:///var/run/docker.sock" }
 //! database: "postgres://gantry@db/gantry"
 //! grace: 10s
+//! blobs: s3://bucket/prefix         # artifacts and caches; default: a directory in the data directory
+//! s3: { endpoint: "https://s3.example.org", region: eu-1, access_key: gantry, secret_key_file: /run/secrets/s3 }
+//! artifacts: { expire: 30d }
+//! caches: { quota: 5GiB }           # of each repository
 //! git:
 //!   credentials:
 //!     - { url: "https://git.example.org", user: ci, password_file: /run/secrets/git }
@@ -14,10 +18,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
+use crate::base::{parse_duration_ms, parse_size};
 use crate::git::Credentials;
+use crate::server::KeepConfig;
+use crate::store::{BlobsAt, S3};
 
 use super::engine::Kind;
 
@@ -35,7 +42,38 @@ pub(super) struct File {
     pub database: Option<String>,
     /// From SIGTERM to SIGKILL: `10s`.
     pub grace: Option<String>,
+    /// `s3://BUCKET/PREFIX`; default: a directory in the data directory.
+    pub blobs: Option<String>,
+    pub s3: S3Access,
+    pub artifacts: Artifacts,
+    pub caches: Caches,
     pub git: Git,
+}
+
+/// How the bucket is reached. What is left out comes from the usual variables (`AWS_ACCESS_KEY_ID`, …) or the machine's own role.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct S3Access {
+    /// Of a server that is not Amazon's.
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub access_key: Option<String>,
+    /// Its first line is the secret: secrets do not stand in the settings themselves.
+    pub secret_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Artifacts {
+    /// How long they are kept when the pipeline does not say: `30d`.
+    pub expire: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Caches {
+    /// Compressed, of all caches of one repository together: `5GiB`.
+    pub quota: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,13 +117,50 @@ impl File {
     pub fn credentials(&self) -> anyhow::Result<Credentials> {
         let mut credentials = Credentials::default();
         for Credential { url, user, password_file } in &self.git.credentials {
-            let text = std::fs::read_to_string(password_file)
-                .with_context(|| format!("the password file {} cannot be read", password_file.display()))?;
-            let password = text.lines().next().unwrap_or_default();
-            credentials = credentials.with_password(url, user, password)?;
+            let password = first_line(password_file).context("a password is missing")?;
+            credentials = credentials.with_password(url, user, &password)?;
         }
         Ok(credentials)
     }
+
+    /// How artifacts and caches are kept, S3's secret read from its file.
+    pub fn keep(&self) -> anyhow::Result<KeepConfig> {
+        let mut keep = KeepConfig { blobs: self.blobs_at()?, ..KeepConfig::default() };
+        if let Some(text) = &self.artifacts.expire {
+            let ms = parse_duration_ms(text);
+            keep.expire_ms = ms.map_err(|why| anyhow!("the settings: `artifacts.expire: {text}` is no duration: {why}"))?;
+        }
+        if let Some(text) = &self.caches.quota {
+            let bytes = parse_size(text);
+            keep.quota = bytes.map_err(|why| anyhow!("the settings: `caches.quota: {text}` is no size: {why}"))?;
+        }
+        Ok(keep)
+    }
+
+    fn blobs_at(&self) -> anyhow::Result<Option<BlobsAt>> {
+        let S3Access { endpoint, region, access_key, secret_key_file } = &self.s3;
+        let Some(url) = &self.blobs else {
+            if endpoint.is_some() || region.is_some() || access_key.is_some() || secret_key_file.is_some() {
+                bail!("the settings: there is `s3` but no `blobs`; write `blobs: s3://BUCKET/PREFIX`");
+            }
+            return Ok(None);
+        };
+        if let Some(endpoint) = endpoint
+            && !endpoint.starts_with("http://")
+            && !endpoint.starts_with("https://")
+        {
+            bail!("the settings: `s3.endpoint: {endpoint}` is no address: write `https://HOST` or `http://HOST:PORT`");
+        }
+        let s3 = S3::parse(url).map_err(|why| anyhow!("the settings: {why}"))?;
+        let secret_key = secret_key_file.as_deref().map(first_line).transpose().context("the secret of `s3` is missing")?;
+        let (endpoint, region, access_key) = (endpoint.clone(), region.clone(), access_key.clone());
+        Ok(Some(BlobsAt::S3(S3 { endpoint, region, access_key, secret_key, ..s3 })))
+    }
+}
+
+fn first_line(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("the file {} cannot be read", file.display()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
@@ -101,5 +176,37 @@ mod tests {
         assert!(error.contains("slot"), "{error}");
         std::fs::write(&path, "slots: 3\nexecutor: host\n").unwrap();
         assert_eq!(File::read(Some(&path)).unwrap().slots, Some(3));
+    }
+
+    fn keep(text: &str) -> Result<KeepConfig, String> {
+        let file: File = serde_yaml::from_str(text).unwrap();
+        file.keep().map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn where_blobs_are_and_how_long_is_set() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("secret");
+        std::fs::write(&secret, "hunter2\n").unwrap();
+        let text = format!(
+            "blobs: s3://ci/gantry\ns3: {{ endpoint: \"http://127.0.0.1:9000\", access_key: k, secret_key_file: {} }}\n\
+             artifacts: {{ expire: 7d }}\ncaches: {{ quota: 1GiB }}\n",
+            secret.display()
+        );
+        let config = keep(&text).unwrap();
+        assert_eq!((config.expire_ms, config.quota), (7 * 86_400_000, 1 << 30));
+        let Some(BlobsAt::S3(s3)) = config.blobs else { panic!("{:?}", config.blobs) };
+        assert_eq!((s3.bucket.as_str(), s3.prefix.as_str(), s3.secret_key.as_deref()), ("ci", "gantry", Some("hunter2")));
+        for (text, words) in [
+            ("blobs: /var/lib", "s3://BUCKET"),
+            ("s3: { region: x }", "no `blobs`"),
+            ("blobs: s3://b\ns3: { endpoint: host }", "no address"),
+            ("blobs: s3://b\ns3: { secret_key_file: /nonexistent/x }", "/nonexistent/x"),
+            ("artifacts: { expire: 7 }", "no duration"),
+            ("caches: { quota: much }", "no size"),
+        ] {
+            let why = keep(text).map(drop).unwrap_err();
+            assert!(why.contains(words), "{text}: {why}");
+        }
     }
 }

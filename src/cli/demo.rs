@@ -10,7 +10,7 @@ use crate::base::{Clock, InstanceId, Tasks, limits};
 use crate::executor::{Docker, Executor};
 use crate::git::{Credentials, Sample};
 use crate::run::{Outcome, RunView, view};
-use crate::server::Handle;
+use crate::server::{Handle, KeepConfig};
 use crate::store::RunFilter;
 
 use super::engine::Kind;
@@ -54,6 +54,7 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
         database: None,
         grace_ms: limits::GRACE_MS,
         credentials: Credentials::default(),
+        keep: KeepConfig::default(),
     })
     .await?;
     out::line(format_args!("Dashboard:  {}", running.url));

@@ -4,19 +4,24 @@
 //! |---|---|
 //! | `serve` | the server, until it is told to end |
 //! | `run`, `secrets`, `follow`, `progress`, `tail` | the pipeline of the work tree, here and now |
+//! | `caches` | those of `gantry run`, from one call to the next |
 //! | `check` | the problems of pipeline files |
+//! | `init` | a first pipeline for a repository |
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `client` | the verbs that talk to a running server |
 //! | `config`, `engine` | the server's settings; which executor |
 //! | `signals` | what asks to end |
 //! | `out` | data on stdout |
 
+mod approvals;
+mod caches;
 mod check;
 pub mod client;
 mod config;
 mod demo;
 mod engine;
 mod follow;
+mod init;
 mod out;
 mod progress;
 mod run;
@@ -60,6 +65,8 @@ enum Verb {
     Run(run::Args),
     /// Prints the problems of pipeline files
     Check(check::Args),
+    /// Looks at a repository and writes a first pipeline for it
+    Init(init::Args),
     /// Shows what Gantry does: a server, a sample repository and two pushes
     Demo(demo::Args),
     #[command(flatten)]
@@ -101,6 +108,7 @@ pub fn main() -> ExitCode {
             Verb::Serve(args) => end(serve::serve(args).await),
             Verb::Run(args) => end(run::run(args, json).await),
             Verb::Check(args) => end(check::check(&args, json)),
+            Verb::Init(args) => end(init::init(&args, json)),
             Verb::Demo(args) => end(demo::demo(args).await),
             Verb::Client(verb) => client::run(verb, &server).await,
         }

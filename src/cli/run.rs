@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
 use crate::base::{Clock, JobIx, RepoId, RunId, Tasks, limits};
 use crate::git::{Credentials, WorkTree};
 use crate::pipeline::{self, Event, Plan, Problem, ReadOptions, Reading, Trigger};
 use crate::run::RunView;
-use crate::server::{Config, Server, Source};
+use crate::server::{Config, KeepConfig, Server, Source};
 use crate::store::{Database, NewRun, Repo, RepoStatus, Store, StoreConfig};
 
+use super::approvals::answered;
+use super::caches::Caches;
 use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
@@ -38,11 +40,20 @@ pub(super) struct Args {
     /// What runs the steps
     #[arg(long, env = "GANTRY_EXECUTOR", default_value = "docker")]
     executor: Kind,
+    /// Says yes to every job that asks for approval; without it those are skipped
+    #[arg(long)]
+    approve: bool,
     /// Image of steps that name none
     #[arg(long)]
     image: Option<String>,
     #[command(flatten)]
     secrets: SecretArgs,
+    /// Writes the artifacts here, those of each job into a directory of its own; the directory must be empty or not there yet
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
+    /// Where caches are kept from one run to the next [default: gantry in $XDG_CACHE_HOME, else ~/.cache/gantry]
+    #[arg(long, value_name = "DIR", env = "GANTRY_CACHE")]
+    cache_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -71,6 +82,9 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         return Ok(OK);
     }
     let given = args.secrets.read()?;
+    if let Some(dir) = &args.artifacts {
+        make_empty(dir).map_err(Ended::usage)?;
+    }
     let mut signals = Signals::new()?;
     let here = tempfile::Builder::new().prefix("gantry-run-").tempdir().context("no temporary directory can be made")?;
     let data = here.path().canonicalize()?;
@@ -78,7 +92,13 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let tasks = Tasks::default();
     let executor = engine::make(args.executor, None, store.instance().await?, &data.join("host"), &tasks)?;
     executor.health().await.with_context(|| format!("steps cannot run with `--executor {}`", executor.name()))?;
-    let repo = repo(&trigger);
+    let mut repo = repo(&trigger);
+    let caches = Caches::for_plans(&plans, args.cache_dir.as_deref(), tree.root(), &tasks).await;
+    let mut keep = KeepConfig::default();
+    if let Some(caches) = &caches {
+        repo.id = caches.repo().clone();
+        keep.caches = Some(caches.blobs().clone());
+    }
     store.add_repo(&repo).await?;
     let config = Config {
         data: data.clone(),
@@ -87,6 +107,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         url: String::new(),
         credentials: Credentials::default(),
         watch: false,
+        keep,
     };
     let server = Server::start(config, store, executor, Source::WorkTree(Arc::new(tree)), Clock::System).await?;
     secrets::give(server.handle(), given).await?;
@@ -95,15 +116,45 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let progress = Progress::new(json);
     let ends = Follower::new(server.handle().clone(), ids, &progress).follow(&mut signals).await;
     progress.close();
+    let written = match &args.artifacts {
+        Some(dir) => write_artifacts(&server, &ends, dir).await,
+        None => Ok(()),
+    };
     server.stop().await;
+    if let Some(caches) = caches {
+        caches.close().await;
+    }
     tasks.end().await;
     let ends = ends?;
+    written?;
     if json {
         out::json(&ends)?;
     }
     let good =
         ends.iter().all(|run| run.outcome.is_some_and(|outcome| outcome.is_good() || outcome == crate::run::Outcome::Skipped));
     Ok(if good { OK } else { RUN_FAILED })
+}
+
+/// Makes the directory; what is in it already could be mistaken for artifacts, or lead them elsewhere.
+fn make_empty(dir: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+    let mut entries = std::fs::read_dir(dir).with_context(|| format!("{} cannot be read", dir.display()))?;
+    if entries.next().is_some() {
+        bail!("{} is not empty: artifacts are written into a directory of their own", dir.display());
+    }
+    Ok(())
+}
+
+/// Those of each run into a directory of its own when there are several.
+async fn write_artifacts(server: &Server, ends: &anyhow::Result<Vec<RunView>>, dir: &Path) -> anyhow::Result<()> {
+    let Ok(ends) = ends else { return Ok(()) };
+    let mut written = 0;
+    for run in ends {
+        let into = if ends.len() == 1 { dir.to_owned() } else { dir.join(run.number.to_string()) };
+        written += server.handle().write_artifacts(&run.id.parse()?, &into).await?;
+    }
+    eprintln!("artifacts: {written}, in {}", dir.display());
+    Ok(())
 }
 
 /// What the pipeline is told about the work tree.
@@ -145,7 +196,7 @@ fn plans(args: &Args, trigger: &Trigger) -> Result<Result<Vec<Plan>, Vec<Problem
         match pipeline::read(&path, &text, trigger, &options) {
             Reading::Planned { plan, warnings } => {
                 eprint!("{}", pipeline::render(&warnings, std::io::stderr().is_terminal()));
-                plans.push(plan);
+                plans.push(answered(plan, args.approve));
             }
             Reading::NotWanted(why) => eprintln!("{path} does not run: {why} (`--event manual` runs it all the same)"),
             Reading::Refused(why) => eprintln!("{path} does not run: {why}"),

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, Tasks, limits, parse_duration_ms};
-use crate::server::{Config, Handle, Layout, Server, Source};
+use crate::server::{Config, Handle, KeepConfig, Layout, Server, Source};
 use crate::store::{DataDir, Database, Store, StoreConfig};
 use crate::web::{self, WebOptions};
 
@@ -60,6 +60,7 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         database: file.database.clone(),
         grace_ms: file.grace.as_deref().map(grace_ms).transpose().map_err(Ended::usage)?.unwrap_or(limits::GRACE_MS),
         credentials: file.credentials().map_err(Ended::usage)?,
+        keep: file.keep().map_err(Ended::usage)?,
     })
     .await?;
     out::line(format_args!("Gantry is ready: {}", running.url));
@@ -91,6 +92,7 @@ pub(super) struct Setup {
     pub database: Option<String>,
     pub grace_ms: u64,
     pub credentials: crate::git::Credentials,
+    pub keep: KeepConfig,
 }
 
 /// A server with its dashboard.
@@ -109,7 +111,7 @@ pub(super) struct Running {
 
 impl Running {
     pub async fn start(setup: Setup) -> anyhow::Result<Self> {
-        let Setup { data, listen, slots, kind, docker_host, database, grace_ms, credentials } = setup;
+        let Setup { data, listen, slots, kind, docker_host, database, grace_ms, credentials, keep } = setup;
         let data = DataDir::lock(&data)?;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("{listen} cannot be listened on: is another server there?"))?;
@@ -119,7 +121,8 @@ impl Running {
         let tasks = Tasks::default();
         let executor = engine::make(kind, docker_host.as_deref(), store.instance().await?, &data.path().join("host"), &tasks)?;
         let source = Source::Mirrors(Layout::new(data.path()));
-        let config = Config { data: data.path().to_owned(), slots, grace_ms, url: url.clone(), credentials, watch: true };
+        let (at, url_of_runs) = (data.path().to_owned(), url.clone());
+        let config = Config { data: at, slots, grace_ms, url: url_of_runs, credentials, watch: true, keep };
         let server = Server::start(config, store, executor, source, Clock::System).await?;
         let (pages, closing) = (Tasks::default(), CancellationToken::new());
         let router = web::router(server.handle().clone(), WebOptions { tasks: pages.clone() });

@@ -49,6 +49,9 @@ pub trait Executor: Send + Sync + 'static {
     /// beside the commit. A service that does not become ready is [`Failure::Infrastructure`], with its last words.
     async fn prepare(&self, job: &JobSpec, services: &dyn ServiceSinks) -> Result<(), Failure>;
 
+    /// Goes on with the logs of a job's services that nobody follows: after a crash, and when the engine is back. Cheap when there is nothing to do.
+    async fn follow_services(&self, job: &JobKey, services: &dyn ServiceSinks) -> Result<(), Failure>;
+
     /// Starts one attempt: pull, create, attach, start. Returns once it runs. `stop` may be cancelled before, during and after: then the attempt
     /// ends by SIGTERM and, after the grace, SIGKILL; before its start, by [`Failure::Stopped`] with nothing left behind.
     async fn start(&self, step: &StepSpec, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure>;

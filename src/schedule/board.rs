@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{AttemptKey, JobIx, JobKey, RunId, Timestamp};
-use crate::run::{self, Applied, Command, Event, JobState, Run, Wait};
+use crate::run::{self, Applied, Command, Event, Job, JobState, Run, Wait};
 
 use super::deadlines::deadlines;
 use super::groups::{Groups, has_groups, next_replaced, order};
@@ -104,8 +104,14 @@ impl Board {
             Input::Survivors { known, asked_at } => self.compare(&known, asked_at, now, &mut before, &mut turn),
             Input::Woken => self.apply_all(&Event::Woken, now, &mut before, &mut turn),
         }
-        self.replace(now, &mut before, &mut turn);
-        self.admit(now, &mut before, &mut turn);
+        self.wake_due(now, &mut before, &mut turn);
+        // An admission brings its run to rest at this moment, which may make more of it ready.
+        loop {
+            self.replace(now, &mut before, &mut turn);
+            if !self.admit(now, &mut before, &mut turn) {
+                break;
+            }
+        }
         for (id, old) in before {
             if let Some(run) = self.runs.get(&id) {
                 turn.changes.extend(diff(&old, run));
@@ -175,6 +181,18 @@ impl Board {
         step.is_some_and(|step| step.state.live_attempt() == Some(key.attempt))
     }
 
+    /// What is due is settled before anything is given out, whoever asked for this turn: a loop that wakes late must not begin what is over.
+    fn wake_due(&mut self, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
+        let up = self.engine == Engine::Up;
+        let is_due = |run: &&Run| deadlines(run, up).into_iter().any(|at| now >= at);
+        let due: Vec<RunId> = self.runs.values().filter(is_due).map(|run| run.id.clone()).collect();
+        for id in due {
+            let ignored = turn.ignored;
+            self.apply(&id, &Event::Woken, now, before, turn);
+            turn.ignored = ignored;
+        }
+    }
+
     /// Newer runs take the places of older ones, as the policies of their groups want. A job that ends by it may bring others to their groups.
     fn replace(&mut self, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
         if !self.runs.values().any(|run| has_groups(&run.plan)) {
@@ -186,13 +204,15 @@ impl Board {
         }
     }
 
-    /// Gives free slots to the jobs that are ready, oldest run first, and tells the others what they wait for.
-    fn admit(&mut self, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
+    /// Gives free slots to the jobs that are ready, oldest run first, and tells the others what they wait for. True when it gave any.
+    fn admit(&mut self, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) -> bool {
         let taken = self.runs.values().flat_map(|run| &run.jobs).filter(|job| job.state.holds_slot()).count();
         let mut free = (self.slots as usize).saturating_sub(taken);
         let mut groups = Groups::of(self.runs.values());
+        let mut admitted = false;
         for key in self.ready() {
-            let Some(run) = self.runs.get(&key.run) else { continue };
+            // An admission before it may have moved it.
+            let Some(run) = self.runs.get(&key.run).filter(|run| is_ready(&run.jobs[key.job as usize])) else { continue };
             let why = match (&self.engine, groups.ask(run, key.job)) {
                 (Engine::Down { message }, _) => Wait::Engine { message: message.clone() },
                 (Engine::Up, Some(wait)) => wait,
@@ -200,6 +220,7 @@ impl Board {
                 (Engine::Up, None) => {
                     groups.enter(run, key.job);
                     free -= 1;
+                    admitted = true;
                     self.apply(&key.run, &Event::JobAdmitted { job: key.job }, now, before, turn);
                     continue;
                 }
@@ -212,6 +233,7 @@ impl Board {
             before.entry(key.run.clone()).or_insert_with(|| run.clone());
             run.jobs[key.job as usize].state = state;
         }
+        admitted
     }
 
     /// Jobs that wait for the board alone, in the order of the queue.
@@ -224,10 +246,14 @@ impl Board {
 
 /// Those of one run.
 fn ready_jobs(run: &Run) -> Vec<JobKey> {
-    let ready = |(job, state): (JobIx, &crate::run::Job)| match &state.state {
-        JobState::Waiting { why } if !why.is_ready() => None,
-        JobState::Waiting { .. } => Some(JobKey { run: run.id.clone(), job }),
-        JobState::Preparing { .. } | JobState::Running { .. } | JobState::Ended { .. } => None,
-    };
-    (0..).zip(&run.jobs).filter_map(ready).collect()
+    let ready = (0..).zip(&run.jobs).filter(|(_, job)| is_ready(job));
+    ready.map(|(job, _): (JobIx, _)| JobKey { run: run.id.clone(), job }).collect()
+}
+
+/// Whether it waits for the board alone.
+fn is_ready(job: &Job) -> bool {
+    match &job.state {
+        JobState::Waiting { why } => why.is_ready(),
+        JobState::Preparing { .. } | JobState::Running { .. } | JobState::Ended { .. } => false,
+    }
 }

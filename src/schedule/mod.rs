@@ -6,6 +6,8 @@ mod board;
 mod change;
 mod deadlines;
 mod groups;
+#[cfg(test)]
+mod tests;
 
 pub use board::{Board, Input, Turn};
 pub use change::{Change, diff};

@@ -8,12 +8,13 @@ use tokio_util::sync::CancellationToken;
 use crate::base::limits::STEP_FILE_BYTES;
 use crate::base::{AttemptKey, Clock};
 use crate::executor::{Ended, Executor, Failure, Live, Sink, StepSpec, Wrote};
-use crate::run::{Event, Exit, Stream, Written};
+use crate::run::{Event, Exit, Written};
 use crate::secrets::Masks;
 use crate::store::{Logs, Store};
 
 use super::core::Message;
 use super::handle::Shared;
+use super::keep::{Left, StepFiles};
 use super::secrets::{self, Asked, Given};
 use super::sink::LogSink;
 
@@ -48,11 +49,12 @@ impl Begin {
 
 /// Runs the attempt and tells the loop of it.
 pub(super) async fn live(
-    begin: Begin,
+    mut begin: Begin,
+    masks: Result<Masks, Exit>,
+    files: Option<StepFiles>,
     executor: &dyn Executor,
     store: &Store,
     clock: &Clock,
-    masks: Result<Masks, Exit>,
     stop: CancellationToken,
     tell: &UnboundedSender<Message>,
 ) {
@@ -73,18 +75,23 @@ pub(super) async fn live(
             return last(Some(wrote_nothing(exit)), None);
         }
     };
-    let (sink, pauses): (Box<dyn Sink>, _) = match LogSink::open(logs, &key, &masks) {
-        Ok(sink) => {
-            let pauses = sink.pauses(&masks);
-            (Box::new(sink), pauses)
-        }
+    let mut sink = match LogSink::open(logs, &key, &masks) {
+        Ok(sink) => sink,
         Err(error) => {
             return last(Some(wrote_nothing(Exit::Infrastructure(format!("its log cannot be written: {error}")))), None);
         }
     };
+    if let (Begin::Start(spec), Some(files)) = (&mut begin, &files) {
+        for line in files.before(spec, clock).await {
+            // A log that cannot be written is told by the first line of the step itself.
+            let _ = sink.say(clock, &line);
+        }
+    }
+    let pauses = sink.pauses(&masks);
+    let sink: Box<dyn Sink> = Box::new(sink.goes_on());
     let begun = match &begin {
-        Begin::Start(spec) => executor.start(spec, sink, stop).await,
-        Begin::Attach(key) => executor.attach(key, sink, stop).await,
+        Begin::Start(spec) => executor.start(spec, sink, stop.clone()).await,
+        Begin::Attach(key) => executor.attach(key, sink, stop.clone()).await,
     };
     let Live { started_at: at, exit } = match begun {
         Ok(live) => live,
@@ -100,8 +107,18 @@ pub(super) async fn live(
         Ok(Ended { exit, wrote }) => {
             let wrote = masked(wrote, &masks);
             // Before the exit is told: once that is stored, nobody asks for the rest again.
+            let left = match &files {
+                Some(files) => files.after(executor, &key, &exit, &stop, clock).await,
+                None => Left::default(),
+            };
+            if left.silent.is_some() {
+                return last(None, left.silent);
+            }
+            finish_log(&key, logs, clock, &masks, &left.lines);
             keep_summary(&key, &wrote.summary, store, clock, &masks).await;
-            let wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
+            let mut wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
+            wrote.problem = wrote.problem.or(left.problem).map(|problem| masks.text(&problem));
+            let exit = left.trouble.map_or(exit, |why| Exit::Infrastructure(masks.text(&why)));
             last(Some(Event::StepExited { job, step, attempt, exit, wrote }), None);
         }
         Err(Failure::Unreachable(why)) => last(None, Some(why)),
@@ -139,9 +156,14 @@ fn told(key: &AttemptKey, logs: &Logs, clock: &Clock, masks: &Masks, failure: &F
 }
 
 /// A last line of Gantry's own in the attempt's log.
-fn say(key: &AttemptKey, logs: &Logs, clock: &Clock, masks: &Masks, sentence: &str) {
+pub(super) fn say(key: &AttemptKey, logs: &Logs, clock: &Clock, masks: &Masks, sentence: &str) {
+    finish_log(key, logs, clock, masks, &[sentence.to_owned()]);
+}
+
+/// The attempt's log is complete but for these lines of Gantry's own.
+fn finish_log(key: &AttemptKey, logs: &Logs, clock: &Clock, masks: &Masks, lines: &[String]) {
     let written = LogSink::open(logs, key, masks).and_then(|mut sink| {
-        sink.write(clock.now_ns(), Stream::System, format!("{sentence}\n").as_bytes())?;
+        lines.iter().try_for_each(|line| sink.say(clock, line))?;
         sink.finish()
     });
     if let Err(error) = written {

@@ -18,6 +18,7 @@ use crate::schedule::{Board, Input, Turn};
 use crate::store::{self, Store};
 
 use super::handle::{Handle, Shared};
+use super::keep::{self, Keep, KeepConfig};
 use super::perform::Performer;
 use super::{Layout, Source, engine, poll};
 
@@ -34,6 +35,7 @@ pub struct Config {
     pub credentials: Credentials,
     /// Whether repositories are watched; `gantry run` has none.
     pub watch: bool,
+    pub keep: KeepConfig,
 }
 
 /// What the loop is told.
@@ -96,8 +98,11 @@ impl Server {
         let tasks = Tasks::default();
         let cleaning = Tasks::default();
         let (tell, messages) = unbounded_channel();
+        let layout = Layout::new(&config.data);
+        let keep = Arc::new(Keep::open(&config.keep, &layout, &store, &tasks, &clock).await?);
         let shared = Arc::new(Shared {
-            layout: Layout::new(&config.data),
+            keep,
+            layout,
             changes: watch::Sender::new(store.last_event().await?),
             engine: watch::Sender::new(Err("it has not been asked yet".to_owned())),
             watchers: poll::Watchers::default(),
@@ -118,6 +123,7 @@ impl Server {
         let core = Core { board: Board::new(shared.config.slots), messages, performer, shared: Arc::clone(&shared) };
         tasks.spawn(core.run(unfinished));
         tasks.spawn(engine::watch(Arc::clone(&shared)));
+        tasks.spawn(keep::tidy(Arc::clone(&shared)));
         if shared.config.watch {
             poll::watch_all(&shared).await?;
         }

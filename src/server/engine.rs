@@ -98,7 +98,7 @@ async fn left_over(shared: &Shared) -> Result<Vec<JobKey>, store::Error> {
     jobs.extend(on_disk);
     let mut left = Vec::new();
     for key in jobs {
-        if is_over(shared, &key).await? {
+        if !shared.keep.is_saving(&key) && is_over(shared, &key).await? {
             left.push(key);
         }
     }

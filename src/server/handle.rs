@@ -14,6 +14,7 @@ use crate::schedule::Input;
 use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
 
 use super::core::{Config, Message, Refused};
+use super::keep::Keep;
 use super::{Layout, Source, intake, poll};
 
 /// What all parts of a server share.
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub clock: Clock,
     pub executor: Arc<dyn Executor>,
     pub layout: Layout,
+    pub keep: Arc<Keep>,
     pub source: Source,
     pub config: Config,
     pub tell: UnboundedSender<Message>,
@@ -86,7 +88,7 @@ impl Shared {
 /// The server's door. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Why something was not done: a sentence for whoever asked, but for what is Gantry's own trouble.

@@ -30,6 +30,12 @@ impl Layout {
         self.root.join("secret.key")
     }
 
+    /// Contents of artifacts and caches, unless they are elsewhere.
+    #[must_use]
+    pub fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
     /// All workspaces.
     #[must_use]
     pub fn work(&self) -> PathBuf {

@@ -9,6 +9,7 @@
 //! | `poll`, `intake` | fetch a repository; turn moved refs into runs and notes |
 //! | `handle`, `approve` | what pages, API and command line may ask for |
 //! | `secrets`, `sink` | secrets: kept, given to steps, masked in their output |
+//! | `keep` | artifacts and caches |
 //! | `layout` | where things are in the data directory |
 //! | `source` | where a workspace's content comes from |
 //!
@@ -21,6 +22,7 @@ mod core;
 mod engine;
 mod handle;
 mod intake;
+mod keep;
 mod layout;
 mod perform;
 mod poll;
@@ -31,6 +33,7 @@ mod source;
 pub use approve::Answer;
 pub use core::{Config, Server};
 pub use handle::{Handle, Readiness, Refusal};
+pub use keep::KeepConfig;
 pub use layout::Layout;
 pub use secrets::SecretView;
 pub use source::Source;

@@ -11,13 +11,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
-use crate::executor::{Failure, JobDirs, JobSpec, ServiceSinks, Sink, StepSpec};
-use crate::run::{Command, Event, Exit, Run, Written, environment, fill_step};
+use crate::executor::{Archive, Failure, JobDirs, JobSpec, ServiceSinks, Sink, StepSpec};
+use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
 use crate::schedule::Board;
 
 use super::attempt::{self, Begin};
 use super::core::Message;
 use super::handle::Shared;
+use super::keep::{self, StepFiles};
 use super::secrets::Asked;
 
 /// Performs commands.
@@ -29,11 +30,16 @@ pub(super) struct Performer {
     preparing: BTreeSet<JobKey>,
     /// Removals under way: a job is released after them.
     removals: BTreeMap<JobKey, Vec<JoinHandle<()>>>,
+    /// Attempts of steps that have caches.
+    caching: BTreeSet<AttemptKey>,
+    /// Ended ones of them, whose containers stay until their jobs have ended: only then is it known whether their caches are saved.
+    held: BTreeMap<JobKey, BTreeSet<AttemptKey>>,
 }
 
 impl Performer {
     pub fn new(shared: Arc<Shared>, cleaning: Tasks) -> Self {
-        Self { shared, cleaning, live: BTreeMap::new(), preparing: BTreeSet::new(), removals: BTreeMap::new() }
+        let (live, preparing, removals) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { shared, cleaning, live, preparing, removals, caching: BTreeSet::new(), held: BTreeMap::new() }
     }
 
     pub fn live_attempts(&self) -> impl Iterator<Item = &AttemptKey> {
@@ -65,8 +71,10 @@ impl Performer {
                 }
             }
             Command::AttachStep(key) => {
-                let asked = board.run(&key.run).and_then(|run| Asked::of(run, &key));
-                self.begin(Begin::Attach(key), asked);
+                let run = board.run(&key.run);
+                let files = run.and_then(|run| self.files(run, &key, &[]));
+                let asked = run.and_then(|run| Asked::of(run, &key));
+                self.begin(Begin::Attach(key), files, asked);
             }
             Command::StopStep { key, at_once } => {
                 if let Some(stop) = self.live.get(&key) {
@@ -77,7 +85,15 @@ impl Performer {
                     self.remove(key);
                 }
             }
-            Command::RemoveStep(key) => self.remove(key),
+            Command::RemoveStep(key) => {
+                // A run that ended in this very turn is not on the board any more.
+                let is_caching = self.caching.remove(&key);
+                if board.run(&key.run).map_or(is_caching, |run| keep::wants_container(run, &key)) {
+                    self.held.entry(key.job_key()).or_default().insert(key);
+                } else {
+                    self.remove(key);
+                }
+            }
             Command::ReleaseJob(key) => self.release(key),
         }
     }
@@ -94,8 +110,12 @@ impl Performer {
         let run = run.clone();
         self.shared.tasks.spawn(async move {
             let ending = shared.tasks.ending.clone();
+            let done = async {
+                let spec = JobSpec { fill: needed(&shared, &run, &spec).await?, ..spec };
+                prepare_once(&shared, run, spec).await
+            };
             let done = tokio::select! {
-                done = prepare_once(&shared, run, spec) => done,
+                done = done => done,
                 // The next start prepares it again.
                 () = ending.cancelled() => return,
             };
@@ -112,7 +132,7 @@ impl Performer {
 
     fn start(&mut self, run: &Run, key: AttemptKey) {
         match self.step_spec(run, &key) {
-            Ok(spec) => self.begin(Begin::Start(Box::new(spec)), Asked::of(run, &key)),
+            Ok((spec, files)) => self.begin(Begin::Start(Box::new(spec)), files, Asked::of(run, &key)),
             Err(why) => {
                 // The reducer has filled in the same step before it said so; if it ever knew more, the step must end all the same.
                 let AttemptKey { run: _, job, step, attempt } = key;
@@ -124,13 +144,18 @@ impl Performer {
         }
     }
 
-    fn step_spec(&self, run: &Run, key: &AttemptKey) -> Result<StepSpec, String> {
+    fn files(&self, run: &Run, key: &AttemptKey, caches: &[FilledCache]) -> Option<StepFiles> {
+        StepFiles::of(&self.shared.keep, &self.shared.tasks, run, key, caches)
+    }
+
+    fn step_spec(&self, run: &Run, key: &AttemptKey) -> Result<(StepSpec, Option<StepFiles>), String> {
         let job = run.plan.jobs.get(key.job as usize).ok_or("the plan has no such job")?;
         let step = job.steps.get(key.step as usize).ok_or("the plan has no such step")?;
         let filled = fill_step(run, key.job, key.step)?;
         let base = &self.shared.config.url;
         let page = if base.is_empty() { String::new() } else { format!("{base}/runs/{}", run.id) };
-        Ok(StepSpec {
+        let files = self.files(run, key, &filled.cache);
+        let spec = StepSpec {
             key: key.clone(),
             title: format!("{} / {}", job.name, step.name),
             dirs: self.dirs(run, &key.job_key()),
@@ -141,22 +166,26 @@ impl Performer {
             action: step.action.clone(),
             env: environment(run, key.job, key.step, filled.env, &run.trigger.url, &page),
             grace_ms: self.shared.config.grace_ms,
-        })
+        };
+        Ok((spec, files))
     }
 
-    fn begin(&mut self, begin: Begin, asked: Option<Asked>) {
+    fn begin(&mut self, begin: Begin, files: Option<StepFiles>, asked: Option<Asked>) {
         let key = begin.key().clone();
         if self.live.contains_key(&key) {
             return;
         }
         let stop = CancellationToken::new();
+        if files.as_ref().is_some_and(StepFiles::has_caches) {
+            self.caching.insert(key.clone());
+        }
         self.live.insert(key, stop.clone());
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(async move {
             let ending = shared.tasks.ending.clone();
             let life = async {
                 let (begin, masks) = begin.given(&shared, asked).await;
-                attempt::live(begin, &*shared.executor, &shared.store, &shared.clock, masks, stop, &shared.tell).await;
+                attempt::live(begin, masks, files, &*shared.executor, &shared.store, &shared.clock, stop, &shared.tell).await;
             };
             tokio::select! {
                 () = life => {}
@@ -181,13 +210,20 @@ impl Performer {
 
     fn release(&mut self, key: JobKey) {
         let removals = self.removals.remove(&key).unwrap_or_default();
+        let held: Vec<AttemptKey> = self.held.remove(&key).unwrap_or_default().into_iter().collect();
         let shared = Arc::clone(&self.shared);
+        let saving = (!held.is_empty()).then(|| shared.keep.begin_saving(&key));
         self.cleaning.spawn(async move {
+            if saving.is_some() {
+                keep::save(&shared, &key, &held).await;
+            }
             for removal in removals {
                 // A removal that broke has been told of; the release does its part all the same.
                 let _ = removal.await;
             }
+            // What is held goes with its job.
             shared.release(&key).await;
+            drop(saving);
         });
     }
 }
@@ -196,6 +232,13 @@ impl Performer {
 enum NotPrepared {
     Silent(String),
     Failed(String),
+}
+
+/// What the jobs that this one needs have left for its workspace.
+async fn needed(shared: &Shared, run: &Run, spec: &JobSpec) -> Result<Vec<Arc<dyn Archive>>, NotPrepared> {
+    let (keep, root) = (&shared.keep, &spec.dirs.root);
+    let fill = keep::for_job(keep, &shared.tasks, &shared.clock, run, spec.key.job, root).await;
+    fill.map_err(|error| NotPrepared::Failed(format!("the artifacts of the jobs that it needs are not to be had: {error}")))
 }
 
 /// Workspace and network, side by side; one after the other where something goes into the workspace beside the commit.

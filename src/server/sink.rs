@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::base::AttemptKey;
+use crate::base::{AttemptKey, Clock};
 use crate::executor::Sink;
 use crate::run::Stream;
 use crate::secrets::{Masker, Masks, Piece};
@@ -26,6 +26,8 @@ struct Masked {
     system: Masker,
     /// Something came since the last look.
     moved: bool,
+    /// What is written here is not all: the log stays open when it is finished.
+    goes_on: bool,
 }
 
 /// Looks for pauses in the output of a sink, for as long as that is there.
@@ -36,7 +38,20 @@ impl LogSink {
     pub fn open(logs: &Logs, key: &AttemptKey, masks: &Masks) -> io::Result<Self> {
         let writer = logs.writer(key)?;
         let [stdout, stderr, system] = [(); 3].map(|()| masks.masker());
-        Ok(Self(Arc::new(Mutex::new(Masked { writer, stdout, stderr, system, moved: false }))))
+        Ok(Self(Arc::new(Mutex::new(Masked { writer, stdout, stderr, system, moved: false, goes_on: false }))))
+    }
+
+    /// The same, for output after which Gantry has something to say.
+    pub fn goes_on(self) -> Self {
+        lock(&self.0).goes_on = true;
+        self
+    }
+
+    /// Writes a line of Gantry's own.
+    pub fn say(&mut self, clock: &Clock, line: &str) -> io::Result<()> {
+        // What others named is in some of them.
+        let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        self.write(clock.now_ns(), Stream::System, format!("{line}\n").as_bytes())
     }
 
     /// Where nothing is masked there is nothing to look for.
@@ -52,7 +67,7 @@ fn lock(masked: &Mutex<Masked>) -> MutexGuard<'_, Masked> {
 impl Masked {
     /// Has the maskers give out what `what` makes them give out.
     fn each(&mut self, what: fn(&mut Masker, &mut dyn FnMut(i64, Piece<'_>))) {
-        let Self { writer, stdout, stderr, system, moved: _ } = self;
+        let Self { writer, stdout, stderr, system, moved: _, goes_on: _ } = self;
         for (stream, masker) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr), (Stream::System, system)] {
             what(masker, &mut |at_ns, piece| add(writer, at_ns, stream, piece));
         }
@@ -95,7 +110,7 @@ impl Sink for LogSink {
     fn finish(&mut self) -> io::Result<()> {
         let mut masked = lock(&self.0);
         masked.each(Masker::finish);
-        masked.writer.finish()
+        if masked.goes_on { masked.writer.end_lines() } else { masked.writer.finish() }
     }
 }
 

@@ -46,6 +46,12 @@ impl DataDir {
         self.path.join("gantry.db")
     }
 
+    /// The directory of blobs, unless they are elsewhere.
+    #[must_use]
+    pub fn blobs(&self) -> PathBuf {
+        self.path.join("blobs")
+    }
+
     /// The directory of the logs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {

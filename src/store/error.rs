@@ -34,6 +34,9 @@ pub enum Error {
     /// The database could not be reached or did not do it.
     #[error("{what}: {source}")]
     Database { what: String, transient: bool, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The place of blobs could not be reached or did not do it.
+    #[error("{what}: {place}: {source}")]
+    Objects { what: String, place: String, source: Box<dyn std::error::Error + Send + Sync> },
     /// A file or directory.
     #[error("cannot {what} {}: {source}", path.display())]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },

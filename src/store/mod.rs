@@ -9,10 +9,15 @@
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
 //! | `repos`, `take_in`, `deliveries`, `commit`, `runs`, `summaries`, `secrets`, `record` | the methods of [`Store`], by subject |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
+//! | `blobs` | contents of artifacts and caches |
+//! | `artifacts`, `caches` | the rows that name them |
 //! | `logs` | log files: writer, pages, search, nudges |
 //! | `data_dir` | the data directory and its lock |
 
+mod artifacts;
+mod blobs;
 mod body;
+mod caches;
 mod commit;
 mod data_dir;
 mod deliveries;
@@ -36,6 +41,9 @@ mod summaries;
 mod take_in;
 mod write;
 
+pub use artifacts::{Artifact, ArtifactQuery, ArtifactSum, Kind, NewArtifact, StepOf};
+pub use blobs::{Blob, Blobs, BlobsAt, Bytestream, Collected, Kept, PutError, S3};
+pub use caches::{Cache, CachePart, NewCache, NewPart};
 pub use data_dir::DataDir;
 pub use delivery::Delivery;
 pub use error::Error;

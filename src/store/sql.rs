@@ -48,6 +48,31 @@ macro_rules! run_select {
     };
 }
 
+macro_rules! unnamed_blob {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM artifacts WHERE artifacts.blob = blobs.hash) \
+         AND NOT EXISTS (SELECT 1 FROM cache_parts WHERE cache_parts.blob = blobs.hash)"
+    };
+}
+
+macro_rules! artifact_select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT job, step, path, mode, kind, size, blob, made_at, expires_at FROM artifacts WHERE run_id = $1 AND ",
+            $rest
+        )
+    };
+}
+
+macro_rules! cache_select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, scope, key, paths_json, size, stored, run_id, made_at, used_at FROM caches WHERE repo_id = $1 ",
+            $rest
+        )
+    };
+}
+
 statements! {
     /// Takes the counter's row, and with it the right to write, until the transaction ends.
     COUNTER_TAKE = "UPDATE counters SET value = value WHERE name = 'events' RETURNING value";
@@ -122,4 +147,42 @@ statements! {
     RUN_MADE = "SELECT made FROM runs WHERE id = $1";
     RUN_PAGE = run_page!("");
     RUN_PAGE_OF_REPO = run_page!("AND repo_name = $5");
+
+    BLOB = "SELECT hash, object, size, frame, frames_json, stored FROM blobs WHERE hash = $1";
+    BLOB_OF_OBJECT = "SELECT hash FROM blobs WHERE object = $1";
+    BLOB_ADD = "INSERT INTO blobs (hash, object, size, frame, frames_json, stored, made_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+                ON CONFLICT (hash) DO NOTHING";
+    /// What no row names, in order of the hash, after this one.
+    BLOBS_UNUSED = concat!("SELECT hash FROM blobs WHERE hash > $1 AND ", unnamed_blob!(), " ORDER BY hash LIMIT $2");
+    BLOB_REMOVE = concat!("DELETE FROM blobs WHERE hash = $1 AND ", unnamed_blob!(), " RETURNING object, stored");
+
+    ARTIFACT_ADD = "INSERT INTO artifacts (run_id, job, step, path, mode, kind, size, blob, made_at, expires_at) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+                    ON CONFLICT (run_id, job, path) DO UPDATE SET step = excluded.step, mode = excluded.mode, kind = excluded.kind, \
+                    size = excluded.size, blob = excluded.blob, made_at = excluded.made_at, expires_at = excluded.expires_at";
+    ARTIFACTS_OF_STEP_REMOVE = "DELETE FROM artifacts WHERE run_id = $1 AND job = $2 AND step = $3";
+    ARTIFACTS_EXPIRE = "DELETE FROM artifacts WHERE expires_at <= $1";
+    ARTIFACT = artifact_select!("job = $2 AND path = $3 AND expires_at > $4");
+    /// Those of all jobs or one, whose path begins so, after a job and path.
+    ARTIFACTS = artifact_select!(
+        "expires_at > $2 AND (CAST($3 AS BIGINT) IS NULL OR job = CAST($3 AS BIGINT)) \
+         AND substr(path, 1, length(CAST($4 AS TEXT))) = CAST($4 AS TEXT) AND (job > $5 OR (job = $5 AND path > $6)) \
+         ORDER BY job, path LIMIT $7"
+    );
+    ARTIFACT_SUMS = "SELECT job, COUNT(*) AS files, CAST(SUM(size) AS BIGINT) AS bytes, MIN(expires_at) AS expires_at FROM artifacts \
+                     WHERE run_id = $1 AND expires_at > $2 GROUP BY job ORDER BY job";
+
+    CACHE_ADD = "INSERT INTO caches (id, repo_id, scope, key, paths_json, paths_id, size, stored, run_id, made_at, used_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) ON CONFLICT (repo_id, scope, key, paths_id) DO NOTHING";
+    CACHE_PART_ADD = "INSERT INTO cache_parts (cache_id, position, path, size, blob) VALUES ($1, $2, $3, $4, $5)";
+    CACHE_PARTS = "SELECT position, path, size, blob FROM cache_parts WHERE cache_id = $1 ORDER BY position";
+    CACHE_USED = "UPDATE caches SET used_at = $2 WHERE id = $1";
+    CACHE_REMOVE = "DELETE FROM caches WHERE id = $1 AND repo_id = $2";
+    CACHE_EXACT = cache_select!("AND scope = $2 AND key = $3 AND paths_id = $4");
+    CACHE_NEWEST = cache_select!(
+        "AND (scope = $2 OR scope = $3) AND paths_id = $4 AND substr(key, 1, length(CAST($5 AS TEXT))) = CAST($5 AS TEXT) \
+         ORDER BY made_at DESC, id DESC LIMIT 1"
+    );
+    CACHES = cache_select!("ORDER BY used_at DESC, id DESC");
+    CACHE_REPOS = "SELECT DISTINCT repo_id FROM caches";
 }

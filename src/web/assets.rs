@@ -25,12 +25,20 @@ macro_rules! file {
 }
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/assets/{name}", get(asset)).route("/favicon.ico", get(favicon))
+    Router::new()
+        .route("/assets/{name}", get(asset))
+        .route("/assets/schema/pipeline.json", get(pipeline_schema))
+        .route("/favicon.ico", get(favicon))
 }
 
 /// The description of the API.
 pub(super) async fn openapi(headers: HeaderMap) -> Response {
     answer(&headers, "application/json", &file!("openapi.json"))
+}
+
+/// What pipeline files may hold, for editors.
+async fn pipeline_schema(headers: HeaderMap) -> Response {
+    answer(&headers, "application/schema+json", &file!("schema/pipeline.json"))
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {

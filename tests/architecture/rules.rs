@@ -41,10 +41,12 @@ const IMPURE: [(&str, &str); 14] = [
 ];
 
 /// Libraries and the only places that may name them: a folder ends in `/`.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("bollard", &["src/executor/docker/", "src/executor/docker.rs"]),
     ("git2", &["src/git/"]),
     ("sqlx", &["src/store/"]),
+    ("object_store", &["src/store/"]),
+    ("zstd", &["src/store/"]),
     ("axum", &["src/web/"]),
     ("askama", &["src/web/"]),
     ("clap", &["src/cli/", "src/main.rs"]),

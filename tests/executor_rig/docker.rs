@@ -24,8 +24,9 @@ impl Rig {
     }
 
     /// Another server process of the same instance: it remembers nothing.
-    pub fn restarted(&self) -> Docker {
-        Docker::connect(None, self.instance.clone(), Tasks::default(), Clock::System)
+    pub fn restarted(&self) -> Server {
+        let tasks = Tasks::default();
+        Server { docker: Docker::connect(None, self.instance.clone(), tasks.clone(), Clock::System), tasks }
     }
 
     pub async fn job(&self) -> TestJob {
@@ -57,6 +58,20 @@ impl Drop for Rig {
         for network in self.networks() {
             docker(&["network", "rm", &network]);
         }
+    }
+}
+
+/// One process of a server: what it does in the background can be made to end.
+pub struct Server {
+    docker: Docker,
+    pub tasks: Tasks,
+}
+
+impl std::ops::Deref for Server {
+    type Target = Docker;
+
+    fn deref(&self) -> &Docker {
+        &self.docker
     }
 }
 

@@ -197,6 +197,25 @@ pub fn drive(live: Live) -> tokio::task::JoinHandle<Result<Exit, Failure>> {
     tokio::spawn(async { live.exit.await.map(|ended| ended.exit) })
 }
 
+/// A log for each service; opened again, it is the same.
+#[derive(Default, Clone)]
+pub struct ServiceLogs(Arc<Mutex<BTreeMap<String, Log>>>);
+
+impl ServiceLogs {
+    pub fn of(&self, service: &str) -> Log {
+        self.0.lock().unwrap().entry(service.to_owned()).or_default().clone()
+    }
+}
+
+impl gantry::executor::ServiceSinks for ServiceLogs {
+    fn open(&self, service: &str) -> std::io::Result<Box<dyn Sink>> {
+        let log = self.of(service);
+        // As the server's: a log that is taken up again is not complete.
+        log.kept.lock().unwrap().finished = false;
+        Ok(log.sink())
+    }
+}
+
 /// For jobs without services.
 pub struct NoServices;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Everything that must happen often enough in some hundred worlds.
-pub const KINDS: [&str; 25] = [
+pub const KINDS: [&str; 31] = [
     "crashes",
     "silences of the engine",
     "cancels",
@@ -27,6 +27,12 @@ pub const KINDS: [&str; 25] = [
     "rejections",
     "approvals that nobody gave",
     "answers that came too late",
+    "values read by later steps",
+    "values read by later jobs",
+    "steps that missed a value",
+    "jobs that missed a value",
+    "outputs of jobs",
+    "parts that a late condition skipped",
     "files that cannot be read",
     "variables left to later steps",
 ];

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry::pipeline::{
-    Action, AllowFailure, Approval, Cause, Cell, Concurrency, Event, JobPlan, Need, Plan, Policy, Retry, StepPlan, Trigger, When,
+    Action, AllowFailure, Approval, Cause, Cell, Concurrency, Event, JobPlan, Late, Need, Plan, Policy, Retry, StepPlan, Text,
+    Trigger, When,
 };
 
 use super::dice::Dice;
@@ -19,8 +20,9 @@ pub fn plan(dice: &mut Dice) -> Arc<Plan> {
     // Where each job of the file begins and ends in the plan.
     let mut places: Vec<std::ops::Range<u32>> = Vec::new();
     for number in 0..1 + dice.below(4) {
-        let needs = places.clone().into_iter().filter(|_| dice.chance(40)).flatten().collect();
-        let one = job_plan(dice, number, needs);
+        let files: Vec<u64> = (0..number).filter(|_| dice.chance(40)).collect();
+        let needs = files.iter().flat_map(|file| places[*file as usize].clone()).collect();
+        let one = job_plan(dice, number, &files, needs);
         let first = jobs.len() as u32;
         match dice.chance(20) {
             true => jobs.extend(matrix(dice, &one)),
@@ -38,8 +40,10 @@ fn concurrency(dice: &mut Dice, groups: &[&str]) -> Concurrency {
     Concurrency { group: dice.pick(groups).to_owned(), policy }
 }
 
-fn job_plan(dice: &mut Dice, number: u64, needs: Vec<u32>) -> JobPlan {
-    let steps = (0..1 + dice.below(4) as u32).map(|step| step_plan(dice, step)).collect();
+/// `files` are the jobs that it needs, as the file names them.
+fn job_plan(dice: &mut Dice, number: u64, files: &[u64], needs: Vec<u32>) -> JobPlan {
+    let steps = (0..1 + dice.below(4) as u32).map(|step| step_plan(dice, step, files)).collect();
+    let outcome = |file: &u64| Late::new(format!("needs.job{file}.outcome != \"failed\""));
     JobPlan {
         needs,
         when: when(dice),
@@ -47,10 +51,18 @@ fn job_plan(dice: &mut Dice, number: u64, needs: Vec<u32>) -> JobPlan {
         timeout_ms: dice.pick(&[3_600_000, 3_600_000, 60_000, 20_000]),
         allow_failure: dice.chance(10),
         approval: dice.chance(15).then(|| Approval {
-            message: dice.chance(50).then(|| "go on?".into()),
+            message: dice.chance(50).then(|| match files.first() {
+                Some(file) => Text::Late(Late::new(format!("go on after ${{{{ jobs.job{file}.outcome }}}}?"))),
+                None => "go on?".into(),
+            }),
             by: Vec::new(),
             timeout_ms: dice.pick(&[None, Some(20_000), Some(120_000)]),
         }),
+        condition: files.last().filter(|_| dice.chance(20)).map(outcome),
+        outputs: match dice.chance(40) {
+            true => BTreeMap::from([("v".to_owned(), Text::Late(Late::new("${{ steps.step0.outputs.v }}")))]),
+            false => BTreeMap::new(),
+        },
         concurrency: dice.chance(25).then(|| concurrency(dice, &["a", "x"])),
         ..JobPlan::new(format!("job{number}"), steps)
     }
@@ -72,10 +84,24 @@ fn matrix(dice: &mut Dice, one: &JobPlan) -> Vec<JobPlan> {
     (0..2 + dice.below(3)).map(cell).collect()
 }
 
-fn step_plan(dice: &mut Dice, step: u32) -> StepPlan {
+fn step_plan(dice: &mut Dice, step: u32, files: &[u64]) -> StepPlan {
     let explicit = dice.chance(40);
+    let needs: Vec<u32> = (0..step).filter(|_| !explicit || dice.chance(40)).collect();
+    let late = |text: String| Text::Late(Late::new(text));
+    let mut env = BTreeMap::from([("FIXED".to_owned(), "1".into())]);
+    for need in needs.iter().filter(|_| dice.chance(30)) {
+        env.insert(format!("SEEN_{need}"), late(format!("${{{{ steps.step{need}.outputs.v }}}}")));
+    }
+    for file in files.iter().filter(|_| dice.chance(15)) {
+        env.insert(format!("FAR_{file}"), late(format!("${{{{ jobs.job{file}.outputs.v }}}}")));
+    }
     StepPlan {
-        needs: (0..step).filter(|_| !explicit || dice.chance(40)).collect(),
+        condition: needs
+            .last()
+            .filter(|_| dice.chance(15))
+            .map(|need| Late::new(format!("steps.step{need}.outcome != \"timed_out\""))),
+        needs,
+        env,
         need: if explicit { Need::Explicit } else { Need::Position },
         when: when(dice),
         skip: dice.chance(8).then(|| "its `if` is false".to_owned()),

@@ -64,6 +64,8 @@ pub enum Due {
     Silence,
     Speech,
     Compare,
+    /// The comparison that comes by itself.
+    Minute,
     Tick {
         process: u64,
     },
@@ -100,6 +102,8 @@ pub struct World {
 }
 
 const CHAOS_MS: u64 = 180_000;
+/// Between two comparisons with the engine, as the server makes them.
+const MINUTE_MS: u64 = 60_000;
 pub const GRACE_MS: u64 = 10_000;
 
 impl World {
@@ -144,8 +148,7 @@ impl World {
                 self.at_random(CHAOS_MS, due.clone());
             }
         }
-        // Something happens after the chaos, so that it ends.
-        self.after(CHAOS_MS + 1, Due::Compare);
+        self.at_random(MINUTE_MS, Due::Minute);
         self.restart();
     }
 
@@ -226,6 +229,12 @@ impl World {
             Due::Silence => self.silence(),
             Due::Speech => self.speech(),
             Due::Compare => self.compare(),
+            Due::Minute => {
+                self.compare();
+                if !self.calm || self.stored.values().any(|run| !run.is_ended()) {
+                    self.after(MINUTE_MS, Due::Minute);
+                }
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ use gantry::store::{
 
 use super::place::{Place, at, intake, make_run, new_run, plan, repo, with_repo};
 
+pub use super::kept::*;
+
 /// Hands the names of all stories to a macro.
 macro_rules! each_story {
     ($with:ident) => {
@@ -39,6 +41,10 @@ macro_rules! each_story {
             a_row_that_cannot_be_read_is_named,
             a_newer_schema_is_refused,
             the_instance_keeps_its_id,
+            artifacts_are_found_by_job_path_and_beginning_and_paged,
+            artifacts_expire_are_replaced_and_go_with_their_run,
+            a_cache_is_found_by_its_key_or_the_newest_by_its_beginning_in_its_scopes,
+            caches_are_listed_evicted_and_removed_by_their_last_use,
         }
     };
 }
@@ -545,7 +551,7 @@ pub async fn a_newer_schema_is_refused(place: Place) {
     place
         .tamper(
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-             SELECT 9999, 'from the future', success, checksum, 1 FROM _sqlx_migrations",
+             SELECT 9999, 'from the future', success, checksum, 1 FROM _sqlx_migrations WHERE version = 1",
         )
         .await;
     let error = gantry::store::Store::open(&place.config).await.unwrap_err();

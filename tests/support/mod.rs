@@ -13,7 +13,7 @@ use gantry::base::{Clock, RunId, limits};
 use gantry::executor::Fake;
 use gantry::git::Credentials;
 use gantry::run::{Run, RunView, view};
-use gantry::server::{Config, Handle, Layout, Server, Source};
+use gantry::server::{Config, Handle, KeepConfig, Layout, Server, Source};
 use gantry::store::{Database, RunFilter, Store, StoreConfig};
 
 /// Longer than anything here takes on a busy machine; only a failing test waits so long.
@@ -104,6 +104,7 @@ impl App {
             url: String::new(),
             credentials: Credentials::default(),
             watch: true,
+            keep: KeepConfig::default(),
         };
         let source = Source::Mirrors(Layout::new(&data));
         let server = Server::start(config, store, Arc::new(self.fake.clone()), source, Clock::System).await.unwrap();

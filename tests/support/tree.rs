@@ -20,6 +20,8 @@ pub struct Tree {
     pub dir: tempfile::TempDir,
     /// `TMPDIR` of everything called here.
     pub temp: tempfile::TempDir,
+    /// Where calls keep caches.
+    pub cache: tempfile::TempDir,
 }
 
 /// How a call ended.
@@ -41,7 +43,8 @@ impl Tree {
 
     /// A directory without Git.
     pub fn bare(files: &[(&str, &str)]) -> Self {
-        let tree = Self { dir: tempfile::tempdir().unwrap(), temp: tempfile::tempdir().unwrap() };
+        let tree =
+            Self { dir: tempfile::tempdir().unwrap(), temp: tempfile::tempdir().unwrap(), cache: tempfile::tempdir().unwrap() };
         for (path, text) in files {
             tree.write(path, text);
         }
@@ -65,7 +68,12 @@ impl Tree {
     /// The binary, to be called here.
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gantry"));
-        command.args(args).current_dir(self.path()).env("TMPDIR", self.temp.path()).stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env("TMPDIR", self.temp.path())
+            .env("GANTRY_CACHE", self.cache.path())
+            .stdin(Stdio::null());
         for of_the_caller in ["GANTRY_EXECUTOR", "GANTRY_LOG", "GANTRY_SERVER", "CI_COMMIT_BRANCH"] {
             command.env_remove(of_the_caller);
         }

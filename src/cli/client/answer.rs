@@ -54,6 +54,29 @@ pub(super) struct ProblemDocument {
     pub request_id: Option<String>,
 }
 
+/// A file that a job kept.
+#[derive(Deserialize, serde::Serialize)]
+pub(super) struct Artifact {
+    pub job: String,
+    pub path: String,
+    pub size: u64,
+    pub expires_at: Timestamp,
+    /// Fields that are only passed on.
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A kept cache.
+#[derive(Deserialize)]
+pub(super) struct Cache {
+    pub id: String,
+    pub scope: String,
+    pub key: String,
+    pub stored: u64,
+    pub made_at: Timestamp,
+    pub used_at: Timestamp,
+}
+
 /// A new run's id.
 #[derive(Deserialize)]
 pub(super) struct Made {

@@ -105,6 +105,12 @@ impl Api {
         Err(self.stranger("it gives no live stream".to_owned()))
     }
 
+    /// A file, as it comes; without a bound on the time that it takes.
+    pub(super) async fn file(&self, url: Url) -> Result<Response, Failure> {
+        let request = self.http.get(url).header(header::ACCEPT, "application/json, */*");
+        self.good(request.send().await.map_err(|error| self.broken(&error))?).await
+    }
+
     async fn good(&self, response: Response) -> Result<Response, Failure> {
         let status = response.status();
         if status.is_success() {

@@ -5,7 +5,7 @@
 //! | `verb` | the command line of these verbs |
 //! | `api`, `answer`, `sse` | the server's API: requests, what is answered, live streams taken up again |
 //! | `reference` | `shop#12`, `shop/latest`, an id: which run is meant |
-//! | `repos`, `secrets`, `runs`, `show`, `logs`, `follow` | what each verb does |
+//! | `repos`, `secrets`, `runs`, `show`, `logs`, `follow`, `artifacts`, `caches` | what each verb does |
 //! | `track` | which steps' logs are meant |
 //! | `screen`, `table`, `text` | data to stdout, talk to stderr, in a form for people |
 //! | `failure` | what went wrong, as a sentence and an exit code |
@@ -15,6 +15,8 @@
 
 mod answer;
 mod api;
+mod artifacts;
+mod caches;
 mod failure;
 mod follow;
 mod logs;
@@ -36,7 +38,7 @@ use api::Api;
 use failure::Failure;
 pub use reference::Reference;
 pub use screen::Screen;
-pub use verb::{LogsArgs, RepoVerb, RunsArgs, SecretVerb, ServerArgs, Verb};
+pub use verb::{CacheVerb, LogsArgs, RepoVerb, RunsArgs, SecretVerb, ServerArgs, Verb};
 
 /// Does what `verb` says, in front of the user. Exit codes: 0 ok, 1 the followed run or step did not pass, 2 usage, 4 server or I/O.
 pub async fn run(verb: Verb, server: &ServerArgs) -> ExitCode {
@@ -77,6 +79,11 @@ async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result
         Verb::Show { run } => show::show(&api, screen, &run, json).await?,
         Verb::Logs(args) if args.follow => return follow::follow(&api, screen, &args, json).await,
         Verb::Logs(args) => logs::print(&api, screen, &args, json).await?,
+        Verb::Artifacts { run, path: None, output: _ } => artifacts::list(&api, screen, &run, json).await?,
+        Verb::Artifacts { run, path: Some(path), output } => {
+            artifacts::fetch(&api, screen, &run, &path, output.as_deref()).await?;
+        }
+        Verb::Cache { verb } => caches::perform(&api, screen, verb, json).await?,
         Verb::Cancel { run } => runs::cancel(&api, screen, &run, json).await?,
         Verb::Rerun { run } => runs::rerun(&api, screen, &run, json).await?,
         Verb::Approve { run, job, reject, by } => runs::approve(&api, screen, &run, (&job, &by, reject), json).await?,

@@ -54,6 +54,11 @@ impl Screen {
         Ok(self.data.write_all(text.as_bytes())?)
     }
 
+    /// Bytes of a file, as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        Ok(self.data.write_all(bytes)?)
+    }
+
     /// An answer of the API: as it came, on a line of its own.
     pub(super) fn json(&mut self, text: &str) -> Result<(), Failure> {
         self.data(text)?;

@@ -1,5 +1,7 @@
 //! The command line of the verbs that talk to a server.
 
+use std::path::PathBuf;
+
 use clap::builder::PossibleValuesParser;
 
 use super::Reference;
@@ -48,6 +50,24 @@ pub enum Verb {
     /// Without STEP, the logs of all steps, each line with `job/step | ` before it; with --json, one object for each line. With --follow
     /// it ends when the run or step ends: with 0 when that passed (or a failure was allowed), with 1 when it did not.
     Logs(LogsArgs),
+    /// Lists the artifacts of a run, or prints one of them
+    ///
+    /// PATH is JOB/PATH, or only the path when one job alone has it. A directory, or a job's name alone, is an archive (tar) of everything in it.
+    Artifacts {
+        /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
+        #[arg(value_name = "RUN")]
+        run: Reference,
+        /// What to print [default: lists all]
+        path: Option<String>,
+        /// Writes it here instead of to stdout
+        #[arg(short, long, value_name = "FILE", requires = "path")]
+        output: Option<PathBuf>,
+    },
+    /// Caches of a repository
+    Cache {
+        #[command(subcommand)]
+        verb: CacheVerb,
+    },
     /// Cancels a run: its steps are asked to end; a second time they are made to
     Cancel {
         /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
@@ -83,6 +103,27 @@ pub enum Verb {
         /// The branch [default: the repository's own]
         #[arg(long)]
         branch: Option<String>,
+    },
+}
+
+/// What to do about caches.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum CacheVerb {
+    /// Lists the caches of a repository, last used first
+    List {
+        /// Name of the repository
+        repo: String,
+    },
+    /// Removes caches
+    Rm {
+        /// Name of the repository
+        repo: String,
+        /// Keys or ids of caches
+        #[arg(value_name = "KEY", required_unless_present = "all")]
+        keys: Vec<String>,
+        /// All of them
+        #[arg(long, conflicts_with = "keys")]
+        all: bool,
     },
 }
 

@@ -27,7 +27,7 @@ pub(super) const SCRIPT: &str = "script";
 ///
 /// Dropped with the rest: raw sockets (another's packets), device nodes, `chroot`, file capabilities, audit. Ports below 1024 need none, as the
 /// engine opens them in a container's network.
-const CAPABILITIES: [&str; 7] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"];
+pub(super) const CAPABILITIES: [&str; 7] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"];
 
 /// Processes and threads of a step: far beyond a parallel build, far below what starves the machine.
 const PIDS: i64 = 2048;
@@ -128,7 +128,7 @@ fn environment(step: &StepSpec) -> Vec<String> {
 /// The engine's log of a container is what we go on from after a crash, so it must be whole and exact: `local` keeps bytes as they are (`json-file`
 /// replaces what is not UTF-8, after which counts of bytes no longer match), one file of a size never reached (a rotation would lose the
 /// beginning), blocking (the other mode drops lines). Said in full, since the engine's configuration may have other defaults.
-fn log() -> HostConfigLogConfig {
+pub(super) fn log() -> HostConfigLogConfig {
     let options = [("max-size", "1000t"), ("max-file", "1"), ("compress", "false"), ("mode", "blocking")];
     HostConfigLogConfig {
         typ: Some("local".to_owned()),

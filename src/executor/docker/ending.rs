@@ -80,13 +80,15 @@ async fn judge(engine: &Engine, seen: &Seen, stopped_by_us: bool, output: &mut O
         output.say("killed: the step used more memory than it may");
     }
     let explained = seen.out_of_memory || stopped_by_us;
-    if !explained
-        && matches!(seen.exit_code, KILLED | TERMINATED | UNKNOWN)
-        && was_lost(seen.finished_ns, engine.started_ns().await?)
-    {
+    if !explained && went_with_engine(engine, seen).await? {
         return Ok(Exit::Lost("Docker was stopped while the step ran, which ended it".to_owned()));
     }
     Ok(Exit::Code(i32::try_from(seen.exit_code).unwrap_or(i32::from(u8::MAX))))
+}
+
+/// Whether it was the engine's end, or the machine's, that ended this container.
+pub(super) async fn went_with_engine(engine: &Engine, seen: &Seen) -> Result<bool, Trouble> {
+    Ok(matches!(seen.exit_code, KILLED | TERMINATED | UNKNOWN) && was_lost(seen.finished_ns, engine.started_ns().await?))
 }
 
 /// Whether a container that was killed ended with an earlier life of the engine: it ended before this engine was ready.

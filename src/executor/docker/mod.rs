@@ -7,7 +7,8 @@
 //! | `names` | Container names and labels |
 //! | `container` | What a step's container is made of: the hardening |
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
-//! | `sandbox`, `network`, `pause` | A job's network namespace, held by a container that waits |
+//! | `sandbox`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits |
+//! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
 //! | `image`, `pull`, `rootfs` | Images: pulled, imported, made |
 //! | `start` | Pull, create, attach, start; taking up again |
 //! | `output`, `resume` | From the engine's stream and log into the sink, exactly once |
@@ -16,21 +17,27 @@
 
 mod archive;
 mod container;
+mod elf;
 mod ending;
 mod engine;
 mod fill;
+mod followed;
+mod hearing;
 mod image;
+mod listeners;
 mod moment;
 mod names;
 mod network;
 mod output;
 mod pause;
 mod pull;
+mod ready;
 mod release;
 mod resume;
 mod rootfs;
 mod sandbox;
 mod seen;
+mod service;
 mod start;
 mod trouble;
 
@@ -44,6 +51,7 @@ use bollard::models::ContainerSummaryStateEnum as State;
 use tokio_util::sync::CancellationToken;
 
 use self::engine::Engine;
+use self::followed::Followed;
 use self::names::Labels;
 use self::network::SharedNetwork;
 use self::trouble::Trouble;
@@ -75,6 +83,7 @@ struct Inner {
     clock: Clock,
     limits: Limits,
     network: SharedNetwork,
+    followed: Followed,
     /// Of jobs that this process has seen; after a restart the labels know.
     jobs: Mutex<BTreeMap<JobKey, Known>>,
 }
@@ -104,6 +113,7 @@ impl Docker {
                 clock,
                 limits,
                 network: SharedNetwork::default(),
+                followed: Followed::default(),
                 jobs: Mutex::default(),
             }),
         }
@@ -158,6 +168,10 @@ impl Inner {
         known.images.extend(image.map(str::to_owned));
     }
 
+    fn knows(&self, job: &JobKey) -> bool {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).contains_key(job)
+    }
+
     /// What is known of a job that is to be released; put back if the release fails.
     fn forget(&self, job: &JobKey) -> Known {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(job).unwrap_or_default()
@@ -202,13 +216,19 @@ impl Executor for Docker {
         self.inner.engine.ping().await.map_err(|trouble| trouble.into_failure("is not well"))
     }
 
-    async fn prepare(&self, job: &JobSpec, _services: &dyn ServiceSinks) -> Result<(), Failure> {
+    async fn prepare(&self, job: &JobSpec, services: &dyn ServiceSinks) -> Result<(), Failure> {
         let inner = &self.inner;
         inner.remember(&job.key, &job.dirs.root, None);
-        let wanted = sandbox::Job { instance: &inner.instance, key: &job.key, title: &job.title, root: &job.dirs.root };
+        let hosts = service::hosts(job.services.iter().map(|service| service.name.as_str()));
+        let wanted = sandbox::Job { instance: &inner.instance, key: &job.key, title: &job.title, root: &job.dirs.root, hosts };
         let made = sandbox::ensure(&inner.engine, &inner.network, &wanted).await;
         made.map_err(|trouble| trouble.into_failure("could not make the job's network"))?;
-        fill::fill(inner, job).await
+        fill::fill(inner, job).await?;
+        service::start_all(inner, job, services).await
+    }
+
+    async fn follow_services(&self, job: &JobKey, services: &dyn ServiceSinks) -> Result<(), Failure> {
+        service::follow_all(&self.inner, job, services).await
     }
 
     async fn start(&self, step: &StepSpec, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::base::{AttemptKey, InstanceId, JobKey};
-use crate::executor::StepSpec;
+use crate::executor::{JobSpec, StepSpec};
 
 pub(super) const INSTANCE: &str = "io.gantry.instance";
 pub(super) const RUN: &str = "io.gantry.run";
@@ -16,6 +16,8 @@ const ATTEMPT: &str = "io.gantry.attempt";
 pub(super) const KEY: &str = "io.gantry.key";
 /// Of the sandbox containers.
 pub(super) const SANDBOX: &str = "io.gantry.sandbox";
+/// The service's name. Only containers of services bear it.
+pub(super) const SERVICE: &str = "io.gantry.service";
 /// Of the network that all sandboxes share.
 pub(super) const NETWORK: &str = "io.gantry.network";
 const TITLE: &str = "io.gantry.title";
@@ -35,6 +37,11 @@ pub(super) fn container_name(instance: &InstanceId, key: &AttemptKey) -> String 
 /// `gantry-INSTANCE8-RUN-JOB`: the job's sandbox, and its network where it has one of its own.
 pub(super) fn sandbox_name(instance: &InstanceId, job: &JobKey) -> String {
     format!("gantry-{}-{job}", short(instance))
+}
+
+/// `gantry-INSTANCE8-RUN-JOB-service-NUMBER`
+pub(super) fn service_name(instance: &InstanceId, job: &JobKey, number: u32) -> String {
+    format!("{}-service-{number}", sandbox_name(instance, job))
 }
 
 /// `gantry-INSTANCE8-RUN-JOB-fill`: the container through which the job's workspace is filled.
@@ -63,6 +70,12 @@ pub(super) fn step_labels(instance: &InstanceId, step: &StepSpec) -> Labels {
 pub(super) fn sandbox_labels(instance: &InstanceId, job: &JobKey, title: &str, root: &Path) -> Labels {
     let mut labels = job_labels_with_title(instance, job, title, root);
     labels.insert(SANDBOX.to_owned(), "1".to_owned());
+    labels
+}
+
+pub(super) fn service_labels(instance: &InstanceId, job: &JobSpec, service: &str) -> Labels {
+    let mut labels = job_labels_with_title(instance, &job.key, &job.title, &job.dirs.root);
+    labels.insert(SERVICE.to_owned(), service.to_owned());
     labels
 }
 

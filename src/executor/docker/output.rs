@@ -2,12 +2,14 @@
 //! its outcome, but never blocks the container.
 
 use std::io;
+use std::sync::Arc;
 
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use futures_util::{Stream, StreamExt};
 
-use super::resume::Resume;
+use super::hearing::Heard;
+use super::resume::{self, Resume};
 use crate::base::Clock;
 use crate::executor::{Failure, Sink};
 use crate::run::Stream as Channel;
@@ -25,6 +27,8 @@ pub(super) struct Output {
     error: Option<io::Error>,
     /// Bytes of stdout and stderr that the sink had or was given, a line's beginning included.
     passed: [u64; 2],
+    /// Hears everything, also what the sink has had already.
+    heard: Option<Arc<Heard>>,
 }
 
 /// How a stream ended.
@@ -38,7 +42,17 @@ pub(super) enum End {
 
 impl Output {
     pub(super) fn new(sink: Box<dyn Sink>, clock: Clock) -> Self {
-        Self { passed: [Channel::Stdout, Channel::Stderr].map(|stream| sink.received(stream)), sink, clock, error: None }
+        Self {
+            passed: [Channel::Stdout, Channel::Stderr].map(|stream| sink.received(stream)),
+            sink,
+            clock,
+            error: None,
+            heard: None,
+        }
+    }
+
+    pub(super) fn heard_by(self, heard: Arc<Heard>) -> Self {
+        Self { heard: Some(heard), ..self }
     }
 
     /// A line of our own.
@@ -80,6 +94,7 @@ impl Output {
                     self.flush(&mut gathered);
                     return End::Broken;
                 };
+                self.hear(stream, bytes.as_ref());
                 self.gather(&mut gathered, at_ns, stream, bytes.as_ref());
             }
             self.flush(&mut gathered);
@@ -101,6 +116,7 @@ impl Output {
                     self.flush(&mut gathered);
                     return End::Broken;
                 };
+                self.hear(stream, resume::split_time(frame.as_ref()).1);
                 resume.take(stream, frame.as_ref(), &mut |at_ns, bytes| {
                     let at_ns = at_ns.unwrap_or_else(|| self.clock.now_ns());
                     self.gather(&mut gathered, at_ns, stream, bytes);
@@ -109,6 +125,12 @@ impl Output {
             self.flush(&mut gathered);
         }
         End::Closed
+    }
+
+    fn hear(&self, stream: Channel, bytes: &[u8]) {
+        if let Some(heard) = &self.heard {
+            heard.take(stream, bytes);
+        }
     }
 
     /// Puts bytes to those gathered before, if they are of the same stream and time.
@@ -156,7 +178,7 @@ fn channel(piece: &LogOutput) -> Option<Channel> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     type Writes = Arc<Mutex<Vec<(Channel, Vec<u8>)>>>;
 

@@ -71,7 +71,7 @@ impl Place {
 }
 
 /// `2026-11-22T11:03:46.909278428Z BYTES`. A frame of another form is all bytes.
-fn split_time(frame: &[u8]) -> (Option<i64>, &[u8]) {
+pub(super) fn split_time(frame: &[u8]) -> (Option<i64>, &[u8]) {
     let head = &frame[..frame.len().min(40)];
     let space = head.iter().position(|byte| *byte == b' ');
     let time = space.and_then(|at| std::str::from_utf8(&head[..at]).ok()).and_then(moment::parse_ns);

@@ -11,11 +11,11 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOpt
 use super::engine::Engine;
 use super::network::{self, SharedNetwork};
 use super::trouble::Trouble;
-use super::{container, image, names, pause, release, seen};
+use super::{container, image, listeners, names, pause, release, seen};
 use crate::base::{InstanceId, JobKey};
 
-/// Made on the spot out of [`pause`]; a new program gets a new tag.
-const IMAGE: &str = "gantry-sandbox:1";
+/// Made on the spot out of [`pause`] and [`listeners`]; a new program gets a new tag.
+const IMAGE: &str = "gantry-sandbox:2";
 const PROGRAM: &str = "pause";
 
 /// What a sandbox is made for.
@@ -24,6 +24,8 @@ pub(super) struct Job<'a> {
     pub key: &'a JobKey,
     pub title: &'a str,
     pub root: &'a Path,
+    /// Names beside `localhost`, as `name:address`: those of the job's services.
+    pub hosts: Vec<String>,
 }
 
 /// Makes sure that the job's sandbox runs.
@@ -75,7 +77,12 @@ async fn create(engine: &Engine, shared: &SharedNetwork, job: &Job<'_>, name: &s
     let body = ContainerCreateBody {
         hostname: Some("gantry".to_owned()),
         labels: Some(names::sandbox_labels(job.instance, job.key, job.title, job.root)),
-        host_config: Some(HostConfig { network_mode: Some(network), readonly_rootfs: Some(true), ..container::hardened(&[]) }),
+        host_config: Some(HostConfig {
+            network_mode: Some(network),
+            extra_hosts: Some(job.hosts.clone()),
+            readonly_rootfs: Some(true),
+            ..container::hardened(&[])
+        }),
         ..idle()
     };
     create_named(engine, name, &body).await
@@ -127,15 +134,20 @@ async fn make_image(engine: &Engine) -> Result<(), Trouble> {
     let machine = engine.link().await?.architecture;
     let unknown =
         || Trouble::Refused { status: 501, message: format!("Gantry knows no sandbox for its machine `{machine}` yet") };
-    let program = pause::executable(&machine).ok_or_else(unknown)?;
+    let programs = [
+        (PROGRAM, pause::executable(&machine).ok_or_else(unknown)?),
+        (listeners::PROGRAM, listeners::executable(&machine).ok_or_else(unknown)?),
+    ];
     let broken = |error: std::io::Error| Trouble::Refused {
         status: 501,
         message: format!("the sandbox's image cannot be packed: {error}"),
     };
     let mut archive = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(program.len() as u64);
-    header.set_mode(0o755);
-    archive.append_data(&mut header, PROGRAM, program.as_slice()).map_err(broken)?;
+    for (name, program) in programs {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(program.len() as u64);
+        header.set_mode(0o755);
+        archive.append_data(&mut header, name, program.as_slice()).map_err(broken)?;
+    }
     image::import(engine, IMAGE, archive.into_inner().map_err(broken)?).await
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bollard::models::{ContainerState, ContainerStateStatusEnum as Status};
+use bollard::models::{ContainerState, ContainerStateStatusEnum as Status, HealthStatusEnum};
 use bollard::query_parameters::InspectContainerOptions;
 
 use super::engine::Engine;
@@ -33,6 +33,14 @@ pub(super) struct Seen {
     pub started_ns: Option<i64>,
     pub finished_ns: Option<i64>,
     pub labels: Labels,
+    /// What its image's HEALTHCHECK says, where it has one.
+    pub health: Option<Health>,
+}
+
+pub(super) struct Health {
+    pub is_good: bool,
+    /// The output of the last check.
+    pub said: Option<String>,
 }
 
 /// Looks at a container by its name; `None` when there is none.
@@ -50,8 +58,22 @@ pub(super) async fn look(engine: &Engine, name: &str) -> Result<Option<Seen>, Tr
         out_of_memory: state.oom_killed.unwrap_or_default(),
         started_ns: state.started_at.as_deref().and_then(moment::parse_ns),
         finished_ns: state.finished_at.as_deref().and_then(moment::parse_ns),
+        health: state.health.and_then(health),
         labels: answer.config.and_then(|config| config.labels).unwrap_or_default(),
     }))
+}
+
+fn health(found: bollard::models::Health) -> Option<Health> {
+    let is_good = match found.status {
+        Some(HealthStatusEnum::HEALTHY) => true,
+        Some(HealthStatusEnum::STARTING | HealthStatusEnum::UNHEALTHY) => false,
+        Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => return None,
+    };
+    let last = found.log.and_then(|mut checks| checks.pop()).and_then(|check| check.output);
+    Some(Health {
+        is_good,
+        said: last.map(|output| output.trim().chars().take(200).collect()).filter(|said: &String| !said.is_empty()),
+    })
 }
 
 fn phase(state: &ContainerState) -> Phase {

@@ -19,12 +19,13 @@ use super::archive::{self, Owner};
 use super::output::{End, Output};
 use super::seen::{self, Phase, Seen};
 use super::trouble::Trouble;
-use super::{Inner, container, ending, fill, image, names, release, sandbox};
+use super::{Inner, container, ending, fill, image, names, release, sandbox, service};
 use crate::base::{Timestamp, limits};
 use crate::executor::{Archive, Ended, Failure, Live, Sink, StepSpec, Wrote, workspace, wrote};
 use crate::pipeline::Action;
 
-type Pieces = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
+/// A container's output as it comes.
+pub(super) type Pieces = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
 
 /// Starts an attempt, or takes it up if it was started before.
 pub(super) async fn start(
@@ -216,12 +217,15 @@ async fn launch(inner: &Inner, step: &StepSpec, name: &str) -> Result<Pieces, Fa
     if sandbox::runs(&inner.engine, &inner.instance, &job).await.map_err(cannot)? {
         return Err(cannot(trouble));
     }
-    let job = sandbox::Job { instance: &inner.instance, key: &job, title: &step.title, root: &step.dirs.root };
+    let services = service::of_job(inner, &job).await?;
+    let hosts = service::hosts(services.iter().map(|found| found.service.as_str()));
+    let job = sandbox::Job { instance: &inner.instance, key: &job, title: &step.title, root: &step.dirs.root, hosts };
     sandbox::ensure(&inner.engine, &inner.network, &job).await.map_err(cannot)?;
     attach_and_start(inner, name).await.map_err(cannot)
 }
 
-async fn attach_and_start(inner: &Inner, name: &str) -> Result<Pieces, Trouble> {
+/// From the first byte on.
+pub(super) async fn attach_and_start(inner: &Inner, name: &str) -> Result<Pieces, Trouble> {
     let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
     let attached = inner.engine.ask(|client| async move { client.attach_container(name, Some(options)).await }).await?;
     inner.engine.ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await }).await?;
@@ -297,7 +301,8 @@ async fn read_wrote(inner: &Inner, dir: Option<PathBuf>, output: &mut Output) ->
     }
 }
 
-async fn follow_log(inner: &Inner, name: &str, output: &mut Output) -> Result<End, Trouble> {
+/// The engine's log of a container, as long as it runs.
+pub(super) async fn follow_log(inner: &Inner, name: &str, output: &mut Output) -> Result<End, Trouble> {
     let link = inner.engine.link().await?;
     let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).build();
     Ok(output.follow_log(Box::pin(link.client.logs(name, Some(options)))).await)

@@ -248,6 +248,10 @@ impl Executor for Fake {
         Ok(())
     }
 
+    async fn follow_services(&self, _job: &JobKey, _services: &dyn ServiceSinks) -> Result<(), Failure> {
+        Ok(())
+    }
+
     async fn start(&self, step: &StepSpec, mut sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
         self.ask()?;
         let exists = self.engine().containers.contains_key(&step.key);

@@ -96,12 +96,23 @@ impl Executor for Host {
     }
 
     async fn prepare(&self, job: &JobSpec, _services: &dyn ServiceSinks) -> Result<(), Failure> {
+        if !job.services.is_empty() {
+            let names: Vec<_> = job.services.iter().map(|service| format!("`{}`", service.name)).collect();
+            let names = names.join(", ");
+            let sentence =
+                format!("the job has services ({names}), which are containers: the host executor runs none; use `docker`");
+            return Err(Failure::Infrastructure(sentence));
+        }
         let (key, dirs) = (job.key.clone(), job.dirs.clone());
         self.blocking("the job cannot be put on record", move |record| record.job(&key, &dirs)).await?;
         let never = CancellationToken::new();
         for archive in &job.fill {
             unpack::put(&self.inner.tasks, &job.dirs.workspace, &**archive, &never).await?;
         }
+        Ok(())
+    }
+
+    async fn follow_services(&self, _job: &JobKey, _services: &dyn ServiceSinks) -> Result<(), Failure> {
         Ok(())
     }
 

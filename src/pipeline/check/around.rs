@@ -148,7 +148,9 @@ impl Reader<'_, '_> {
         for entry in entries.iter().take(limits::OUTPUTS) {
             let field = Field { key: &entry.key, key_span: entry.key_span, value: &entry.value };
             let usable = self.is_identifier(field.key, field.key_span, "an output");
-            if let (Some(template), true) = (self.template(&field), usable) {
+            // One that is wrong is an output all the same, for those who refer to it.
+            let template = self.template(&field).or_else(|| Template::new("", &self.place(&field), self.report));
+            if let (Some(template), true) = (template, usable) {
                 outputs.push((field.key.to_owned(), template));
             }
         }

@@ -71,6 +71,11 @@ impl<'n> Fields<'n> {
         Some(Self { fields, others, refused })
     }
 
+    /// Those of what is no map, which has been told.
+    pub fn refused() -> Self {
+        Self { fields: Vec::new(), others: Vec::new(), refused: true }
+    }
+
     /// The field of a key of the level.
     pub fn get(&self, key: &'static str) -> Option<&Field<'n>> {
         self.fields.iter().find(|(known, _)| *known == key).map(|(_, field)| field)

@@ -151,7 +151,7 @@ impl Reader<'_, '_> {
                     None => "a default is one of the `options`".to_owned(),
                 };
                 let span: Span = field.place();
-                self.report.error_hint("value", span, format!("`{}` is none of the options", shown(text)), hint);
+                self.report.error_hint("unknown-value", span, format!("`{}` is none of the options", shown(text)), hint);
                 None
             }
         }

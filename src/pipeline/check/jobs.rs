@@ -46,9 +46,9 @@ pub(super) fn jobs(field: &Field, envs: &Envs, defaults: &Defaults, reader: &mut
         };
         let needs = fields.as_ref().and_then(|fields| fields.get("needs")).and_then(|field| reader.needs(field));
         drafts.push(Draft { name: entry.key.clone(), span: entry.key_span, needs: Some(needs.unwrap_or_default()) });
-        if let Some(fields) = fields {
-            jobs.push(job(entry.key.clone(), entry.key_span, &fields, envs, defaults, reader));
-        }
+        // One that is wrong is a job all the same, for those who refer to it.
+        let fields = fields.unwrap_or_else(Fields::refused);
+        jobs.push(job(entry.key.clone(), entry.key_span, &fields, envs, defaults, reader));
     }
     let needs = graph::resolve(&drafts, "job", reader);
     for (job, needs) in jobs.iter_mut().zip(needs) {
@@ -88,7 +88,9 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
         network: network.or(default.network),
     };
     let runs_on = fields.get("runs_on").map(|field| reader.runs_on(field)).unwrap_or_default();
-    let matrix = fields.get("matrix").and_then(|field| reader.matrix(field));
+    let errors = reader.report.errors();
+    let matrix = fields.get("matrix").and_then(|field| reader.matrix(field).filter(|_| errors == reader.report.errors()));
+    let axes_are_known = errors == reader.report.errors();
     let services = fields.get("services").map(|field| reader.services(field)).unwrap_or_default();
     let resources = fields.get("resources").map(|field| reader.resources(field)).unwrap_or_default();
     let approval = fields.get("approval").and_then(|field| reader.approval(field));
@@ -113,6 +115,7 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
         allow_failure,
         runs_on,
         matrix,
+        axes_are_known,
         services,
         resources,
         approval,

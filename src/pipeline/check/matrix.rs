@@ -1,9 +1,7 @@
 //! `matrix`: axes, and which of their combinations are left out or added.
 
-use std::collections::BTreeMap;
-
 use super::fields::{Field, Fields};
-use super::spec::Matrix;
+use super::spec::{Matrix, Values};
 use super::{Reader, keys};
 use crate::base::limits;
 use crate::pipeline::report::{nearest, shown};
@@ -80,7 +78,7 @@ impl Reader<'_, '_> {
         let mut values: Vec<String> = Vec::new();
         for item in items {
             let Some(text) = self.cell_value(item, item.span, field.key) else { continue };
-            if values.iter().any(|value| *value == text) {
+            if values.contains(&text) {
                 let message = format!("the axis `{}` has `{}` twice", shown(field.key), shown(&text));
                 self.report.error_hint("duplicate-name", item.span, message, "each combination is one job");
             } else {
@@ -99,7 +97,7 @@ impl Reader<'_, '_> {
     }
 
     /// `include` and `exclude`: maps from axes to values. Those of `exclude` name what there is.
-    fn combinations(&mut self, field: &Field, known: Option<&[Axis]>) -> Vec<BTreeMap<String, String>> {
+    fn combinations(&mut self, field: &Field, known: Option<&[Axis]>) -> Vec<Values> {
         let key = shown(field.key);
         let Kind::List(items) = &field.value.kind else {
             let message = format!("`{key}` must be a list of combinations, found {}", field.value.describe());
@@ -130,7 +128,7 @@ impl Reader<'_, '_> {
                     "each axis with its value: `{ rust: \"1.85\" }`",
                 );
             }
-            let mut combination = BTreeMap::new();
+            let mut combination = Values::new();
             for entry in entries {
                 let span = if entry.value.is_null() { entry.key_span } else { entry.value.span };
                 let value = self.cell_value(&entry.value, span, &entry.key);
@@ -139,7 +137,7 @@ impl Reader<'_, '_> {
                     None => self.is_identifier(&entry.key, entry.key_span, "an axis"),
                 };
                 if let (Some(value), true) = (value, sound) {
-                    combination.insert(entry.key.clone(), value);
+                    combination.push((entry.key.clone(), value));
                 }
             }
             combinations.push(combination);

@@ -54,7 +54,9 @@ pub(super) fn pipeline(file: &str, root: &Node, report: &mut Report) -> Option<P
         Some(field) => reader.name(field.value, field.key_span, "the pipeline"),
         None => reader.file_name(file),
     };
+    let errors = reader.report.errors();
     let on = on::on(fields.get("on"), &mut reader);
+    let inputs_are_known = errors == reader.report.errors();
     let envs: Envs = fields.get("env").map(|field| reader.env(field)).into_iter().collect();
     let defaults = fields.get("defaults").map(|field| reader.defaults(field)).unwrap_or_default();
     let concurrency = fields.get("concurrency").and_then(|field| reader.concurrency(field));
@@ -78,7 +80,7 @@ pub(super) fn pipeline(file: &str, root: &Node, report: &mut Report) -> Option<P
         }
     };
     let pipeline = Pipeline { name: name?, on, envs, concurrency, jobs };
-    references::check(&pipeline, reader.report);
+    references::check(&pipeline, inputs_are_known, reader.report);
     Some(pipeline)
 }
 
@@ -141,14 +143,15 @@ impl Reader<'_, '_> {
             if let Kind::Map(inner) = &entry.value.kind
                 && inner.iter().any(|entry| entry.key == "from_secret")
             {
-                self.from_secret(&entry.value, value.place(), &entry.key, no_secrets);
+                self.misplaced_secret(&entry.value, value.place(), &entry.key, no_secrets);
                 continue;
             }
             let template = match value.is_missing() {
                 true => super::expr::Template::new("", &self.place(&value), self.report),
                 false => self.template(&value),
             };
-            if let Some(template) = template {
+            // One that is wrong is a variable all the same, for those who refer to it.
+            if let Some(template) = template.or_else(|| super::expr::Template::new("", &self.place(&value), self.report)) {
                 env.insert(entry.key.clone(), template);
             }
         }

@@ -103,12 +103,12 @@ impl Reader<'_, '_> {
                 "leave it out for the image's own command",
             );
         }
-        if let (Kind::Scalar { .. }, Some((text, _))) = (&field.value.kind, texts.first()) {
-            if text.split_whitespace().nth(1).is_some() {
-                let words: Vec<&str> = text.split_whitespace().collect();
-                let hint = format!("for several, write a list: `[{}]`", shown(&words.join(", ")));
-                self.report.warning("one-argument", field.place(), "a `command` that is text is one single argument", hint);
-            }
+        if let (Kind::Scalar { .. }, Some((text, _))) = (&field.value.kind, texts.first())
+            && text.split_whitespace().nth(1).is_some()
+        {
+            let several: Vec<&str> = text.split_whitespace().collect();
+            let hint = format!("for several, write a list: `[{}]`", shown(&several.join(", ")));
+            self.report.warning("one-argument", field.place(), "a `command` that is text is one single argument", hint);
         }
         (errors == self.report.errors()).then_some(words)
     }

@@ -54,7 +54,7 @@ impl Reader<'_, '_> {
             Kind::Scalar { .. } if field.is_missing() => Template::new("", &self.place(field), self.report).map(Setting::Text),
             Kind::Scalar { .. } => self.template(field).map(Setting::Text),
             Kind::Map(entries) if entries.iter().any(|entry| entry.key == "from_secret") => {
-                self.from_secret(field.value, field.place(), &variable_of(field.key), "");
+                self.misplaced_secret(field.value, field.place(), &variable_of(field.key), "");
                 None
             }
             Kind::List(_) | Kind::Map(_) => self.nested(field.value).map(Setting::Nested),
@@ -89,7 +89,7 @@ impl Reader<'_, '_> {
     }
 
     /// Another system's way to name a secret in the middle of values.
-    pub(super) fn from_secret(&mut self, node: &Node, span: Span, variable: &str, no_secrets: &str) {
+    pub(super) fn misplaced_secret(&mut self, node: &Node, span: Span, variable: &str, no_secrets: &str) {
         let name = match &node.kind {
             Kind::Map(entries) => entries.iter().find(|entry| entry.key == "from_secret").map(|entry| &entry.value.kind),
             Kind::List(_) | Kind::Scalar { .. } => None,

@@ -124,6 +124,8 @@ pub(in crate::pipeline) struct Job {
     /// Labels that an executor must have.
     pub runs_on: Vec<String>,
     pub matrix: Option<Matrix>,
+    /// Nothing was wrong with the matrix.
+    pub axes_are_known: bool,
     pub services: Vec<Service>,
     pub resources: Resources,
     pub approval: Option<Approval>,
@@ -140,13 +142,16 @@ pub(in crate::pipeline) struct Matrix {
     /// In the order written; each has at least one value, as text.
     pub axes: Vec<(String, Vec<String>)>,
     /// Each names axes and values that are there.
-    pub exclude: Vec<BTreeMap<String, String>>,
-    pub include: Vec<BTreeMap<String, String>>,
+    pub exclude: Vec<Values>,
+    pub include: Vec<Values>,
     pub fail_fast: bool,
     pub max_parallel: Option<u32>,
     /// Where a problem with the matrix as a whole is shown: its key.
     pub span: Span,
 }
+
+/// Axes with one value each, in the order written.
+pub(in crate::pipeline) type Values = Vec<(String, String)>;
 
 /// One of `services`.
 #[derive(Debug)]
@@ -196,7 +201,10 @@ pub(in crate::pipeline) enum Nested {
 
 #[derive(Debug)]
 pub(in crate::pipeline) struct Step {
+    /// As written: what `needs` says.
     pub name: String,
+    /// What it becomes in the plan, when there is a `${{ }}` in it.
+    pub title: Option<Template>,
     /// Where a problem of the step as a whole is shown: its first key, or its command.
     pub span: Span,
     pub needs: Vec<StepIx>,

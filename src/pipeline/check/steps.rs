@@ -32,8 +32,9 @@ pub(super) fn steps(field: &Field, envs: &Envs, defaults: &Defaults, reader: &mu
             break;
         }
         let (draft, step) = step(at + 1, item, envs, defaults, reader);
+        // One that is wrong is a step all the same, for those who refer to it.
+        steps.push(step.unwrap_or_else(|| plain(&draft, item.span, Action::EntryPoint, envs, defaults)));
         drafts.push(draft);
-        steps.extend(step);
     }
     let needs = graph::resolve(&drafts, "step", reader);
     for (step, needs) in steps.iter_mut().zip(needs) {
@@ -68,21 +69,24 @@ fn step(position: usize, item: &Node, envs: &Envs, defaults: &Defaults, reader: 
         Kind::Map(_) => Fields::read(item, item.span, &keys::STEP, reader),
     };
     let Some(fields) = fields else { return (draft, None) };
+    let mut title = None;
     if let Some(field) = fields.get("name") {
-        if let Some(name) = reader.name(field.value, field.key_span, "a step") {
+        if let Some((name, own)) = reader.title(field) {
             draft.name = name;
+            title = own;
         }
         draft.span = if field.value.is_null() { field.key_span } else { field.value.span };
     }
     draft.needs = fields.get("needs").map(|field| reader.needs(field).unwrap_or_default());
     let step = mapped(&draft, item.span, &fields, envs, defaults, reader);
-    (draft, step)
+    (draft, step.map(|step| Step { title, ..step }))
 }
 
 fn plain(draft: &Draft, span: Span, action: Action, envs: &Envs, defaults: &Defaults) -> Step {
     let Defaults { image, timeout_ms, retry, shell: _, network } = defaults.clone();
     Step {
         name: draft.name.clone(),
+        title: None,
         span,
         needs: Vec::new(),
         need: if draft.needs.is_some() { Need::Explicit } else { Need::Position },

@@ -64,6 +64,18 @@ impl Reader<'_, '_> {
         self.check_name(text, span, of).then(|| text.to_owned())
     }
 
+    /// The name of a step as written, and what it becomes when it has `${{ }}` in it.
+    pub(super) fn title(&mut self, field: &Field) -> Option<(String, Option<Template>)> {
+        if self.braces_in(field).is_none() {
+            return Some((self.name(field.value, field.key_span, "a step")?, None));
+        }
+        let text = self.text(field)?;
+        if !self.is_short(text, field.place(), "the name of a step", limits::TEXT_CHARS) {
+            return None;
+        }
+        Some((text.to_owned(), Some(self.template(field)?)))
+    }
+
     pub(super) fn check_name(&mut self, text: &str, span: Span, of: &str) -> bool {
         if let Some(fault) = name_fault(text) {
             self.report.error("name", span, format!("the name of {of} is not usable: {fault}"));

@@ -115,15 +115,13 @@ impl Expression {
     /// What evaluating costs: the nodes, what is looked at, and all that once more for each turn of a loop.
     fn cost(&self, values: &dyn Values) -> u64 {
         let Cost { nodes, elements, loops } = self.cost;
-        let known = self.references.iter().map(|reference| (reference.looped, values.get(&reference.name)));
         let (mut once, mut looped, mut turns) = (0_u64, nodes, elements);
-        for (inside, known) in known {
+        for reference in &self.references {
+            let known = values.get(&reference.name);
             let (weight, length) = known.map_or((1, 0), |known| (known.weight(), known.elements()));
             turns = turns.saturating_add(length);
-            match inside {
-                true => looped = looped.saturating_add(weight),
-                false => once = once.saturating_add(weight),
-            }
+            once = once.saturating_add(weight.saturating_mul(reference.uses.once));
+            looped = looped.saturating_add(weight.saturating_mul(reference.uses.looped));
         }
         let turns = if loops { turns.saturating_add(1) } else { 1 };
         once.saturating_add(looped.saturating_mul(turns))

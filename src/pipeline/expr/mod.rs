@@ -53,10 +53,16 @@ pub(super) struct Reference {
     pub name: Name,
     /// Only whether it is there: `has(…)`.
     pub test: bool,
-    /// It is looked at in the body of a loop.
-    looped: bool,
+    /// How often it is looked at, outside of loops and in the body of one.
+    uses: Uses,
     /// Where each of its words stands; empty when that cannot be told.
     pub places: Vec<Span>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Uses {
+    once: u64,
+    looped: u64,
 }
 
 /// What an expression is for.

@@ -119,7 +119,7 @@ pub(super) fn roots() -> impl Iterator<Item = &'static str> {
 }
 
 /// What a path of words means, whose first word is a root.
-pub(super) fn meaning<'w>(words: &[&'w str]) -> Meaning {
+pub(super) fn meaning(words: &[&str]) -> Meaning {
     let word = |at: usize| words.get(at).copied();
     let root = word(0).unwrap_or_default();
     if let Some((_, fact)) = FACTS.iter().find(|(known, _)| *known == root) {

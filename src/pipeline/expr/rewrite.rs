@@ -6,9 +6,9 @@
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators as op};
 
-use super::Reference;
 use super::names::{Meaning, Name, is_root, meaning, roots};
 use super::types::Complaint;
+use super::{Reference, Uses};
 use crate::base::limits;
 use crate::pipeline::report::{nearest, shown};
 
@@ -171,19 +171,18 @@ impl Rewriting {
     }
 
     fn reference(&mut self, name: Name, words: Vec<String>, test: bool) -> Expr {
-        let inside = !self.scope.is_empty();
-        let known = self.done.references.iter_mut().enumerate().find(|(_, known)| known.name == name && known.test == test);
-        let at = match known {
-            Some((at, known)) => {
-                known.looped |= inside;
-                at
+        let known = self.done.references.iter().position(|known| known.name == name && known.test == test);
+        let at = known.unwrap_or_else(|| {
+            self.done.references.push(Reference { name, test, uses: Uses::default(), places: Vec::new() });
+            self.done.words.push(words);
+            self.done.references.len() - 1
+        });
+        if let Some(Reference { uses, .. }) = self.done.references.get_mut(at) {
+            match self.scope.is_empty() {
+                true => uses.once += 1,
+                false => uses.looped += 1,
             }
-            None => {
-                self.done.references.push(Reference { name, test, looped: inside, places: Vec::new() });
-                self.done.words.push(words);
-                self.done.references.len() - 1
-            }
-        };
+        }
         Expr::Ident(format!("#{at}"))
     }
 

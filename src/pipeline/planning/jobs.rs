@@ -11,7 +11,7 @@ use crate::base::{JobIx, limits};
 use crate::pipeline::check::spec::Job;
 use crate::pipeline::expr::{Facts, Level};
 use crate::pipeline::parts::Cell;
-use crate::pipeline::plan::JobPlan;
+use crate::pipeline::plan::{JobPlan, StepPlan};
 
 impl Planning<'_, '_, '_> {
     /// All jobs, in the file's order, each with its combinations beside each other.
@@ -65,6 +65,7 @@ impl Planning<'_, '_, '_> {
             runs_on,
             envs,
             matrix,
+            axes_are_known: _,
             services,
             resources,
             approval,
@@ -96,7 +97,8 @@ impl Planning<'_, '_, '_> {
         let late = condition.as_ref().map_or(0, variables::late_bytes) + environment.as_ref().map_or(0, variables::bytes);
         self.takes(needs.len() * size_of::<JobIx>() + late, *span);
         let around = Around::new(levels.iter(), envs.len(), &facts);
-        let steps = steps.iter().enumerate().map(|(at, step)| self.step_of(at, step, &around, planned)).collect();
+        let made: Vec<StepPlan> = steps.iter().enumerate().map(|(at, step)| self.step_of(at, step, &around, planned)).collect();
+        self.distinct(steps, &made);
         let matrix = matrix.as_ref().zip(cell).map(|(matrix, cell)| Cell {
             of: of.clone(),
             values: cell.values.clone(),
@@ -119,7 +121,7 @@ impl Planning<'_, '_, '_> {
             environment,
             concurrency,
             outputs: written,
-            steps,
+            steps: made,
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::limits;
-use crate::pipeline::check::spec::{Matrix, Pipeline};
+use crate::pipeline::check::spec::{Matrix, Pipeline, Values};
 use crate::pipeline::report::{Report, shown};
 
 /// One combination.
@@ -36,8 +36,8 @@ pub(in crate::pipeline) fn combinations(matrix: &Matrix) -> Result<Vec<Combinati
     for entry in include {
         let mut extended = false;
         for combination in found.iter_mut().take(written) {
-            let shared = axes.iter().filter_map(|(axis, _)| entry.get(axis).map(|value| (axis, value)));
-            if shared.into_iter().all(|(axis, value)| combination.values.get(axis) == Some(value)) {
+            let is_axis = |key: &str| axes.iter().any(|(axis, _)| axis == key);
+            if entry.iter().all(|(key, value)| !is_axis(key) || combination.values.get(key) == Some(value)) {
                 extended = true;
                 for (key, value) in entry {
                     combination.set(key, value);
@@ -46,10 +46,9 @@ pub(in crate::pipeline) fn combinations(matrix: &Matrix) -> Result<Vec<Combinati
         }
         if !extended {
             let mut added = Combination { values: BTreeMap::new(), order: Vec::new() };
-            for axis in axes.iter().map(|(axis, _)| axis).filter(|axis| entry.contains_key(*axis)) {
-                added.set(axis, &entry[axis]);
-            }
-            for (key, value) in entry {
+            // Its axes first, in their order.
+            let of_axes = axes.iter().filter_map(|(axis, _)| entry.iter().find(|(key, _)| key == axis));
+            for (key, value) in of_axes.chain(entry) {
                 added.set(key, value);
             }
             found.push(added);
@@ -77,7 +76,7 @@ impl Combination {
         }
     }
 
-    fn matches(&self, entry: &BTreeMap<String, String>) -> bool {
+    fn matches(&self, entry: &Values) -> bool {
         entry.iter().all(|(key, value)| self.values.get(key) == Some(value))
     }
 }

@@ -14,8 +14,6 @@ mod names;
 mod settings;
 mod steps;
 mod surroundings;
-#[cfg(test)]
-mod tests;
 mod variables;
 
 use super::check::image_fault;

@@ -36,6 +36,13 @@ impl Names {
     }
 }
 
+/// A text as a name: what no name may have becomes `_`, what is too long is cut. `None` when nothing is left of it.
+pub(super) fn usable(text: &str) -> Option<String> {
+    let name: String = text.trim().chars().map(allowed).take(limits::NAME_CHARS).collect();
+    let name = name.trim_end();
+    (!name.is_empty() && name != "." && name != "..").then(|| name.to_owned())
+}
+
 /// A character that a name may have, in place of this one.
 fn allowed(c: char) -> char {
     if c == '/' || c.is_control() || visible(c) != c { '_' } else { c }

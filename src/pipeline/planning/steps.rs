@@ -1,7 +1,8 @@
 //! Steps, each with what it inherits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use super::names::usable;
 use super::{Planning, variables};
 use crate::base::StepIx;
 use crate::pipeline::check::spec::{Cache, Env, Job, Setting, Step};
@@ -49,10 +50,10 @@ impl Planned {
 
 /// Whether a step is another one for another combination.
 fn varies(step: &Step) -> bool {
-    let Step { name: _, span: _, needs: _, need: _, when: _, condition, image, action: _, envs, settings, .. } = step;
+    let Step { name: _, title, span: _, needs: _, need: _, when: _, condition, image, action: _, envs, settings, .. } = step;
     let texts = step.cache.iter().flat_map(|cache| [&cache.key].into_iter().chain(&cache.restore));
     condition.as_ref().is_some_and(looks_at_matrix)
-        || image.as_deref().into_iter().chain(texts).any(template_varies)
+        || image.as_deref().into_iter().chain(title).chain(texts).any(template_varies)
         || envs.iter().any(|env| env_varies(env))
         || settings.iter().any(|(_, setting)| match setting {
             Setting::Text(template) => template_varies(template),
@@ -93,6 +94,7 @@ impl Planning<'_, '_, '_> {
     fn step(&mut self, step: &Step, around: &Around) -> StepPlan {
         let Step {
             name,
+            title,
             span,
             needs,
             need,
@@ -125,6 +127,10 @@ impl Planning<'_, '_, '_> {
                 None
             }
         };
+        let name = match title {
+            Some(title) => self.title(title, &facts).unwrap_or_else(|| name.clone()),
+            None => name.clone(),
+        };
         let (skip, condition) = self.condition(condition.as_ref(), &facts);
         let mut more = BTreeMap::new();
         for (variable, setting) in settings {
@@ -150,7 +156,7 @@ impl Planning<'_, '_, '_> {
             env.extend(more);
         }
         StepPlan {
-            name: name.clone(),
+            name,
             needs: needs.clone(),
             need: *need,
             when: *when,
@@ -167,6 +173,32 @@ impl Planning<'_, '_, '_> {
             timeout_ms: *timeout_ms,
             retry: retry.clone(),
             allow_failure: allow_failure.clone(),
+        }
+    }
+
+    /// The name that a step gets for this trigger and combination.
+    fn title(&mut self, title: &Template, facts: &Facts) -> Option<String> {
+        let text = self.fill_now(title, facts)?;
+        let name = usable(&text);
+        if name.is_none() {
+            let message = format!("the name of the step is not usable for this trigger: it is `{}`", shown(&text));
+            self.report.error("name", title.span, message);
+        }
+        name
+    }
+
+    /// Tells names that are the same once they are known.
+    pub(super) fn distinct(&mut self, steps: &[Step], planned: &[StepPlan]) {
+        if steps.iter().all(|step| step.title.is_none()) {
+            return;
+        }
+        let mut seen = HashSet::new();
+        for (step, made) in steps.iter().zip(planned) {
+            if !seen.insert(made.name.as_str()) {
+                let span = step.title.as_ref().map_or(step.span, |title| title.span);
+                let message = format!("two steps are named `{}`", shown(&made.name));
+                self.report.error_hint("duplicate-name", span, message, "names with `${{ }}` must differ once they are known");
+            }
         }
     }
 

@@ -17,7 +17,17 @@ impl Dice {
 
 /// One small damage: a byte, a piece, a line, or a piece of another file.
 fn mutate(text: &mut Vec<u8>, others: &[(String, Vec<u8>)], dice: &mut Dice) {
-    const PIECES: [&str; 34] = [
+    const PIECES: [&str; 44] = [
+        "${{ steps.a.outputs.b }}",
+        "${{ needs.a.outcome }}",
+        "${{ env.A }}",
+        "${{ inputs.level }}",
+        "${{ matrix.a }}",
+        "matrix: { a: [1, 2] }\n",
+        "hash('x')",
+        "changes.exists(c, ",
+        "outputs: { a: b }\n",
+        "with: { a: [b] }\n",
         ":",
         "- ",
         "[",
@@ -95,6 +105,15 @@ fn no_damage_to_a_file_makes_the_reader_panic_or_lose_its_place() {
     }
 }
 
+/// A large commit.
+struct Many;
+
+impl Files for Many {
+    fn list(&self) -> Result<Vec<FileEntry>, String> {
+        Ok((0..20_000).map(|at| FileEntry { path: format!("src/{at}/file"), id: at.to_string() }).collect())
+    }
+}
+
 #[test]
 fn no_hostile_file_takes_long() {
     let size = crate::base::limits::PIPELINE_FILE_BYTES - 2_000;
@@ -125,6 +144,50 @@ fn no_hostile_file_takes_long() {
         ("cycles", step("needs: [a399, a398, a397, a0, a1, a2, a3, a4, a5]")),
         ("patterns", fill("on: { tag: [", &|at| format!("\"{{a,b}}{{c,d}}*{at}\","), "]}\n")),
         ("inherited variables", fill("env: {", &|at| format!("v{at}: ,"), &format!("}}\nsteps: [{}]", vec!["x"; 499].join(",")))),
+        (
+            "regular expressions",
+            fill("env: {", &|at| format!("v{at}: \"${{{{ branch.matches('(\\\\w{{9}}|{at}){{3}}') }}}}\","), "}\nsteps: [x]\n"),
+        ),
+        ("globs of hash", fill("env: {", &|at| format!("v{at}: \"${{{{ hash('**/{{a,b}}{at}') }}}}\","), "}\nsteps: [x]\n")),
+        ("variables of variables", {
+            let env: String = (0..3_000).map(|at| format!("v{at}: \"${{{{ run.number }}}}{}\",", "x".repeat(20))).collect();
+            let uses: String = (0..40).map(|at| format!("${{{{ env.v{at} }}}}")).collect();
+            let step = format!("  - {{ run: x, env: {{ A: \"{uses}\", B: \"{uses}\" }} }}\n");
+            format!("env: {{{env}}}\nsteps:\n{}", step.repeat(50))
+        }),
+        ("unknown variables in many jobs", {
+            let jobs: String = (0..256).map(|at| format!("  j{at}: {{ steps: [x] }}\n")).collect();
+            let env: String = (0..6_000).map(|at| format!("v{at}: \"${{{{ matrix.a{at} }}}}\",")).collect();
+            format!("env: {{{env}}}\njobs:\n{jobs}")
+        }),
+        ("variables in many combinations", {
+            let axis: String = (0..256).map(|at| format!("a{at},")).collect();
+            let env: String = (0..4_000).map(|at| format!("v{at}: \"${{{{ matrix.a }}}}\",")).collect();
+            format!("env: {{{env}}}\nmatrix: {{ a: [{axis}] }}\nif: matrix.a == ''\nsteps: [x]\n")
+        }),
+        (
+            "costly expressions",
+            fill(
+                "env: {",
+                &|at| format!("v{at}: \"${{{{ [1,2,3,4,5,6,7,8,9].map(x, [x,x,x,x,x,x,x]).exists(y, y == [{at}]) }}}}\","),
+                "}\nsteps: [x]\n",
+            ),
+        ),
+        (
+            "long texts",
+            fill(
+                "env: {",
+                &|at| format!("v{at}: \"${{{{ size(message + message + message + message + message + message + message) }}}}\","),
+                "}\nsteps: [x]\n",
+            ),
+        ),
+        ("needs of many steps", {
+            let axis: String = (0..51).map(|at| format!("a{at},")).collect();
+            format!(
+                "matrix: {{ a: [{axis}] }}\nsteps:\n{}  - {{ run: x, if: steps.step1.outcome == 'passed' }}\n",
+                "  - x\n".repeat(499)
+            )
+        }),
         ("blank lines", fill("a:\n", &|_| "\n".to_owned(), "")),
         ("blocks in blank lines", fill("", &|at| format!("a{at}: |\n\n\n"), "")),
         ("long key", fill("", &|_| "a".to_owned(), "")),
@@ -141,7 +204,10 @@ fn no_hostile_file_takes_long() {
         let clock = crate::base::Clock::System;
         let before = clock.now();
         let _ = check("f.yml", text.as_bytes());
-        let _ = read("f.yml", text.as_bytes(), &push("main"), &ReadOptions::default());
+        let trigger = Trigger { message: "m".repeat(100_000), ..push("main") };
+        let changes: Vec<String> = (0..10_000).map(|at| format!("a/b{at}")).collect();
+        let options = ReadOptions { changes: Some(&changes), files: Some(&Many), ..ReadOptions::default() };
+        let _ = read("f.yml", text.as_bytes(), &trigger, &options);
         let took = clock.now().ms_since(before);
         // A debug build on a busy machine; quadratic work would take minutes.
         println!("{took} ms: {name}");

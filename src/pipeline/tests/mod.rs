@@ -1,10 +1,20 @@
-//! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `plans` what a trigger makes of a file, `limits` the
-//! bounds, `damage` what no file may do.
+//! The room as a whole. `cases` holds the files of `tests/pipelines` against their snapshots, `schema` what editors are told; `plans` what a trigger makes
+//! of a file, `keys` what each key says in a plan, `matrices`, `inputs`, `parts` and `wants` the same of single features, `references` what expressions
+//! refer to, `lates` what the run evaluates, `pairs` features together; `limits` the bounds, `damage` what no file may do.
 
 mod cases;
 mod damage;
+mod inputs;
+mod keys;
+mod lates;
 mod limits;
+mod matrices;
+mod pairs;
+mod parts;
 mod plans;
+mod references;
+mod schema;
+mod wants;
 
 use super::*;
 
@@ -79,4 +89,16 @@ pub(super) fn tag(name: &str) -> Trigger {
 
 pub(super) fn codes(text: &str) -> Vec<String> {
     check("f.yml", text.as_bytes()).into_iter().map(|problem| problem.code).filter(|code| code != "no-image").collect()
+}
+
+/// The plan of a file that has no problems.
+pub(super) fn planned(text: &str, trigger: &Trigger) -> Plan {
+    match read("f.yml", text.as_bytes(), trigger, &ReadOptions::default()) {
+        Reading::Planned { plan, warnings } => {
+            assert_eq!(warnings, [], "{text}");
+            plan
+        }
+        Reading::NotWanted(why) | Reading::Refused(why) => panic!("not planned: {why}"),
+        Reading::Invalid(problems) => panic!("{}", render(&problems, false)),
+    }
 }

@@ -41,14 +41,14 @@ pub(super) fn settle_running(
         .collect();
     let (mut outcome, mut reason) =
         sum_up("step", ends.iter().map(|(name, end)| (*name, end.outcome, end.reason.as_str(), end.at)));
-    if let (Outcome::Cancelled, Some(stop)) = (outcome, &run.stop) {
-        // Not by the first step that was cut short: that may be one that never began.
-        reason = stop.to_string();
-    }
     let (outputs, problem) = job_outputs(run, job);
     // A job that did not pass has worse to tell than what it could not leave.
     if let Some(why) = problem.filter(|_| outcome.is_good()) {
         (outcome, reason) = (Outcome::Error, why);
+    }
+    if let (Outcome::Cancelled, Some(stop)) = (outcome, run.stop.as_ref().or(run.jobs[job].stop.as_ref())) {
+        // Not by the first step that was cut short: that may be one that never began.
+        reason = stop.to_string();
     }
     if job_plan.allow_failure && !outcome.is_good() && !matches!(outcome, Outcome::Cancelled | Outcome::Skipped) {
         outcome = Outcome::Warning;

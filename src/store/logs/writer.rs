@@ -100,17 +100,22 @@ impl LogWriter {
         *self.stored.get(stream)
     }
 
+    /// The output is complete, and something else follows: a last line without newline becomes a line, and the log stays open.
+    pub fn end_lines(&mut self) -> io::Result<()> {
+        for stream in [Stream::Stdout, Stream::Stderr, Stream::System] {
+            let lines = &mut self.lines;
+            self.open.get_mut(stream).finish(&mut |line| lines.push(stream, line));
+        }
+        self.flush()
+    }
+
     /// The output is complete: a last line without newline becomes a line, and the log survives a power cut from here on. After an error it can be
     /// called again.
     pub fn finish(&mut self) -> io::Result<()> {
         if self.finished {
             return Ok(());
         }
-        for stream in [Stream::Stdout, Stream::Stderr, Stream::System] {
-            let lines = &mut self.lines;
-            self.open.get_mut(stream).finish(&mut |line| lines.push(stream, line));
-        }
-        self.flush()?;
+        self.end_lines()?;
         self.data.sync_data()?;
         let end = Entry::End { offset: self.lines.data_len }.encode();
         self.index.write_all_at(&end, self.lines.records * RECORD_BYTES)?;

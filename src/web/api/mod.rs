@@ -1,8 +1,11 @@
 //! The JSON API: the routes, by subject. `web/assets/openapi.json` describes them; a test holds the two together.
 
+mod artifacts;
+mod caches;
 mod events;
 mod health;
 mod logs;
+mod range;
 mod repos;
 mod runs;
 mod secrets;
@@ -14,6 +17,7 @@ use axum::routing::{delete, get, post, put};
 use super::app::App;
 use super::assets;
 use crate::base::limits;
+pub(super) use caches::id_of as cache_id;
 pub(super) use repos::interval_ms;
 pub(super) use runs::{Decision, Filter};
 
@@ -30,6 +34,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/repos/{repo}/secrets/{name}", put(secrets::set_of_repo).delete(secrets::remove_of_repo))
         .route("/api/v1/secrets", get(secrets::list))
         .route("/api/v1/secrets/{name}", put(secrets::set).delete(secrets::remove))
+        .route("/api/v1/repos/{repo}/caches", get(caches::list))
+        .route("/api/v1/repos/{repo}/caches/{id}", delete(caches::remove))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
@@ -40,6 +46,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/runs/{id}/steps/{job}/{step}/log", get(logs::page))
         .route("/api/v1/runs/{id}/steps/{job}/{step}/log/raw", get(logs::raw))
         .route("/api/v1/runs/{id}/steps/{job}/{step}/log/stream", get(logs::stream))
+        .route("/api/v1/runs/{id}/artifacts", get(artifacts::list))
+        .route("/api/v1/runs/{id}/artifacts.tar", get(artifacts::tar))
+        .route("/api/v1/runs/{id}/artifacts/{job}/{*path}", get(artifacts::file))
         .route("/api/openapi.json", get(assets::openapi))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

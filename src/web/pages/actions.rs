@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::html;
 use super::shell::Shell;
 use crate::store::Repo;
-use crate::web::api::{Decision, interval_ms};
+use crate::web::api::{Decision, cache_id, interval_ms};
 use crate::web::app::App;
 use crate::web::extract::{At, Filled};
 use crate::web::problem::Problem;
@@ -81,6 +81,12 @@ pub(super) async fn remove_repo(State(app): State<App>, At(name): At<String>) ->
     let repo = app.repo(&name).await?;
     app.handle.remove_repo(&repo.name).await?;
     Ok(Redirect::to("/repos"))
+}
+
+pub(super) async fn remove_cache(State(app): State<App>, At((name, id)): At<(String, String)>) -> Result<Redirect, Problem> {
+    let repo = app.repo(&name).await?;
+    app.handle.remove_cache(&repo.name, &cache_id(&id)?).await?;
+    Ok(Redirect::to(&to_repo(&repo.name)))
 }
 
 #[derive(Deserialize)]

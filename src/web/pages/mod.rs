@@ -6,6 +6,8 @@
 //! | `repos`, `repo` | `/repos`, `/repos/{name}` |
 //! | `secrets` | a repository's secrets, on its page |
 //! | `run` | `/runs/{id}` with the log of the step that is looked at |
+//! | `artifacts`, `tree` | what a run has kept, and a repository's caches |
+//! | `docs` | `/docs`, the manual |
 //! | `lines` | lines of a log as HTML |
 //! | `nudges` | `/live`: when to look again |
 //! | `actions` | what the forms do |
@@ -13,6 +15,8 @@
 //! | `face`, `moment`, `words` | states, times and sentences as people read them |
 
 mod actions;
+mod artifacts;
+mod docs;
 mod face;
 mod lines;
 mod moment;
@@ -24,6 +28,7 @@ mod run;
 mod runs;
 mod secrets;
 mod shell;
+mod tree;
 mod words;
 
 use askama::Template;
@@ -45,10 +50,13 @@ pub(super) fn routes() -> Router<App> {
         .route("/repos", get(repos::page).post(actions::add_repo))
         .route("/repos/{name}", get(repo::page))
         .route("/repos/{name}/sync", post(actions::sync_repo))
+        .route("/repos/{name}/caches/{id}/remove", post(actions::remove_cache))
         .route("/repos/{name}/runs", post(actions::run_now))
         .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
         .route("/repos/{name}/secrets", post(secrets::set))
         .route("/repos/{repo}/secrets/{name}/remove", post(secrets::remove))
+        .route("/docs", get(docs::first))
+        .route("/docs/{name}", get(docs::page))
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/cancel", post(actions::cancel))
         .route("/runs/{id}/rerun", post(actions::rerun))

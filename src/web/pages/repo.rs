@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
+use super::artifacts::{CacheRow, read_caches};
 use super::html;
 use super::moment::{Ago, Took};
 use super::repos::Nothing;
@@ -11,7 +12,7 @@ use super::row::{Row, short};
 use super::secrets::SecretRow;
 use super::shell::Shell;
 use super::words::Words;
-use crate::base::Span;
+use crate::base::{Size, Span};
 use crate::store::{Note, Repo, RunFilter};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At};
@@ -32,6 +33,9 @@ struct RepoPage {
     has_more: bool,
     notes: Vec<NoteRow>,
     secrets: Vec<SecretRow>,
+    caches: Vec<CacheRow>,
+    cache_used: Size,
+    cache_quota: Size,
 }
 
 struct NoteRow {
@@ -64,6 +68,7 @@ pub(super) async fn page(
     let runs = app.store().runs(&filter).await?;
     let secrets = app.handle.secrets(Some(&repo.name)).await?;
     let notes = app.store().notes(&repo.id, SHOWN).await?;
+    let (caches, cache_used) = read_caches(&app, &repo.id, now).await?;
     let rows: Vec<Row> = runs.items.into_iter().map(|run| Row::new(run, now)).collect();
     let shell = match rows.first() {
         Some(latest) => shell.of(latest.face),
@@ -76,6 +81,9 @@ pub(super) async fn page(
         repo,
         rows,
         has_more: runs.next.is_some(),
+        caches,
+        cache_used,
+        cache_quota: Size(app.handle.cache_quota()),
         notes: notes.into_iter().map(|note| NoteRow { at: Ago { at: note.at, now }, note }).collect(),
         secrets: secrets.into_iter().map(|secret| SecretRow::new(secret, now)).collect(),
     })

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::artifacts::{self, JobArtifacts};
 use super::face::Face;
 use super::html;
 use super::lines::Lines;
@@ -45,6 +46,7 @@ struct RunPage {
     queued: Ago,
     took: Took,
     jobs: Vec<JobPart>,
+    artifacts: Vec<JobArtifacts>,
     pane: Option<Pane>,
 }
 
@@ -179,6 +181,7 @@ pub(super) async fn page(State(app): State<App>, At(id): At<String>, Asked(wante
         queued: Ago { at: shown.queued_at, now },
         took: Took { from: shown.started_at, to: shown.ended_at, now },
         jobs: shown.jobs.iter().map(|job| job_part(job, chosen, now)).collect(),
+        artifacts: artifacts::read(&app, &run, now).await?,
         pane,
         run: shown,
     })
@@ -239,7 +242,7 @@ async fn read_pane(
 }
 
 /// As a part of an address.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     askama::filters::urlencode_strict(text).map(|text| text.to_string()).unwrap_or_default()
 }
 

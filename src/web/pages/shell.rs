@@ -10,7 +10,7 @@ pub(super) struct Shell {
     pub title: String,
     /// Of the tab's icon.
     pub face: &'static str,
-    /// Which part of the navigation is here: `runs`, `repos` or nothing.
+    /// Which part of the navigation is here: `runs`, `repos`, `docs` or nothing.
     pub here: &'static str,
     /// Where the live channel is asked for nudges; empty for a page that does not change.
     pub live: String,

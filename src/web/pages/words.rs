@@ -27,7 +27,8 @@ impl fmt::Display for Words<'_> {
 // Escaped above.
 impl HtmlSafe for Words<'_> {}
 
-struct Escaped<'a>(&'a str);
+/// A text with nothing in it that could be markup, also within an attribute.
+pub(super) struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode, header};
 use super::{World, text};
 
 /// Every route, with a method it answers.
-const READS: [&str; 24] = [
+const READS: [&str; 25] = [
     "/",
     "/live",
     "/repos",
@@ -28,16 +28,18 @@ const READS: [&str; 24] = [
     "/healthz",
     "/readyz",
     "/assets/gantry.css",
+    "/assets/schema/pipeline.json",
     "/favicon.ico",
     "/nothing/here",
 ];
-const WRITES: [(Method, &str); 19] = [
+const WRITES: [(Method, &str); 21] = [
     (Method::POST, "/repos"),
     (Method::POST, "/repos/r/sync"),
     (Method::POST, "/repos/r/runs"),
     (Method::POST, "/repos/r/remove"),
     (Method::POST, "/runs/x/cancel"),
     (Method::POST, "/runs/x/rerun"),
+    (Method::POST, "/runs/x/approve"),
     (Method::POST, "/api/v1/repos"),
     (Method::DELETE, "/api/v1/repos/r"),
     (Method::POST, "/api/v1/repos/r/sync"),
@@ -50,6 +52,7 @@ const WRITES: [(Method, &str); 19] = [
     (Method::DELETE, "/api/v1/repos/r/secrets/s"),
     (Method::PUT, "/api/v1/secrets/s"),
     (Method::DELETE, "/api/v1/secrets/s"),
+    (Method::POST, "/api/v1/runs/x/approve"),
     (Method::PUT, "/nothing/here"),
 ];
 

@@ -1,8 +1,10 @@
 //! The whole room over real HTTP: a real store in a temporary directory, a listener on a free port, a client.
 
 mod api;
+mod approve;
 mod guard;
 mod hooks;
+mod kept;
 mod live;
 mod look;
 mod pages;

@@ -209,6 +209,16 @@ async fn assets_are_there_and_answered_with_304_when_known() {
     }
 }
 
+#[tokio::test]
+async fn editors_get_the_schema_of_pipelines() {
+    let world = World::new().await;
+    let answer = world.get("/assets/schema/pipeline.json").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["content-type"], "application/schema+json");
+    let schema: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+}
+
 /// A repository with one commit that has a pipeline.
 fn a_commit_in(dir: &std::path::Path) {
     std::fs::write(dir.join(".gantry.yml"), "image: busybox\nsteps:\n  - \"true\"\n").unwrap();

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::base::{Clock, Tasks};
 use crate::executor::Fake;
 use crate::git::Credentials;
-use crate::server::{Config, Handle, Layout, Server, Source};
+use crate::server::{Config, Handle, KeepConfig, Layout, Server, Source};
 use crate::store::{Database, Repo, Store, StoreConfig};
 use crate::web::{WebOptions, router, serve};
 
@@ -41,6 +41,7 @@ impl World {
             url: String::new(),
             credentials: Credentials::default(),
             watch: false,
+            keep: KeepConfig::default(),
         };
         let source = Source::Mirrors(Layout::new(dir.path()));
         let fake = Arc::new(Fake::new(Clock::System));

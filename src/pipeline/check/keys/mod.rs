@@ -31,6 +31,34 @@ pub(super) const VOLUMES: &str =
     "steps share the work tree; what other jobs need is kept by `artifacts` or `cache`, and nothing of the machine is mounted";
 pub(super) const PRIVILEGED: &str = "no container gets privileges";
 
+/// Every level with the name of its definition in the schema. Where a key stands in several, the first is where it is most likely meant.
+pub(in crate::pipeline) static LEVELS: [(&str, &Level); 24] = [
+    ("job", &JOB),
+    ("step", &STEP),
+    ("one_job", &ONE_JOB),
+    ("on", &ON),
+    ("push", &PUSH),
+    ("pull_request", &PULL_REQUEST),
+    ("retry_map", &RETRY),
+    ("cache", &CACHE),
+    ("artifacts", &ARTIFACTS),
+    ("reports", &REPORTS),
+    ("service", &SERVICE),
+    ("ready", &READY),
+    ("resources", &RESOURCES),
+    ("approval", &APPROVAL),
+    ("matrix", &MATRIX),
+    ("concurrency", &CONCURRENCY),
+    ("schedule", &SCHEDULE),
+    ("manual", &MANUAL),
+    ("pipeline", &PIPELINE),
+    ("defaults", &DEFAULTS),
+    ("cron", &CRON),
+    ("input", &INPUT),
+    ("filter", &FILTER),
+    ("path_filter", &FILTER),
+];
+
 /// Variables that Gantry sets for every step.
 pub(super) const OWN_VARIABLES: [&str; 21] = [
     "CI",
@@ -58,7 +86,5 @@ pub(super) const OWN_VARIABLES: [&str; 21] = [
 
 /// Where a key belongs that is none here, when it is one elsewhere.
 pub(super) fn home(key: &str) -> Option<&'static str> {
-    let levels =
-        [&JOB, &STEP, &ONE_JOB, &ON, &PUSH, &RETRY, &CACHE, &ARTIFACTS, &SERVICE, &READY, &RESOURCES, &APPROVAL, &MATRIX];
-    levels.into_iter().find(|level| level.keys.contains(&key)).map(|level| level.noun)
+    LEVELS.iter().find(|(_, level)| level.keys.contains(&key)).map(|(_, level)| level.noun)
 }

@@ -17,9 +17,10 @@ use crate::pipeline::report::{Report, shown};
 use reach::reach;
 use variables::{Level, late, level, levels};
 
-/// Looks through all expressions, and at the size of the plan.
-pub(super) fn check(pipeline: &Pipeline, report: &mut Report) {
-    let mut checking = Checking { pipeline, report, reach: None };
+/// Looks through all expressions, and at the size of the plan. What was wrong with declarations has been reported, and is not told once more by those
+/// who refer to them.
+pub(super) fn check(pipeline: &Pipeline, inputs_are_known: bool, report: &mut Report) {
+    let mut checking = Checking { pipeline, inputs_are_known, report, reach: None };
     if let Some(concurrency) = &pipeline.concurrency {
         // The pipeline's variables themselves are looked at in each job that inherits them.
         let levels = levels(&pipeline.envs);
@@ -77,6 +78,8 @@ impl<'p> Place<'p> {
 
 struct Checking<'p, 'r, 's> {
     pipeline: &'p Pipeline,
+    /// Every input that is written is in the pipeline.
+    inputs_are_known: bool,
     report: &'r mut Report<'s>,
     /// Which jobs each job needs, near or far; made when it is first asked for.
     reach: Option<Vec<Vec<bool>>>,
@@ -95,6 +98,7 @@ impl<'p> Checking<'p, '_, '_> {
             runs_on: _,
             envs,
             matrix: _,
+            axes_are_known: _,
             services,
             resources: _,
             approval,
@@ -144,9 +148,12 @@ impl<'p> Checking<'p, '_, '_> {
         own.into_iter().flat_map(|env| env.values()).for_each(|template| self.template(template, place, around));
         let own = own.map(|env| level(env, around)).unwrap_or_default();
         let around: Vec<&Level> = around.iter().copied().chain([&own]).collect();
-        let Step { condition, image, settings, cache, .. } = step;
+        let Step { title, condition, image, settings, cache, .. } = step;
         if let Some(condition) = condition {
             self.expression(condition, place, &around);
+        }
+        if let Some(title) = title {
+            self.template(title, &place.late("the name of a step", Late::No), &around);
         }
         if let Some(image) = image {
             self.template(image, place, &around);

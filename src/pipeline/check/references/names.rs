@@ -21,6 +21,8 @@ impl Checking<'_, '_, '_> {
         }
         match name {
             Name::Fact(_) | Name::Changes | Name::Pr(_) | Name::Run(_) => {}
+            Name::Input(_) if !self.inputs_are_known => {}
+            Name::Matrix(_) if place.job.is_some_and(|(_, job)| !job.axes_are_known) => {}
             Name::Input(input) => self.input(input, reference, expression),
             Name::Matrix(axis) => self.axis(axis, reference, expression, place),
             Name::Env(variable) => self.variable(variable, reference, expression, place, around),
@@ -103,6 +105,11 @@ impl Checking<'_, '_, '_> {
             self.unknown(reference, expression, 1, message, suggestion(name, steps, "steps are", "it has no other step"));
             return;
         };
+        if job.steps.get(at).is_some_and(|step| step.title.is_some()) {
+            let message = format!("the name of `{}` is known only when the plan is made", shown(name));
+            self.unknown(reference, expression, 1, message, "give the step a name without `${{ }}`".to_owned());
+            return;
+        }
         let Waits::Before(own, ended) = waits else { return };
         if own == at {
             let message = "a step knows nothing of its own end".to_owned();

@@ -1,5 +1,7 @@
 //! The reducer by its exact moves and commands. The simulation covers what nobody thought of; these say what is meant.
 
+mod language;
+
 use std::sync::Arc;
 
 use super::*;

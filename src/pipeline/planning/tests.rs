@@ -1,1 +1,0 @@
-//! Planning: what only values that are put together by hand show.
