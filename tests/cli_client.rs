@@ -106,6 +106,46 @@ impl User {
     }
 }
 
+/// The real binary, since a value comes from its stdin.
+fn set_secret(address: &str, args: &[&str], value: &str) -> Done {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_gantry"))
+        .args(["--server", address, "secret", "set"])
+        .args(args)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(value.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Done { code: u8::try_from(done.status.code().unwrap()).unwrap(), data: text(done.stdout), talk: text(done.stderr) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_set_from_stdin_listed_without_its_value_and_removed() {
+    let house = House::open().await;
+    house.app.watch("shop", &Remote::empty()).await;
+    let user = User::of(&house.address);
+    let done =
+        set_secret(&house.address, &["TOKEN", "--repo", "shop", "--event", "tag", "--branch", "main"], "hunter2-hunter3\n");
+    assert_eq!((done.code, done.talk.as_str()), (0, "TOKEN is set for shop, tag on main\n"), "{done:?}");
+    let done = set_secret(&house.address, &["GLOBAL", "--json"], "hunter4-hunter5");
+    assert!(done.code == 0 && done.data.contains("\"repo\":null") && !done.data.contains("hunter"), "{done:?}");
+    let list = user.gets("secret list --repo shop").await;
+    let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
+    assert_eq!(rows[1..], [vec!["GLOBAL", "all", "repositories", "push,"], vec!["TOKEN", "shop", "tag", "on"]], "{list}");
+    assert_eq!(user.json("secret list").await["items"].as_array().unwrap().len(), 1);
+    let done = set_secret(&house.address, &["SHORT"], "abc\n");
+    assert!(done.code == 2 && done.talk.contains("too short or too plain"), "{done:?}");
+    let done = set_secret(&house.address, &["TOKEN", "--repo", "other"], "hunter2-hunter3");
+    assert!(done.code == 4 && done.talk.contains("there is no repository `other`"), "{done:?}");
+    user.gets("secret rm TOKEN --repo shop").await;
+    user.is_refused("secret rm TOKEN --repo shop", 4, "There is no secret `TOKEN` of `shop`").await;
+    assert!(Cli::try_parse_from(["gantry", "secret", "set", "NAME", "value"]).is_err(), "no value on the command line");
+    house.close().await;
+}
+
 /// A server that answers over HTTP.
 struct House {
     app: App,

@@ -412,3 +412,33 @@ fn failed_tests_are_told_with_their_messages_after_the_run() {
     let runs: Value = serde_json::from_str(&called.stdout).unwrap();
     assert_eq!(runs[0]["tests"], serde_json::json!({ "total": 3, "failed": 1, "skipped": 0, "flaky": 1 }));
 }
+
+#[test]
+fn secrets_come_from_the_environment_or_a_file_and_are_masked() {
+    let tree = Tree::with(&[(
+        ".gantry.yml",
+        "steps:\n  - name: use\n    run: echo \"$TOKEN and $KEY\"; test \"$TOKEN\" = from-the-environment\n    secrets: { TOKEN: TOKEN, KEY: prod }\n",
+    )]);
+    tree.write("mine.env", "# not committed\nprod='from the file'\nTOKEN=overridden-by-the-variable\n");
+    let called = |args: &[&str]| {
+        let mut command = tree.command(&[&HOST, args].concat());
+        command.env("TOKEN", "from-the-environment");
+        Called::of(command)
+    };
+    let good = called(&["--secret", "TOKEN", "--secrets-file", "mine.env"]).ends_with(0);
+    assert_eq!(good.lines_with("use │ *** and ***").len(), 1, "{}", good.stdout);
+    let missing = called(&["--secret", "TOKEN"]).ends_with(1);
+    let sentence = "there is no secret `prod`: give it with `--secret prod`";
+    assert!(missing.stdout.contains(sentence), "{}", missing.stdout);
+    for (args, words) in [
+        (["--secret", "NOWHERE_TO_BE_FOUND"], "there is no variable"),
+        (["--secret", "TOKEN=from-the-command-line"], "takes a name only"),
+        (["--secrets-file", ".gantry.yml"], "line 1 of .gantry.yml is not `KEY=VALUE`"),
+        (["--secrets-file", "nowhere"], "cannot be read"),
+    ] {
+        let refused = called(&args).ends_with(2);
+        assert!(refused.stderr.contains(words) && !refused.stderr.contains("from-the-"), "{}", refused.stderr);
+    }
+    tree.write("short.env", "prod=abc\n");
+    assert!(called(&["--secrets-file", "short.env"]).ends_with(2).stderr.contains("too short or too plain"));
+}

@@ -163,6 +163,19 @@ pub const TEST_MESSAGE_BYTES: usize = 4 * 1024;
 pub const TEST_DETAILS_BYTES: usize = 64 * 1024;
 /// The newest results of a test that its outcomes in lists are counted of.
 pub const TEST_RECENT: usize = 50;
+
+/// A secret's value: a private key, a cluster's configuration, a service account's file. What is larger is data; keep it encrypted in the
+/// repository, and its key here.
+pub const SECRET_BYTES: usize = 16 * 1024;
+/// Values of all secrets that one run's log is kept clean of: each is looked for in some dozens of forms, which are in memory while a step runs.
+pub const RUN_SECRET_BYTES: usize = 32 * 1024;
+/// Secrets of one repository, and of all repositories together.
+pub const SECRETS_KEPT: u32 = 200;
+/// The shortest text that is hidden in output: shorter ones are part of too many other words.
+pub const MASK_BYTES: usize = 6;
+/// The least number of different bytes in it: `------` is in every table.
+pub const MASK_VARIETY: usize = 4;
+
 /// Content that is compressed by itself: what a part of a large file costs to read, and what each core holds in memory while it is written.
 pub const BLOB_FRAME_BYTES: usize = 4 * 1024 * 1024;
 /// Files that one step may leave as artifacts. A tree of more is better packed into one file by the step itself.

@@ -10,6 +10,7 @@
 //! | `intake` | moved refs, schedules that are due and what someone asks for become runs and notes |
 //! | `handle`, `approve` | what pages, API and command line may ask for |
 //! | `harvest` | test reports of ended attempts: found, read, kept |
+//! | `secrets`, `sink` | secrets: kept, given to steps, masked in their output |
 //! | `keep` | artifacts and caches |
 //! | `outlines` | what the pipelines of a branch offer to whoever starts them by hand |
 //! | `layout` | where things are in the data directory |
@@ -30,6 +31,7 @@ mod layout;
 mod outlines;
 mod perform;
 mod poll;
+mod secrets;
 mod sink;
 mod source;
 mod timer;
@@ -41,4 +43,5 @@ pub use intake::{ByHand, Planned, Unmeant, place, plan_files};
 pub use keep::KeepConfig;
 pub use layout::Layout;
 pub use outlines::FileOutline;
+pub use secrets::SecretView;
 pub use source::Source;

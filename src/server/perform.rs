@@ -20,6 +20,7 @@ use super::core::Message;
 use super::handle::Shared;
 use super::harvest::Harvester;
 use super::keep::{self, StepFiles};
+use super::secrets::Asked;
 use super::sink::ServiceLogs;
 
 /// A job's preparation under way.
@@ -80,8 +81,10 @@ impl Performer {
                 }
             }
             Command::AttachStep(key) => {
-                let beside = board.run(&key.run).map(|run| self.beside(run, &key, &[])).unwrap_or_default();
-                self.begin(Begin::Attach(key), beside);
+                let run = board.run(&key.run);
+                let beside = run.map(|run| self.beside(run, &key, &[])).unwrap_or_default();
+                let asked = run.and_then(|run| Asked::of(run, &key));
+                self.begin(Begin::Attach(key), beside, asked);
             }
             Command::StopStep { key, at_once } => {
                 if let Some(stop) = self.live.get(&key) {
@@ -142,7 +145,7 @@ impl Performer {
 
     fn start(&mut self, run: &Run, key: AttemptKey) {
         match self.step_spec(run, &key) {
-            Ok((spec, beside)) => self.begin(Begin::Start(Box::new(spec)), beside),
+            Ok((spec, beside)) => self.begin(Begin::Start(Box::new(spec)), beside, Asked::of(run, &key)),
             Err(why) => {
                 // The reducer has filled in the same step before it said so; if it ever knew more, the step must end all the same.
                 let AttemptKey { run: _, job, step, attempt } = key;
@@ -181,7 +184,7 @@ impl Performer {
         Ok((spec, beside))
     }
 
-    fn begin(&mut self, begin: Begin, beside: Beside) {
+    fn begin(&mut self, begin: Begin, beside: Beside, asked: Option<Asked>) {
         let key = begin.key().clone();
         if self.live.contains_key(&key) {
             return;
@@ -194,7 +197,10 @@ impl Performer {
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(async move {
             let ending = shared.tasks.ending.clone();
-            let life = attempt::live(begin, beside, &*shared.executor, &shared.store, &shared.clock, stop, &shared.tell);
+            let life = async {
+                let (begin, masks) = begin.given(&shared, asked).await;
+                attempt::live(begin, masks, beside, &shared, stop).await;
+            };
             tokio::select! {
                 () = life => {}
                 // The step goes on without us; the next start takes it up.

@@ -243,6 +243,17 @@ statements! {
                    ON CONFLICT (run_id, job, step, attempt) DO UPDATE SET text = excluded.text";
     SUMMARIES = "SELECT run_id, job, step, attempt, text FROM summaries WHERE run_id = $1 ORDER BY job, step, attempt";
 
+    SECRET_SET = "INSERT INTO secrets (scope, name, repo_id, sealed, policy_json, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
+                  ON CONFLICT (scope, name) DO UPDATE SET sealed = excluded.sealed, policy_json = excluded.policy_json, \
+                  updated_at = excluded.updated_at";
+    SECRET_REMOVE = "DELETE FROM secrets WHERE scope = $1 AND name = $2";
+    SECRETS = "SELECT repo_id, name, sealed, policy_json, updated_at FROM secrets WHERE scope = '' OR scope = $1";
+    ATTEMPT_SECRETS_ADD = "INSERT INTO attempt_secrets (run_id, job, step, attempt, sealed) VALUES ($1, $2, $3, $4, $5) \
+                           ON CONFLICT (run_id, job, step, attempt) DO NOTHING";
+    ATTEMPT_SECRETS = "SELECT run_id, job, step, attempt, sealed FROM attempt_secrets WHERE run_id = $1 ORDER BY job, step, attempt";
+    ATTEMPT_SECRETS_REMOVE = "DELETE FROM attempt_secrets WHERE run_id = $1 AND job = $2";
+    ATTEMPT_SECRETS_SWEEP = "DELETE FROM attempt_secrets WHERE run_id IN (SELECT id FROM runs WHERE state = 'ended')";
+
     RUN_MADE = "SELECT made FROM runs WHERE id = $1";
     RUN_PAGE = run_page!("");
     RUN_PAGE_OF_REPO = run_page!("AND repo_name = $5");

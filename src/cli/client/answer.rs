@@ -38,6 +38,16 @@ pub(super) struct Webhook {
     pub secret: Option<String>,
 }
 
+/// A secret, without its value.
+#[derive(Deserialize)]
+pub(super) struct SecretEntry {
+    pub name: String,
+    pub repo: Option<String>,
+    pub events: Vec<String>,
+    pub branches: Option<Vec<String>>,
+    pub updated_at: Timestamp,
+}
+
 /// What a refusal holds (RFC 9457).
 #[derive(Deserialize)]
 pub(super) struct ProblemDocument {

@@ -5,7 +5,7 @@
 //! | `verb` | the command line of these verbs |
 //! | `api`, `answer`, `sse` | the server's API: requests, what is answered, live streams taken up again |
 //! | `reference` | `shop#12`, `shop/latest`, an id: which run is meant |
-//! | `repos`, `runs`, `show`, `results`, `logs`, `follow`, `artifacts`, `caches` | what each verb does |
+//! | `repos`, `secrets`, `runs`, `show`, `results`, `logs`, `follow`, `artifacts`, `caches` | what each verb does |
 //! | `track` | which steps' logs are meant |
 //! | `screen`, `table`, `text` | data to stdout, talk to stderr, in a form for people |
 //! | `failure` | what went wrong, as a sentence and an exit code |
@@ -25,6 +25,7 @@ mod repos;
 mod results;
 mod runs;
 mod screen;
+mod secrets;
 mod show;
 mod sse;
 mod table;
@@ -44,7 +45,7 @@ pub(super) use screen::{Colour, Hue};
 pub(super) use table::{Cell, Table};
 pub(super) use text::one_line;
 pub(super) use verb::input;
-pub use verb::{CacheVerb, LogsArgs, RepoVerb, RunsArgs, ServerArgs, TriggerArgs, Verb};
+pub use verb::{CacheVerb, LogsArgs, RepoVerb, RunsArgs, SecretVerb, ServerArgs, TriggerArgs, Verb};
 
 /// Does what `verb` says, in front of the user. Exit codes: 0 ok, 1 the followed run or step did not pass, 2 usage, 4 server or I/O.
 pub async fn run(verb: Verb, server: &ServerArgs) -> ExitCode {
@@ -80,6 +81,7 @@ async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result
     let json = server.json;
     match verb {
         Verb::Repo { verb } => repos::perform(&api, screen, verb, json).await?,
+        Verb::Secret { verb } => secrets::perform(&api, screen, verb, json).await?,
         Verb::Runs(args) => runs::list(&api, screen, args, json).await?,
         Verb::Show { run } => show::show(&api, screen, &run, json).await?,
         Verb::Tests { run, failed } => results::list(&api, screen, &run, failed, json).await?,

@@ -24,7 +24,8 @@ use super::handle::Shared;
 use crate::base::limits::{REPORT_PROBLEMS, REPORTS_MS};
 use crate::base::{AttemptKey, RepoId};
 use crate::executor::Failure;
-use crate::run::{Exit, Run, TestSummary};
+use crate::run::{Exit, Run, TestCase, TestSummary};
+use crate::secrets::Masks;
 use crate::store::{self, Harvest};
 
 /// What is looked for when an attempt has ended, and what else its rows need.
@@ -62,10 +63,10 @@ impl Harvester {
     ///
     /// # Errors
     /// The engine does not answer: the attempt is taken up again when it does.
-    pub(super) async fn at_end(&self, exit: &Exit, stop: &CancellationToken) -> Result<Vec<String>, String> {
+    pub(super) async fn at_end(&self, exit: &Exit, stop: &CancellationToken, masks: &Masks) -> Result<Vec<String>, String> {
         match exit {
             Exit::Code(_) if !stop.is_cancelled() => {}
-            Exit::Code(_) | Exit::Infrastructure(_) | Exit::Lost(_) | Exit::NeverRan => return Ok(Vec::new()),
+            Exit::Code(_) | Exit::Infrastructure(_) | Exit::Lost(_) | Exit::NeverRan | Exit::Refused(_) => return Ok(Vec::new()),
         }
         match self.shared.store.has_reports(&self.key).await {
             Ok(false) => {}
@@ -76,7 +77,7 @@ impl Harvester {
             Ok(found) => found?,
             Err(_) => Found::failed(format!("reading the reports took longer than {} s and was given up", REPORTS_MS / 1000)),
         };
-        Ok(self.keep(found).await)
+        Ok(self.keep(found, masks).await)
     }
 
     /// Looks through every place that a report may be in.
@@ -112,7 +113,7 @@ impl Harvester {
     }
 
     /// Keeps it; answers what the log says.
-    async fn keep(&self, found: Found) -> Vec<String> {
+    async fn keep(&self, found: Found, masks: &Masks) -> Vec<String> {
         let Found { reports, mut problems, more_problems, .. } = found;
         let files = reports.len();
         if more_problems > 0 {
@@ -131,8 +132,8 @@ impl Harvester {
             pipeline: self.pipeline.clone(),
             job: self.job.clone(),
             step: self.step.clone(),
-            cases: reports.into_values().flatten().collect(),
-            problems,
+            cases: reports.into_values().flatten().map(|case| masked(case, masks)).collect(),
+            problems: problems.iter().map(|problem| masks.text(problem)).collect(),
         };
         match self.shared.store.keep_reports(harvest, self.shared.clock.now()).await {
             Ok(_) if files == 0 => {}
@@ -145,6 +146,24 @@ impl Harvester {
     fn broke(&self, error: &store::Error) -> String {
         tracing::warn!(attempt = %self.key, %error, "test results could not be kept");
         "the test results could not be kept; the server's log says why".to_owned()
+    }
+}
+
+/// A test as it may be kept: reports hold what tests print, secrets among it.
+fn masked(case: TestCase, masks: &Masks) -> TestCase {
+    let text = |text: Option<String>| text.map(|text| masks.text(&text));
+    let TestCase { suite, name, identity, file, outcome, flaky, duration_ms, message, details } = case;
+    let (suite, name) = (masks.text(&suite), masks.text(&name));
+    TestCase {
+        suite,
+        name,
+        identity,
+        file: text(file),
+        outcome,
+        flaky,
+        duration_ms,
+        message: text(message),
+        details: text(details),
     }
 }
 

@@ -9,11 +9,12 @@ mod range;
 mod repos;
 mod results;
 mod runs;
+mod secrets;
 mod summary;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use super::app::App;
 use super::assets;
@@ -34,6 +35,10 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/repos/{repo}/tests/{id}", get(results::of_test))
         .route("/api/v1/repos/{repo}/sync", post(repos::sync))
         .route("/api/v1/repos/{repo}/runs", post(runs::create))
+        .route("/api/v1/repos/{repo}/secrets", get(secrets::list_of_repo))
+        .route("/api/v1/repos/{repo}/secrets/{name}", put(secrets::set_of_repo).delete(secrets::remove_of_repo))
+        .route("/api/v1/secrets", get(secrets::list))
+        .route("/api/v1/secrets/{name}", put(secrets::set).delete(secrets::remove))
         .route("/api/v1/repos/{repo}/caches", get(caches::list))
         .route("/api/v1/repos/{repo}/caches/{id}", delete(caches::remove))
         .route("/api/v1/repos/{repo}/schedules", get(repos::schedules))

@@ -8,6 +8,7 @@
 //! | `run_tests` | `/runs/{id}/tests`; `run_summary`: `/runs/{id}/summary` |
 //! | `repo_tests`, `test` | `/repos/{name}/tests`, `/repos/{name}/tests/{id}` |
 //! | `results`, `strip` | results of tests; what a test did last, as small pictures |
+//! | `secrets` | a repository's secrets, on its page |
 //! | `artifacts`, `tree` | what a run has kept, and a repository's caches |
 //! | `docs` | `/docs`, the manual |
 //! | `lines` | lines of a log as HTML |
@@ -35,6 +36,7 @@ mod run_summary;
 mod run_tests;
 mod runs;
 mod schedules;
+mod secrets;
 mod shell;
 mod start;
 mod strip;
@@ -66,6 +68,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/repos/{name}/caches/{id}/remove", post(actions::remove_cache))
         .route("/repos/{name}/runs", post(actions::run_now))
         .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
+        .route("/repos/{name}/secrets", post(secrets::set))
+        .route("/repos/{repo}/secrets/{name}/remove", post(secrets::remove))
         .route("/docs", get(docs::first))
         .route("/docs/{name}", get(docs::page))
         .route("/runs/{id}", get(run::page))

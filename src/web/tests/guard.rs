@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode, header};
 use super::{World, text};
 
 /// Every route, with a method it answers.
-const READS: [&str; 31] = [
+const READS: [&str; 33] = [
     "/",
     "/live",
     "/repos",
@@ -27,6 +27,8 @@ const READS: [&str; 31] = [
     "/api/v1/runs/x/summary",
     "/api/v1/runs/x/events",
     "/api/v1/events",
+    "/api/v1/secrets",
+    "/api/v1/repos/r/secrets",
     "/api/v1/runs/x/steps/j/s/log",
     "/api/v1/runs/x/steps/j/s/log/raw",
     "/api/v1/runs/x/steps/j/s/log/stream",
@@ -38,7 +40,7 @@ const READS: [&str; 31] = [
     "/favicon.ico",
     "/nothing/here",
 ];
-const WRITES: [(Method, &str); 15] = [
+const WRITES: [(Method, &str); 21] = [
     (Method::POST, "/repos"),
     (Method::POST, "/repos/r/sync"),
     (Method::POST, "/repos/r/runs"),
@@ -52,6 +54,12 @@ const WRITES: [(Method, &str); 15] = [
     (Method::POST, "/api/v1/repos/r/runs"),
     (Method::POST, "/api/v1/runs/x/cancel"),
     (Method::POST, "/api/v1/runs/x/rerun"),
+    (Method::POST, "/repos/r/secrets"),
+    (Method::POST, "/repos/r/secrets/s/remove"),
+    (Method::PUT, "/api/v1/repos/r/secrets/s"),
+    (Method::DELETE, "/api/v1/repos/r/secrets/s"),
+    (Method::PUT, "/api/v1/secrets/s"),
+    (Method::DELETE, "/api/v1/secrets/s"),
     (Method::POST, "/api/v1/runs/x/approve"),
     (Method::PUT, "/nothing/here"),
 ];

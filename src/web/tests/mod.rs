@@ -9,6 +9,7 @@ mod live;
 mod look;
 mod pages;
 mod results;
+mod secrets;
 mod seed;
 mod world;
 
