@@ -1,13 +1,13 @@
 # The commands of daily work. `make demo` and `make test` do all their set-up themselves.
 CARGO ?= cargo
-# Extra arguments: `make demo ARGS=--once`, `make test ARGS=cancel`.
+# Extra arguments: `make demo ARGS=--once`, `make test ARGS=cancel`, `make fuzz ARGS=60`.
 ARGS ?=
 
 DENY_VERSION := 0.20.2
 DENY_DIR := target/tools/cargo-deny-$(DENY_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint check format clippy docs deny fix
+.PHONY: help demo test bench fuzz lint check format clippy docs deny fix
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: ## every test, those with real Docker included
 bench: ## what it costs, in one table with `docker run` measured in the same run beside it
 	@.ci/docker-up
 	$(CARGO) bench --locked --quiet --bench figures
+
+fuzz: ## hostile input for what reads pipelines, 600 seconds or `ARGS=60`: see tests/fuzz/README.md
+	@tests/fuzz/run $(ARGS)
 
 lint: format clippy ## formatting and clippy
 
