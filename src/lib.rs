@@ -14,6 +14,7 @@ pub mod git;
 pub mod pipeline;
 pub mod run;
 pub mod schedule;
+pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod web;

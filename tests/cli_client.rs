@@ -106,6 +106,46 @@ impl User {
     }
 }
 
+/// The real binary, since a value comes from its stdin.
+fn set_secret(address: &str, args: &[&str], value: &str) -> Done {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_gantry"))
+        .args(["--server", address, "secret", "set"])
+        .args(args)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(value.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Done { code: u8::try_from(done.status.code().unwrap()).unwrap(), data: text(done.stdout), talk: text(done.stderr) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_set_from_stdin_listed_without_its_value_and_removed() {
+    let house = House::open().await;
+    house.app.watch("shop", &Remote::empty()).await;
+    let user = User::of(&house.address);
+    let done =
+        set_secret(&house.address, &["TOKEN", "--repo", "shop", "--event", "tag", "--branch", "main"], "hunter2-hunter3\n");
+    assert_eq!((done.code, done.talk.as_str()), (0, "TOKEN is set for shop, tag on main\n"), "{done:?}");
+    let done = set_secret(&house.address, &["GLOBAL", "--json"], "hunter4-hunter5");
+    assert!(done.code == 0 && done.data.contains("\"repo\":null") && !done.data.contains("hunter"), "{done:?}");
+    let list = user.gets("secret list --repo shop").await;
+    let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
+    assert_eq!(rows[1..], [vec!["GLOBAL", "all", "repositories", "push,"], vec!["TOKEN", "shop", "tag", "on"]], "{list}");
+    assert_eq!(user.json("secret list").await["items"].as_array().unwrap().len(), 1);
+    let done = set_secret(&house.address, &["SHORT"], "abc\n");
+    assert!(done.code == 2 && done.talk.contains("too short or too plain"), "{done:?}");
+    let done = set_secret(&house.address, &["TOKEN", "--repo", "other"], "hunter2-hunter3");
+    assert!(done.code == 4 && done.talk.contains("there is no repository `other`"), "{done:?}");
+    user.gets("secret rm TOKEN --repo shop").await;
+    user.is_refused("secret rm TOKEN --repo shop", 4, "There is no secret `TOKEN` of `shop`").await;
+    assert!(Cli::try_parse_from(["gantry", "secret", "set", "NAME", "value"]).is_err(), "no value on the command line");
+    house.close().await;
+}
+
 /// A server that answers over HTTP.
 struct House {
     app: App,
@@ -467,4 +507,40 @@ async fn something_else_at_the_address_is_told_from_a_server() {
         stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\n\r\nHello").await.unwrap();
     };
     tokio::join!(user.is_refused("runs", 4, "not a Gantry server"), other);
+}
+
+#[tokio::test]
+async fn tests_of_a_run_are_listed_and_failed_ones_told_with_their_messages() {
+    let house = House::open().await;
+    let user = house.user();
+    let cases: String = (0..250).map(|n| format!("<testcase classname='shop' name='t{n}' time='0.5'/>")).collect();
+    let failed =
+        "<testcase classname='shop' name='total'><failure message='41 is not 42&#10;at cart.rs:9'>trace</failure></testcase>";
+    let pipeline = format!(
+        "steps:\n  - name: unit\n    run: x\n    env:\n      FAKE_EXIT: 1\n      FAKE_FILES: |\n        out/a.xml=<testsuite>{cases}{failed}</testsuite>\n        out/b.xml=<html/>\n    reports: {{ junit: \"out/*.xml\" }}\n  - name: plain\n    run: y\n"
+    );
+    let remote = Remote::with(&pipeline);
+    house.app.watch("shop", &remote).await;
+    house.app.ended("shop", 1).await;
+    let all = user.types("tests shop#1").await;
+    assert_eq!((all.code, all.data.lines().count()), (0, 252), "{all:?}");
+    assert!(all.data.lines().nth(1).unwrap().starts_with("shop total  failed"), "{}", all.data);
+    assert!(all.talk.contains("251 tests: 1 failed") && all.talk.contains("`out/b.xml` is no JUnit report"), "{}", all.talk);
+    assert_eq!(
+        user.gets("tests shop#1 --failed").await,
+        "failed shop total (gantry / unit)\n    41 is not 42\n    at cart.rs:9\n"
+    );
+    let json = user.json("tests shop#1").await;
+    assert_eq!(
+        (json["items"].as_array().unwrap().len(), &json["next"], &json["summary"]["failed"]),
+        (251, &Value::Null, &1.into())
+    );
+    assert!(user.gets("show shop#1").await.contains("tests     251 tests: 1 failed"));
+
+    remote.commit(&[(".gantry.yml", "steps: [x]\n")], "without reports");
+    house.app.handle().sync_repo("shop").await.unwrap();
+    house.app.ended("shop", 2).await;
+    let none = user.types("tests shop#2").await;
+    assert_eq!((none.code, none.data.as_str(), none.talk.as_str()), (0, "", "no step of shop#2 left test reports\n"));
+    house.close().await;
 }

@@ -395,3 +395,50 @@ fn check_takes_500_steps_and_several_files() {
     let called = tree.call(&["check", "nowhere.yml"]).ends_with(4);
     assert!(called.stderr.contains("nowhere.yml"), "{}", called.stderr);
 }
+
+#[test]
+fn failed_tests_are_told_with_their_messages_after_the_run() {
+    let report = "<testsuite name='cart'><testcase classname='shop' name='adds' time='0.01'/><testcase classname='shop' name='total'><failure message='41 is &#27;[31mnot&#27;[0m 42&#10;&#27;[2Jat cart.rs:9'/></testcase><testcase classname='shop' name='slow'><flakyFailure message='timeout'/></testcase></testsuite>";
+    let pipeline =
+        "steps:\n  - name: unit\n    run: mkdir out; cp report.xml out/unit.xml; exit 3\n    reports: { junit: \"out/*.xml\" }\n";
+    let tree = Tree::with(&[(".gantry.yml", pipeline), ("report.xml", report)]);
+    let called = run_on_host(&tree, &[]).ends_with(1);
+    let told = called.stdout.split_once("✗ gantry failed").unwrap().1.split_once('\n').unwrap().1;
+    let expected = "✗ shop total (gantry / unit)\n    41 is not 42\n    at cart.rs:9\n! shop slow (gantry / unit), flaky\n✗ 3 tests: 1 failed, 1 flaky\n";
+    assert_eq!(told, expected, "{}", called.stdout);
+    assert!(called.stdout.contains("unit · 3 tests: 1 failed, 1 flaky (1 report)"), "{}", called.stdout);
+
+    let called = run_on_host(&tree, &["--json"]).ends_with(1);
+    let runs: Value = serde_json::from_str(&called.stdout).unwrap();
+    assert_eq!(runs[0]["tests"], serde_json::json!({ "total": 3, "failed": 1, "skipped": 0, "flaky": 1 }));
+}
+
+#[test]
+fn secrets_come_from_the_environment_or_a_file_and_are_masked() {
+    let tree = Tree::with(&[(
+        ".gantry.yml",
+        "steps:\n  - name: use\n    run: echo \"$TOKEN and $KEY\"; test \"$TOKEN\" = from-the-environment\n    secrets: { TOKEN: TOKEN, KEY: prod }\n",
+    )]);
+    tree.write("mine.env", "# not committed\nprod='from the file'\nTOKEN=overridden-by-the-variable\n");
+    let called = |args: &[&str]| {
+        let mut command = tree.command(&[&HOST, args].concat());
+        command.env("TOKEN", "from-the-environment");
+        Called::of(command)
+    };
+    let good = called(&["--secret", "TOKEN", "--secrets-file", "mine.env"]).ends_with(0);
+    assert_eq!(good.lines_with("use │ *** and ***").len(), 1, "{}", good.stdout);
+    let missing = called(&["--secret", "TOKEN"]).ends_with(1);
+    let sentence = "there is no secret `prod`: give it with `--secret prod`";
+    assert!(missing.stdout.contains(sentence), "{}", missing.stdout);
+    for (args, words) in [
+        (["--secret", "NOWHERE_TO_BE_FOUND"], "there is no variable"),
+        (["--secret", "TOKEN=from-the-command-line"], "takes a name only"),
+        (["--secrets-file", ".gantry.yml"], "line 1 of .gantry.yml is not `KEY=VALUE`"),
+        (["--secrets-file", "nowhere"], "cannot be read"),
+    ] {
+        let refused = called(&args).ends_with(2);
+        assert!(refused.stderr.contains(words) && !refused.stderr.contains("from-the-"), "{}", refused.stderr);
+    }
+    tree.write("short.env", "prod=abc\n");
+    assert!(called(&["--secrets-file", "short.env"]).ends_with(2).stderr.contains("too short or too plain"));
+}

@@ -58,6 +58,44 @@ async fn a_signed_hook_polls_at_once_and_an_unsigned_one_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_secret_reaches_the_step_and_no_form_of_it_the_log_also_when_the_server_dies_meanwhile() {
+    let mut served = Served::start();
+    served.keep_address();
+    let remote = Remote::empty();
+    served.add_repo("shop", &remote.url()).await;
+    let (token, key) = ("t0k/n-Hunter2+x", "-----BEGIN KEY-----\nQUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=\nQ==\n-----END KEY-----\n");
+    served.set_secret("/api/v1/repos/shop/secrets/TOKEN", token).await;
+    served.set_secret("/api/v1/secrets/prod_key", key).await;
+    let steps = r#"  - name: use
+    secrets: { TOKEN: TOKEN, KEY: prod_key }
+    run: |
+      test "${#TOKEN}" = 15 && test "$(printf %s "$KEY" | wc -l)" = 4
+      echo "plain $TOKEN"; printf %s "$TOKEN" | base64; echo "user:$TOKEN" | base64; printf %s "$TOKEN" | od -An -tx1 | tr -d ' \n'; echo
+      printf %s "half ${TOKEN%Hunter2*}"; sleep 2; echo "${TOKEN#*n-}"
+      echo "$KEY" >&2
+      echo ready; printf %s "cut ${TOKEN%+x}"; sleep 3; echo +x
+      echo "v=$TOKEN" >> "$GANTRY_OUTPUT"; set -x; : "$TOKEN"
+"#;
+    remote.commit(&[(".gantry.yml", &pipeline(steps))], "first");
+    served.sync("shop").await;
+    let run = served.step_is("shop", 1, 0, "running").await;
+    served.said(&run, "gantry", "use", "ready").await;
+    served.kill();
+    served.boot();
+    let run = served.ended("shop", 1).await;
+    assert_eq!(run["outcome"], "passed", "{run:#}");
+    let lines = served.log_of(&run, "gantry", "use").await;
+    let stdout = texts(&lines, "stdout");
+    assert_eq!(stdout.len(), 7, "{stdout:?}");
+    assert!(stdout[2].starts_with("dXNlcj") && stdout[2].contains("***") && stdout[2].len() < 14, "{stdout:?}");
+    let whole: Vec<_> = stdout.iter().enumerate().filter(|(at, _)| *at != 2).map(|(_, line)| line.as_str()).collect();
+    assert_eq!(whole, ["plain ***", "***", "***", "half ***", "ready", "cut ***"]);
+    assert_eq!(texts(&lines, "stderr"), ["***", "", "+ : ***"]);
+    assert!(!run.to_string().contains(token) && !served.log().contains(token));
+    served.nothing_left().await;
+}
+
+#[tokio::test]
 async fn a_step_of_200_000_lines_is_kept_whole() {
     let served = Served::start();
     let remote = Remote::with(&pipeline("  - name: count\n    run: seq 1 200000\n"));

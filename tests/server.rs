@@ -1,5 +1,7 @@
 //! The whole server with the fake executor: from a push to an end, and what can go wrong on the way.
 
+#[path = "server/secrets.rs"]
+mod secrets;
 mod support;
 
 use gantry::run::RunView;
@@ -406,5 +408,97 @@ async fn a_restart_while_services_start_finds_them_and_starts_none_twice() {
     assert_eq!(run.outcome.unwrap().as_str(), "passed", "{}", run.reason);
     assert_eq!(app.fake.service_starts().len(), 1);
     assert_eq!(service_log(&app, &run), ["db"]);
+    app.close().await;
+}
+
+/// A step that leaves this report and ends so; `more` are further keys of it.
+fn reporting(report: &str, exit: &str, more: &str) -> String {
+    format!(
+        "steps:\n  - name: unit\n    run: x\n    env:\n      FAKE_EXIT: \"{exit}\"\n      FAKE_FILES: |\n        out/junit/a.xml={report}\n        out/junit/b.xml=<coverage/>\n        out/junit/c.xml->/etc/passwd\n        out/other.xml=<testsuite><testcase name=\"not asked for\"/></testsuite>\n    reports: {{ junit: \"out/junit/*.xml\" }}\n{more}"
+    )
+}
+
+const REPORT: &str =
+    "<testsuite name='s'><testcase name='good' time='1.5'/><testcase name='bad'><failure message='why'/></testcase></testsuite>";
+
+#[tokio::test]
+async fn test_reports_are_kept_whatever_the_exit_and_what_cannot_be_read_is_told_and_no_failure() {
+    let app = App::start().await;
+    let remote = Remote::with(&reporting(REPORT, "0", ""));
+    app.watch("shop", &remote).await;
+    let run = app.ended("shop", 1).await;
+    assert_eq!(run.outcome.unwrap().as_str(), "passed", "a report makes nothing fail: {}", run.reason);
+    let (store, id) = (app.handle().store(), run.id.parse().unwrap());
+    assert_eq!(store.test_summary(&id).await.unwrap().unwrap().to_string(), "2 tests: 1 failed");
+    let page = store.run_tests(&id, &Default::default()).await.unwrap();
+    let seen: Vec<_> = page.items.iter().map(|test| (test.name.as_str(), test.message.as_deref(), test.duration_ms)).collect();
+    assert_eq!(seen, [("bad", Some("why"), None), ("good", None, Some(1_500))]);
+    let problems: Vec<_> = store.report_problems(&id).await.unwrap().into_iter().map(|problem| problem.sentence).collect();
+    let expected = [
+        "`out/junit/b.xml` is no JUnit report: its outermost element is `coverage` (line 1)",
+        "`out/junit/c.xml` is no plain file, and only such are read",
+    ];
+    assert_eq!(problems, expected);
+    let key: gantry::base::AttemptKey = format!("{}-0-0-1", run.id).parse().unwrap();
+    let log = store.logs().read(&key, 1, 10).unwrap();
+    let said: Vec<_> =
+        log.lines.iter().filter(|line| line.stream == gantry::run::Stream::System).map(|line| line.text.as_str()).collect();
+    assert_eq!(said, [expected[0], expected[1], "2 tests: 1 failed (1 report)"]);
+    assert!(log.end, "the log is complete");
+
+    remote.commit(&[(".gantry.yml", &reporting("<testsuite/>", "7", ""))], "it fails");
+    app.handle().sync_repo("shop").await.unwrap();
+    let run = app.ended("shop", 2).await;
+    assert_eq!(run.outcome.unwrap().as_str(), "failed");
+    assert_eq!(store.test_summary(&run.id.parse().unwrap()).await.unwrap().unwrap().total, 0);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_test_that_fails_and_passes_on_retry_is_flaky() {
+    let app = App::start().await;
+    // The fake's files are the same in each attempt, so the second attempt contradicts the first by the report's own second case.
+    let report = "<testsuite name='s'><testcase name='a'><failure/></testcase><testcase name='a'/></testsuite>";
+    let remote = Remote::with(&reporting(report, "1,0", "    retry: { max: 1, backoff: 10ms }\n"));
+    app.watch("shop", &remote).await;
+    let run = app.ended("shop", 1).await;
+    assert_eq!((run.outcome.unwrap().as_str(), run.jobs[0].steps[0].attempt), ("passed", 2));
+    let (store, id) = (app.handle().store(), run.id.parse().unwrap());
+    let summary = store.test_summary(&id).await.unwrap().unwrap();
+    assert_eq!((summary.total, summary.flaky), (2, 2), "the last attempt counts, and both of its results are contradicted");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_while_it_reads_reports_reads_them_once_after_its_start() {
+    let mut app = App::start().await;
+    let cases: String = (0..3_000).map(|n| format!("<testcase name='t{n}'/>")).collect();
+    let report = format!("<testsuite name='s'>{cases}</testsuite>");
+    let remote = Remote::with(&reporting(&report, "0", "  - { name: after, run: y, env: { FAKE_MS: 200 } }\n"));
+    app.watch("shop", &remote).await;
+    // At several moments between the exit and the word of it.
+    for _ in 0..4 {
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        app.restart().await;
+    }
+    let run = app.ended("shop", 1).await;
+    assert_eq!(run.outcome.unwrap().as_str(), "passed", "{}", run.reason);
+    let (store, id) = (app.handle().store(), run.id.parse().unwrap());
+    assert_eq!(store.test_summary(&id).await.unwrap().unwrap().total, 3_000);
+    let repo = store.repo("shop").await.unwrap().unwrap();
+    let tests = store.repo_tests(&repo.id, &Default::default()).await.unwrap();
+    assert!(tests.items.iter().all(|test| test.recent.len() == 1), "each counted once");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn what_was_stopped_leaves_no_reports() {
+    let app = App::start().await;
+    let remote =
+        Remote::with(&reporting(REPORT, "0", "    timeout: 100ms\n").replace("FAKE_EXIT", "FAKE_MS: hang\n      FAKE_EXIT"));
+    app.watch("shop", &remote).await;
+    let run = app.ended("shop", 1).await;
+    assert_eq!(run.outcome.unwrap().as_str(), "timed_out");
+    assert_eq!(app.handle().store().test_summary(&run.id.parse().unwrap()).await.unwrap(), None);
     app.close().await;
 }

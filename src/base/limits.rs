@@ -137,6 +137,45 @@ pub const CHANGED_PATHS: usize = 10_000;
 /// A path inside a commit, in bytes: what Linux takes.
 pub const TREE_PATH_BYTES: usize = 4_096;
 
+/// One JUnit file: the largest known ones hold the output of every test and stay below.
+pub const REPORT_FILE_BYTES: usize = 8 * 1024 * 1024;
+/// Tests of one report, and of all reports of one run: each is a row.
+pub const REPORT_CASES: usize = 50_000;
+/// Nesting of a report's elements. Real ones stay below ten.
+pub const REPORT_DEPTH: usize = 64;
+/// Attributes of one element of a report.
+pub const REPORT_ATTRIBUTES: usize = 64;
+/// Reports that one attempt leaves: one file a class is usual.
+pub const REPORT_FILES: usize = 5_000;
+/// All reports of one attempt together.
+pub const REPORTS_BYTES: u64 = 64 * 1024 * 1024;
+/// What is looked through for reports, in bytes of archive: past it the glob should name a directory.
+pub const REPORTS_LOOKED_THROUGH_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+/// The whole of reading an attempt's reports, which its end waits for.
+pub const REPORTS_MS: u64 = 120_000;
+/// Sentences about reports that could not be read, told of one attempt; the rest are counted.
+pub const REPORT_PROBLEMS: usize = 20;
+/// Name and suite of a test, in characters each: parameters may stand in it.
+pub const TEST_NAME_CHARS: usize = 300;
+/// Why a test failed; what is longer belongs into the details.
+pub const TEST_MESSAGE_BYTES: usize = 4 * 1024;
+/// Stack trace and output of a failed test.
+pub const TEST_DETAILS_BYTES: usize = 64 * 1024;
+/// The newest results of a test that its outcomes in lists are counted of.
+pub const TEST_RECENT: usize = 50;
+
+/// A secret's value: a private key, a cluster's configuration, a service account's file. What is larger is data; keep it encrypted in the
+/// repository, and its key here.
+pub const SECRET_BYTES: usize = 16 * 1024;
+/// Values of all secrets that one run's log is kept clean of: each is looked for in some dozens of forms, which are in memory while a step runs.
+pub const RUN_SECRET_BYTES: usize = 32 * 1024;
+/// Secrets of one repository, and of all repositories together.
+pub const SECRETS_KEPT: u32 = 200;
+/// The shortest text that is hidden in output: shorter ones are part of too many other words.
+pub const MASK_BYTES: usize = 6;
+/// The least number of different bytes in it: `------` is in every table.
+pub const MASK_VARIETY: usize = 4;
+
 /// Content that is compressed by itself: what a part of a large file costs to read, and what each core holds in memory while it is written.
 pub const BLOB_FRAME_BYTES: usize = 4 * 1024 * 1024;
 /// Files that one step may leave as artifacts. A tree of more is better packed into one file by the step itself.

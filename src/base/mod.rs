@@ -8,6 +8,7 @@ mod id;
 mod key;
 pub mod limits;
 mod random;
+mod secret;
 mod size;
 mod tasks;
 
@@ -15,6 +16,7 @@ pub use clock::{Clock, Timestamp};
 pub use duration::{Span, ago, ahead, parse_duration_ms, took};
 pub use id::{BlobId, CacheId, DeliveryId, InstanceId, RepoId, RunId};
 pub use key::{AttemptKey, JobIx, JobKey, StepIx};
-pub use random::{random_hex, random_u64};
+pub use random::{random_bytes, random_hex, random_u64};
+pub use secret::Secret;
 pub use size::{Size, parse_size};
 pub use tasks::Tasks;

@@ -17,3 +17,12 @@ pub fn random_hex(bytes: usize) -> String {
     rand::rng().fill_bytes(&mut raw);
     hex::encode(raw)
 }
+
+/// `N` unpredictable bytes: keys and nonces.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that makes randomness")]
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut raw = [0_u8; N];
+    rand::rng().fill_bytes(&mut raw);
+    raw
+}

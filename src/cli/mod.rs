@@ -3,7 +3,7 @@
 //! | File | What |
 //! |---|---|
 //! | `serve` | the server, until it is told to end |
-//! | `run`, `follow`, `progress`, `tail` | the pipeline of the work tree, here and now |
+//! | `run`, `secrets`, `follow`, `progress`, `tail`, `results` | the pipeline of the work tree, here and now |
 //! | `caches` | those of `gantry run`, from one call to the next |
 //! | `check` | the problems of pipeline files |
 //! | `init` | a first pipeline for a repository |
@@ -28,7 +28,9 @@ mod init;
 mod out;
 mod plan;
 mod progress;
+mod results;
 mod run;
+mod secrets;
 mod serve;
 mod signals;
 mod tail;

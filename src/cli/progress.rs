@@ -70,6 +70,16 @@ impl Progress {
         self.line(&format!("{} {} {}{how_long}: {}", self.mark(outcome), run.pipeline, outcome.as_str(), run.reason));
     }
 
+    /// A test to look at, or all of them in numbers; `message` has whole lines.
+    pub fn test(&self, outcome: Outcome, title: &str, message: &str) {
+        self.line(format!("{} {title}\n{message}", self.mark(outcome)).trim_end_matches('\n'));
+    }
+
+    /// Whether lines have colours.
+    pub fn has_colour(&self) -> bool {
+        self.colour
+    }
+
     /// What is going on now, on a terminal.
     pub fn now(&self, runs: &[RunView]) {
         if let Some(bar) = &self.bar {

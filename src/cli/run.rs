@@ -20,9 +20,10 @@ use super::caches::Caches;
 use super::engine::{self, Kind};
 use super::follow::Follower;
 use super::progress::Progress;
+use super::secrets::{self, SecretArgs};
 use super::serve::slots;
 use super::signals::Signals;
-use super::{Ended, INVALID, OK, RUN_FAILED, out};
+use super::{Ended, INVALID, OK, RUN_FAILED, out, results};
 
 #[derive(clap::Args)]
 #[command(after_help = CHANGED)]
@@ -41,6 +42,8 @@ pub(super) struct Args {
     /// Image of steps that name none
     #[arg(long)]
     image: Option<String>,
+    #[command(flatten)]
+    secrets: SecretArgs,
     /// Writes the artifacts here, those of each job into a directory of its own; the directory must be empty or not there yet
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
@@ -78,6 +81,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         }
         return Ok(OK);
     }
+    let given = args.secrets.read()?;
     if let Some(dir) = &args.artifacts {
         make_empty(dir).map_err(Ended::usage)?;
     }
@@ -106,11 +110,19 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         keep,
     };
     let server = Server::start(config, store, executor, Source::WorkTree(Arc::new(tree)), Clock::System).await?;
+    secrets::give(server.handle(), given).await?;
     let runs = server.handle().make_runs(&repo.id, plans.into_iter().map(new_run).collect()).await?;
     let ids = runs.into_iter().map(|run| run.id).collect();
     let progress = Progress::new(json);
     let ends = Follower::new(server.handle().clone(), ids, &progress).follow(&mut signals).await;
     progress.close();
+    let (ends, results) = match ends {
+        Ok(mut ends) => {
+            let results = results::read(server.handle().store(), &mut ends).await;
+            (Ok(ends), results)
+        }
+        Err(error) => (Err(error), Ok(None)),
+    };
     let written = match &args.artifacts {
         Some(dir) => write_artifacts(&server, &ends, dir).await,
         None => Ok(()),
@@ -121,6 +133,9 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     }
     tasks.end().await;
     let ends = ends?;
+    if let Some(results) = results? {
+        results.tell(&progress);
+    }
     written?;
     if json {
         out::json(&ends)?;

@@ -19,6 +19,7 @@ pub use fake::{Fake, Put};
 pub use host::Host;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -150,8 +151,8 @@ pub struct JobDirs {
     pub shared: Vec<PathBuf>,
 }
 
-/// All that one attempt needs.
-#[derive(Debug, Clone)]
+/// All that one attempt needs. Its `Debug` tells no value of a variable: there are secrets among them.
+#[derive(Clone)]
 pub struct StepSpec {
     pub key: AttemptKey,
     /// For labels and messages: `job / step`.
@@ -167,6 +168,19 @@ pub struct StepSpec {
     pub network: Network,
     /// Put into the container before it starts: caches.
     pub before: Vec<Arc<dyn Archive>>,
+}
+
+impl fmt::Debug for StepSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, title, dirs: _, image, action: _, env, grace_ms: _, resources: _, network: _, before: _ } = self;
+        let variables: Vec<&String> = env.keys().collect();
+        f.debug_struct("StepSpec")
+            .field("key", key)
+            .field("title", title)
+            .field("image", image)
+            .field("variables", &variables)
+            .finish()
+    }
 }
 
 /// An attempt that the engine knows of.

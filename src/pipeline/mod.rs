@@ -32,6 +32,7 @@ pub use outline::{InputView, Outline, outline};
 pub use parts::{
     Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Policy, Ready, Resources, ServicePlan,
 };
+pub use pattern::Pattern;
 pub use plan::{Action, AllowFailure, Cause, JobPlan, Late, Need, Plan, Retry, StepPlan, Text, When};
 pub use problem::{Problem, Severity};
 pub use read::{FileEntry, Files, ReadOptions, Reading, check, has_errors, read};

@@ -6,14 +6,17 @@ use crate::base::limits;
 
 /// One glob, with the text it was written as.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub struct Pattern {
     pub text: String,
     is_plain: bool,
     matcher: GlobMatcher,
 }
 
 impl Pattern {
-    /// The glob of `text`, or why it is none.
+    /// The glob of `text`.
+    ///
+    /// # Errors
+    /// Why it is none.
     pub fn new(text: &str) -> Result<Self, String> {
         let glob = parse(text)?;
         Ok(Self { text: text.to_owned(), is_plain: is_plain(text), matcher: glob.compile_matcher() })
@@ -24,6 +27,7 @@ impl Pattern {
         parse(text).err()
     }
 
+    #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         if self.is_plain { self.text == name } else { self.matcher.is_match(name) }
     }

@@ -12,6 +12,8 @@ pub enum Exit {
     Lost(String),
     /// It could not be run, for a reason that is not the script's. The sentence says which.
     Infrastructure(String),
+    /// It may not run as it is, and trying again would change nothing. The sentence says why.
+    Refused(String),
     /// It was told to stop before it ran.
     NeverRan,
 }

@@ -5,6 +5,7 @@
 //! | `state`, `outcome`, `reason`, `values` | what is stored |
 //! | `event`, `reducer`, `compare`, `settle`, `gate`, `verdict`, `exit` | what happens, and what follows |
 //! | `written`, `known`, `reach`, `fill`, `environment` | what steps leave for others, and what they find |
+//! | `junit` | reports of test runners |
 //! | `view` | the run as people and programs see it |
 //!
 //! **Invariants:** no I/O, no clock, no randomness; every event is either applied or ignored with a reason; nonsense never panics.
@@ -16,6 +17,7 @@ mod exit;
 mod fill;
 mod forecast;
 mod gate;
+mod junit;
 mod known;
 mod outcome;
 mod reach;
@@ -36,6 +38,7 @@ pub use event::{Applied, Command, Event};
 pub use exit::Exit;
 pub use fill::{Filled, FilledCache, fill_step};
 pub use forecast::{Forecast, JobForecast, forecast};
+pub use junit::{TestCase, TestOutcome, TestSummary, fit_name, read as read_junit};
 pub use outcome::Outcome;
 pub use reason::{StopReason, Wait};
 pub use reducer::apply;

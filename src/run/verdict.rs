@@ -10,7 +10,7 @@ pub(super) struct Verdict {
     pub outcome: Outcome,
     pub reason: String,
     pub exit_code: Option<i32>,
-    /// Why it may be tried again; `None` for good ends and for what was cancelled.
+    /// Why it may be tried again; `None` for good ends, for what was cancelled and for what may not run.
     cause: Option<Cause>,
 }
 
@@ -20,7 +20,7 @@ impl Verdict {
     pub fn of(exit: &Exit, stopped: Option<&StopReason>, problem: Option<&str>) -> Self {
         let exit_code = match exit {
             Exit::Code(code) => Some(*code),
-            Exit::Lost(_) | Exit::Infrastructure(_) | Exit::NeverRan => None,
+            Exit::Lost(_) | Exit::Infrastructure(_) | Exit::Refused(_) | Exit::NeverRan => None,
         };
         if let Some(why) = stopped {
             let (outcome, cause) =
@@ -33,6 +33,7 @@ impl Verdict {
             (Exit::Code(code), _) => (Outcome::Failed, failed_sentence(*code), Some(Cause::Failure)),
             (Exit::Lost(why), _) => (Outcome::Lost, why.clone(), Some(Cause::Infrastructure)),
             (Exit::Infrastructure(why), _) => (Outcome::Error, why.clone(), Some(Cause::Infrastructure)),
+            (Exit::Refused(why), _) => (Outcome::Error, why.clone(), None),
             (Exit::NeverRan, _) => (Outcome::Lost, "it was stopped before it ran".to_owned(), Some(Cause::Infrastructure)),
         };
         Self { outcome, reason, exit_code, cause }

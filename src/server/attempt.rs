@@ -2,17 +2,20 @@
 //!
 //! **Invariant:** whatever happens, its last word is sent exactly once; the loop keeps the attempt in its list of live ones until it has heard it.
 
-use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::limits::STEP_FILE_BYTES;
 use crate::base::{AttemptKey, Clock};
-use crate::executor::{Ended, Executor, Failure, Live, Sink, StepSpec};
+use crate::executor::{Ended, Failure, Live, Sink, StepSpec, Wrote};
 use crate::run::{Event, Exit, Written};
+use crate::secrets::Masks;
 use crate::store::{Logs, Store};
 
 use super::core::Message;
+use super::handle::Shared;
+use super::harvest::Harvester;
 use super::keep::{Left, StepFiles};
+use super::secrets::{self, Asked, Given};
 use super::sink::LogSink;
 
 /// How an attempt comes into the executor's hands.
@@ -29,18 +32,32 @@ impl Begin {
             Begin::Attach(key) => key,
         }
     }
+
+    /// Puts the secrets that a step is given into its environment; with what its output is masked, or how the attempt ends instead.
+    pub async fn given(mut self, shared: &Shared, asked: Option<Asked>) -> (Self, Result<Masks, Exit>) {
+        let Some(asked) = asked else { return (self, Ok(Masks::default())) };
+        let given = secrets::give(shared, &asked, matches!(self, Begin::Start(_))).await;
+        let masks = given.map(|Given { env, masks }| {
+            if let Begin::Start(spec) = &mut self {
+                spec.env.extend(env.into_iter().map(|(variable, value)| (variable, value.reveal().to_owned())));
+            }
+            masks
+        });
+        (self, masks)
+    }
+}
+
+/// What a step keeps besides its output.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub files: Option<StepFiles>,
+    pub reports: Option<Harvester>,
 }
 
 /// Runs the attempt and tells the loop of it.
-pub(super) async fn live(
-    mut begin: Begin,
-    files: Option<StepFiles>,
-    executor: &dyn Executor,
-    store: &Store,
-    clock: &Clock,
-    stop: CancellationToken,
-    tell: &UnboundedSender<Message>,
-) {
+pub(super) async fn live(mut begin: Begin, masks: Result<Masks, Exit>, beside: Beside, shared: &Shared, stop: CancellationToken) {
+    let (executor, store, clock, tell) = (&*shared.executor, &shared.store, &shared.clock, &shared.tell);
+    let Beside { files, reports } = beside;
     let key = begin.key().clone();
     let AttemptKey { run: _, job, step, attempt } = key;
     let logs = store.logs();
@@ -49,7 +66,16 @@ pub(super) async fn live(
         // The loop only ever goes away with the server.
         let _ = tell.send(Message::Last { key: key.clone(), event, silent });
     };
-    let mut sink = match LogSink::open(logs, &key) {
+    let masks = match masks {
+        Ok(masks) => masks,
+        Err(exit) => {
+            if let Exit::Refused(why) | Exit::Infrastructure(why) | Exit::Lost(why) = &exit {
+                say(&key, logs, clock, &Masks::default(), why);
+            }
+            return last(Some(wrote_nothing(exit)), None);
+        }
+    };
+    let mut sink = match LogSink::open(logs, &key, &masks) {
         Ok(sink) => sink,
         Err(error) => {
             return last(Some(wrote_nothing(Exit::Infrastructure(format!("its log cannot be written: {error}")))), None);
@@ -61,6 +87,7 @@ pub(super) async fn live(
             let _ = sink.say(clock, &line);
         }
     }
+    let pauses = sink.pauses(&masks);
     let sink: Box<dyn Sink> = Box::new(sink.goes_on());
     let begun = match &begin {
         Begin::Start(spec) => executor.start(spec, sink, stop.clone()).await,
@@ -73,11 +100,12 @@ pub(super) async fn live(
             let event = matches!(begin, Begin::Start(_)).then_some(Event::StepNotStarted { job, step, attempt });
             return last(event, Some(why));
         }
-        Err(failure) => return last(Some(wrote_nothing(told(&key, logs, clock, &failure))), None),
+        Err(failure) => return last(Some(wrote_nothing(told(&key, logs, clock, &masks, &failure))), None),
     };
     let _ = tell.send(Message::Happened { key: key.clone(), event: Event::StepStarted { job, step, attempt, at } });
-    match exit.await {
+    match pauses.beside(exit).await {
         Ok(Ended { exit, wrote }) => {
+            let wrote = masked(wrote, &masks);
             // Before the exit is told: once that is stored, nobody asks for the rest again.
             let left = match &files {
                 Some(files) => files.after(executor, &key, &exit, &stop, clock).await,
@@ -86,48 +114,62 @@ pub(super) async fn live(
             if left.silent.is_some() {
                 return last(None, left.silent);
             }
-            finish_log(&key, logs, clock, &left.lines);
-            keep_summary(&key, &wrote.summary, store, clock).await;
+            let told = match &reports {
+                Some(reports) => reports.at_end(&exit, &stop, &masks).await,
+                None => Ok(Vec::new()),
+            };
+            match told {
+                Ok(told) => finish_log(&key, logs, clock, &masks, &[left.lines, told].concat()),
+                Err(silent) => return last(None, Some(silent)),
+            }
+            keep_summary(&key, &wrote.summary, store, clock, &masks).await;
             let mut wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
-            wrote.problem = wrote.problem.or(left.problem);
-            let exit = left.trouble.map_or(exit, Exit::Infrastructure);
+            wrote.problem = wrote.problem.or(left.problem).map(|problem| masks.text(&problem));
+            let exit = left.trouble.map_or(exit, |why| Exit::Infrastructure(masks.text(&why)));
             last(Some(Event::StepExited { job, step, attempt, exit, wrote }), None);
         }
         Err(Failure::Unreachable(why)) => last(None, Some(why)),
-        Err(failure) => last(Some(wrote_nothing(told(&key, logs, clock, &failure))), None),
+        Err(failure) => last(Some(wrote_nothing(told(&key, logs, clock, &masks, &failure))), None),
     }
 }
 
+/// What an attempt wrote, as it may be kept. A file that is too large is never kept, and has to be seen to be too large.
+fn masked(wrote: Wrote, masks: &Masks) -> Wrote {
+    let Wrote { output, env, summary } = wrote;
+    let masked = |file: Vec<u8>| if masks.is_empty() || file.len() > STEP_FILE_BYTES { file } else { masks.bytes(&file) };
+    Wrote { output: masked(output), env: masked(env), summary: masked(summary) }
+}
+
 /// Keeps what an attempt wrote for the run's page. One that is too large makes the step fail, and is not kept.
-async fn keep_summary(key: &AttemptKey, summary: &[u8], store: &Store, clock: &Clock) {
+async fn keep_summary(key: &AttemptKey, summary: &[u8], store: &Store, clock: &Clock, masks: &Masks) {
     if summary.trim_ascii().is_empty() || summary.len() > STEP_FILE_BYTES {
         return;
     }
     if let Err(error) = store.keep_summary(key, &String::from_utf8_lossy(summary)).await {
         tracing::warn!(attempt = %key, %error, "a summary could not be kept");
-        say(key, store.logs(), clock, "its summary could not be kept");
+        say(key, store.logs(), clock, masks, "its summary could not be kept");
     }
 }
 
 /// The exit that a failure stands for. The log gets the sentence as its last line, for whoever looks there first.
-fn told(key: &AttemptKey, logs: &Logs, clock: &Clock, failure: &Failure) -> Exit {
-    say(key, logs, clock, &failure.to_string());
+fn told(key: &AttemptKey, logs: &Logs, clock: &Clock, masks: &Masks, failure: &Failure) -> Exit {
+    say(key, logs, clock, masks, &failure.to_string());
     match failure {
-        Failure::Infrastructure(why) => Exit::Infrastructure(why.clone()),
+        Failure::Infrastructure(why) => Exit::Infrastructure(masks.text(why)),
         Failure::Stopped => Exit::NeverRan,
         Failure::Gone => Exit::Lost(failure.to_string()),
-        Failure::Unreachable(why) => Exit::Lost(why.clone()),
+        Failure::Unreachable(why) => Exit::Lost(masks.text(why)),
     }
 }
 
 /// A last line of Gantry's own in the attempt's log.
-pub(super) fn say(key: &AttemptKey, logs: &Logs, clock: &Clock, sentence: &str) {
-    finish_log(key, logs, clock, &[sentence.to_owned()]);
+pub(super) fn say(key: &AttemptKey, logs: &Logs, clock: &Clock, masks: &Masks, sentence: &str) {
+    finish_log(key, logs, clock, masks, &[sentence.to_owned()]);
 }
 
 /// The attempt's log is complete but for these lines of Gantry's own.
-fn finish_log(key: &AttemptKey, logs: &Logs, clock: &Clock, lines: &[String]) {
-    let written = LogSink::open(logs, key).and_then(|mut sink| {
+fn finish_log(key: &AttemptKey, logs: &Logs, clock: &Clock, masks: &Masks, lines: &[String]) {
+    let written = LogSink::open(logs, key, masks).and_then(|mut sink| {
         lines.iter().try_for_each(|line| sink.say(clock, line))?;
         sink.finish()
     });

@@ -117,6 +117,7 @@ impl Server {
             config,
             tell,
         });
+        shared.store.sweep_attempt_secrets().await?;
         let unfinished = shared.store.unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(runs = unfinished.len(), "taking up the runs that had not ended");

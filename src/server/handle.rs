@@ -52,6 +52,9 @@ impl Shared {
         {
             tracing::warn!(job = %key, %error, "a job's directory could not be removed; it is swept later");
         }
+        if let Err(error) = self.store.forget_attempt_secrets(key).await {
+            tracing::warn!(job = %key, %error, "what the job's steps were given is forgotten at the next start");
+        }
     }
 
     /// Stores what a trigger leads to and puts the new runs on the board.
@@ -125,6 +128,10 @@ pub struct Readiness {
 impl Handle {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The store, for reading.

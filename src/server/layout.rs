@@ -24,6 +24,12 @@ impl Layout {
         self.root.join("mirrors").join(format!("{repo}.git"))
     }
 
+    /// What seals the secrets.
+    #[must_use]
+    pub fn secret_key(&self) -> PathBuf {
+        self.root.join("secret.key")
+    }
+
     /// Contents of artifacts and caches, unless they are elsewhere.
     #[must_use]
     pub fn blobs(&self) -> PathBuf {

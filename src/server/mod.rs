@@ -9,6 +9,8 @@
 //! | `poll`, `timer` | the tasks that wait for a repository's next poll and for the next schedule |
 //! | `intake` | moved refs, schedules that are due and what someone asks for become runs and notes |
 //! | `handle`, `approve` | what pages, API and command line may ask for |
+//! | `harvest` | test reports of ended attempts: found, read, kept |
+//! | `secrets`, `sink` | secrets: kept, given to steps, masked in their output |
 //! | `keep` | artifacts and caches |
 //! | `outlines` | what the pipelines of a branch offer to whoever starts them by hand |
 //! | `layout` | where things are in the data directory |
@@ -22,12 +24,14 @@ mod attempt;
 mod core;
 mod engine;
 mod handle;
+mod harvest;
 mod intake;
 mod keep;
 mod layout;
 mod outlines;
 mod perform;
 mod poll;
+mod secrets;
 mod sink;
 mod source;
 mod timer;
@@ -39,4 +43,5 @@ pub use intake::{ByHand, Planned, Unmeant, place, plan_files};
 pub use keep::KeepConfig;
 pub use layout::Layout;
 pub use outlines::FileOutline;
+pub use secrets::SecretView;
 pub use source::Source;

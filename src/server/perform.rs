@@ -15,10 +15,12 @@ use crate::executor::{Archive, Failure, JobDirs, JobSpec, StepSpec};
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
 use crate::schedule::Board;
 
-use super::attempt::{self, Begin};
+use super::attempt::{self, Begin, Beside};
 use super::core::Message;
 use super::handle::Shared;
+use super::harvest::Harvester;
 use super::keep::{self, StepFiles};
+use super::secrets::Asked;
 use super::sink::ServiceLogs;
 
 /// A job's preparation under way.
@@ -79,8 +81,10 @@ impl Performer {
                 }
             }
             Command::AttachStep(key) => {
-                let files = board.run(&key.run).and_then(|run| self.files(run, &key, &[]));
-                self.begin(Begin::Attach(key), files);
+                let run = board.run(&key.run);
+                let beside = run.map(|run| self.beside(run, &key, &[])).unwrap_or_default();
+                let asked = run.and_then(|run| Asked::of(run, &key));
+                self.begin(Begin::Attach(key), beside, asked);
             }
             Command::StopStep { key, at_once } => {
                 if let Some(stop) = self.live.get(&key) {
@@ -141,7 +145,7 @@ impl Performer {
 
     fn start(&mut self, run: &Run, key: AttemptKey) {
         match self.step_spec(run, &key) {
-            Ok((spec, files)) => self.begin(Begin::Start(Box::new(spec)), files),
+            Ok((spec, beside)) => self.begin(Begin::Start(Box::new(spec)), beside, Asked::of(run, &key)),
             Err(why) => {
                 // The reducer has filled in the same step before it said so; if it ever knew more, the step must end all the same.
                 let AttemptKey { run: _, job, step, attempt } = key;
@@ -153,17 +157,18 @@ impl Performer {
         }
     }
 
-    fn files(&self, run: &Run, key: &AttemptKey, caches: &[FilledCache]) -> Option<StepFiles> {
-        StepFiles::of(&self.shared.keep, &self.shared.tasks, run, key, caches)
+    fn beside(&self, run: &Run, key: &AttemptKey, caches: &[FilledCache]) -> Beside {
+        let files = StepFiles::of(&self.shared.keep, &self.shared.tasks, run, key, caches);
+        Beside { files, reports: Harvester::of(&self.shared, run, key) }
     }
 
-    fn step_spec(&self, run: &Run, key: &AttemptKey) -> Result<(StepSpec, Option<StepFiles>), String> {
+    fn step_spec(&self, run: &Run, key: &AttemptKey) -> Result<(StepSpec, Beside), String> {
         let job = run.plan.jobs.get(key.job as usize).ok_or("the plan has no such job")?;
         let step = job.steps.get(key.step as usize).ok_or("the plan has no such step")?;
         let filled = fill_step(run, key.job, key.step)?;
         let base = &self.shared.config.url;
         let page = if base.is_empty() { String::new() } else { format!("{base}/runs/{}", run.id) };
-        let files = self.files(run, key, &filled.cache);
+        let beside = self.beside(run, key, &filled.cache);
         let spec = StepSpec {
             key: key.clone(),
             title: format!("{} / {}", job.name, step.name),
@@ -176,23 +181,26 @@ impl Performer {
             env: environment(run, key.job, key.step, filled.env, &run.trigger.url, &page),
             grace_ms: self.shared.config.grace_ms,
         };
-        Ok((spec, files))
+        Ok((spec, beside))
     }
 
-    fn begin(&mut self, begin: Begin, files: Option<StepFiles>) {
+    fn begin(&mut self, begin: Begin, beside: Beside, asked: Option<Asked>) {
         let key = begin.key().clone();
         if self.live.contains_key(&key) {
             return;
         }
         let stop = CancellationToken::new();
-        if files.as_ref().is_some_and(StepFiles::has_caches) {
+        if beside.files.as_ref().is_some_and(StepFiles::has_caches) {
             self.caching.insert(key.clone());
         }
         self.live.insert(key, stop.clone());
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(async move {
             let ending = shared.tasks.ending.clone();
-            let life = attempt::live(begin, files, &*shared.executor, &shared.store, &shared.clock, stop, &shared.tell);
+            let life = async {
+                let (begin, masks) = begin.given(&shared, asked).await;
+                attempt::live(begin, masks, beside, &shared, stop).await;
+            };
             tokio::select! {
                 () = life => {}
                 // The step goes on without us; the next start takes it up.

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `repo`, `intake`, `schedule`, `delivery`, `listing`, `event` | the values that go in and come out |
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
-//! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `summaries`, `record` | the methods of [`Store`], by subject |
+//! | `reports` | test results: of a run, of a test, of a repository |
+//! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `summaries`, `secrets`, `record` | the methods of [`Store`], by subject |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `blobs` | contents of artifacts and caches |
 //! | `artifacts`, `caches` | the rows that name them |
@@ -30,11 +31,13 @@ mod logs;
 mod open;
 mod record;
 mod repo;
+mod reports;
 mod repos;
 mod row;
 mod runs;
 mod schedule;
 mod schedules;
+mod secrets;
 pub mod sql;
 #[expect(clippy::module_inception, reason = "the room's one main thing")]
 mod store;
@@ -54,6 +57,10 @@ pub use listing::{Page, RunFilter, RunSummary};
 pub use logs::{LogKey, LogLine, LogPage, LogWriter, Logs};
 pub use open::{Database, StoreConfig};
 pub use repo::{Repo, RepoStatus};
+pub use reports::{
+    Harvest, History, Place, Recent, RepoTest, RepoTests, ReportProblem, RunTest, RunTests, TestOrder, TestPick, TestResult,
+};
 pub use schedule::{LastFired, LastRun, NewSchedule, Schedule, ScheduleMove};
+pub use secrets::{SealedAttempt, SealedSecret};
 pub use store::Store;
 pub use summaries::Summary;

@@ -48,6 +48,27 @@ macro_rules! run_select {
     };
 }
 
+/// The newest results of a test, this one in front.
+macro_rules! recent_now {
+    () => {
+        // The number is `limits::TEST_RECENT`; a test holds the two together.
+        "substr(excluded.recent || tests.recent, 1, 50)"
+    };
+}
+
+/// How many of the newest results did not pass: the letters that a text loses with these.
+macro_rules! failures_now {
+    () => {
+        concat!(
+            "length(",
+            recent_now!(),
+            ") - length(replace(replace(replace(replace(",
+            recent_now!(),
+            ", 'F', ''), 'E', ''), 'f', ''), 'e', ''))"
+        )
+    };
+}
+
 macro_rules! unnamed_blob {
     () => {
         "NOT EXISTS (SELECT 1 FROM artifacts WHERE artifacts.blob = blobs.hash) \
@@ -60,6 +81,74 @@ macro_rules! artifact_select {
         concat!(
             "SELECT job, step, path, mode, kind, size, blob, made_at, expires_at FROM artifacts WHERE run_id = $1 AND ",
             $rest
+        )
+    };
+}
+
+/// How many of the newest results are flaky: the small letters.
+macro_rules! flakes_now {
+    () => {
+        concat!("length(", recent_now!(), ") - length(replace(replace(replace(", recent_now!(), ", 'p', ''), 'f', ''), 'e', ''))")
+    };
+}
+
+/// Results of a run, from a place on. Only the places are sorted: messages and details are long.
+macro_rules! run_tests {
+    ($join:literal, $from:literal, $where:literal, $order:literal) => {
+        concat!(
+            "SELECT t.report, t.ix, t.rank, t.test, s.id, s.suite, s.name, s.file, t.outcome, t.flaky, t.duration_ms, t.message, t.details, \
+             r.job_name, r.step_name, r.attempt FROM (SELECT t.report AS report, t.ix AS ix FROM reports r JOIN test_results t ON t.report = r.n ",
+            $join,
+            " WHERE r.run_id = $1 AND t.latest = 1 ",
+            $from,
+            $where,
+            " ORDER BY ",
+            $order,
+            " LIMIT $2) k JOIN test_results t ON t.report = k.report AND t.ix = k.ix JOIN reports r ON r.n = t.report \
+             JOIN tests s ON s.n = t.test ORDER BY ",
+            $order
+        )
+    };
+}
+
+macro_rules! run_tests_after {
+    ($join:literal, $where:literal) => {
+        run_tests!(
+            $join,
+            "AND (t.rank > $3 OR (t.rank = $3 AND (t.report > $4 OR (t.report = $4 AND t.ix > $5)))) \
+             AND (CAST($6 AS TEXT) IS NULL OR t.outcome = CAST($6 AS TEXT)) AND t.rank <= $7 AND t.flaky >= $8 ",
+            $where,
+            "t.rank, t.report, t.ix"
+        )
+    };
+}
+
+macro_rules! test_columns {
+    () => {
+        "n, id, suite, name, file, recent, failures, flakes, usual_ms, last_at, last_run"
+    };
+}
+
+/// Tests of a repository, from a place on. Without a search, those that nobody has run for a month are left out.
+macro_rules! repo_tests {
+    ($first:literal, $second:literal) => {
+        concat!(
+            "SELECT ",
+            test_columns!(),
+            " FROM tests WHERE repo_id = $1 AND (",
+            $first,
+            " < $3 OR (",
+            $first,
+            " = $3 AND (",
+            $second,
+            " < $4 OR (",
+            $second,
+            " = $4 AND n > $5)))) AND ((CAST($6 AS TEXT) IS NULL AND last_at >= $7) \
+             OR lower(suite || ' ' || name) LIKE lower(CAST($6 AS TEXT)) ESCAPE '!') ORDER BY ",
+            $first,
+            " DESC, ",
+            $second,
+            " DESC, n LIMIT $2"
         )
     };
 }
@@ -154,9 +243,74 @@ statements! {
                    ON CONFLICT (run_id, job, step, attempt) DO UPDATE SET text = excluded.text";
     SUMMARIES = "SELECT run_id, job, step, attempt, text FROM summaries WHERE run_id = $1 ORDER BY job, step, attempt";
 
+    SECRET_SET = "INSERT INTO secrets (scope, name, repo_id, sealed, policy_json, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
+                  ON CONFLICT (scope, name) DO UPDATE SET sealed = excluded.sealed, policy_json = excluded.policy_json, \
+                  updated_at = excluded.updated_at";
+    SECRET_REMOVE = "DELETE FROM secrets WHERE scope = $1 AND name = $2";
+    SECRETS = "SELECT repo_id, name, sealed, policy_json, updated_at FROM secrets WHERE scope = '' OR scope = $1";
+    ATTEMPT_SECRETS_ADD = "INSERT INTO attempt_secrets (run_id, job, step, attempt, sealed) VALUES ($1, $2, $3, $4, $5) \
+                           ON CONFLICT (run_id, job, step, attempt) DO NOTHING";
+    ATTEMPT_SECRETS = "SELECT run_id, job, step, attempt, sealed FROM attempt_secrets WHERE run_id = $1 ORDER BY job, step, attempt";
+    ATTEMPT_SECRETS_REMOVE = "DELETE FROM attempt_secrets WHERE run_id = $1 AND job = $2";
+    ATTEMPT_SECRETS_SWEEP = "DELETE FROM attempt_secrets WHERE run_id IN (SELECT id FROM runs WHERE state = 'ended')";
+
     RUN_MADE = "SELECT made FROM runs WHERE id = $1";
     RUN_PAGE = run_page!("");
     RUN_PAGE_OF_REPO = run_page!("AND repo_name = $5");
+
+    REPORT_ADD = "INSERT INTO reports (n, run_id, job, step, attempt, repo_id, commit_id, pipeline, job_name, step_name, branch, at, problems_json, \
+                  kept, done_at, total, failed, skipped, flaky) VALUES ((SELECT coalesce(max(n), 0) + 1 FROM reports), $1, $2, $3, $4, $5, $6, $7, $8, \
+                  $9, $10, $11, '[]', 0, NULL, 0, 0, 0, 0) ON CONFLICT (run_id, job, step, attempt) DO UPDATE SET at = reports.at \
+                  RETURNING n, kept, done_at";
+    REPORT_DONE = "SELECT done_at FROM reports WHERE run_id = $1 AND job = $2 AND step = $3 AND attempt = $4 AND done_at IS NOT NULL";
+    REPORTS_KEPT = "SELECT CAST(coalesce(sum(kept), 0) AS BIGINT) AS kept FROM reports WHERE run_id = $1 AND n <> $2";
+    REPORT_PROBLEMS = "UPDATE reports SET problems_json = $2 WHERE n = $1";
+    REPORT_KEPT = "UPDATE reports SET kept = $2 WHERE n = $1";
+    REPORT_END = "UPDATE reports SET done_at = $2 WHERE n = $1";
+    /// What is known of the same commit in the same place: what may contradict a new result.
+    REPORTS_OF_PLACE = "SELECT DISTINCT s.id AS id, t.outcome AS outcome FROM reports r JOIN test_results t ON t.report = r.n JOIN tests s ON s.n = t.test \
+                        WHERE r.repo_id = $1 AND r.commit_id = $2 AND r.pipeline = $3 AND r.job_name = $4 AND r.step_name = $5 AND r.n <> $6 \
+                        AND t.outcome <> 'skipped'";
+    TEST_SET = concat!(
+        "INSERT INTO tests (n, id, repo_id, suite, name, file, recent, failures, flakes, usual_ms, last_at, last_run) \
+         VALUES ((SELECT coalesce(max(n), 0) + 1 FROM tests), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         ON CONFLICT (id) DO UPDATE SET file = coalesce(excluded.file, tests.file), recent = ", recent_now!(),
+        ", failures = ", failures_now!(), ", flakes = ", flakes_now!(),
+        ", usual_ms = CASE WHEN excluded.usual_ms IS NULL THEN tests.usual_ms WHEN tests.usual_ms IS NULL THEN excluded.usual_ms \
+         ELSE (tests.usual_ms * 3 + excluded.usual_ms) / 4 END, last_at = excluded.last_at, last_run = excluded.last_run RETURNING n"
+    );
+    TEST_RESULT_ADD = "INSERT INTO test_results (report, ix, test, outcome, rank, flaky, latest, duration_ms, message, details) \
+                       VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9)";
+    /// What an earlier attempt at the step said of a test that this one tells of too.
+    TEST_RESULTS_REPLACED = "UPDATE test_results SET latest = 0 WHERE report IN (SELECT n FROM reports WHERE run_id = $1 AND job = $2 AND step = $3 \
+                             AND attempt < $4) AND test IN (SELECT test FROM test_results WHERE report = $5)";
+    REPORTS_COUNT = "UPDATE reports SET \
+        total = (SELECT count(*) FROM test_results t WHERE t.report = reports.n AND t.latest = 1), \
+        failed = (SELECT count(*) FROM test_results t WHERE t.report = reports.n AND t.latest = 1 AND t.rank = 0 AND t.rank < 2), \
+        skipped = (SELECT count(*) FROM test_results t WHERE t.report = reports.n AND t.latest = 1 AND t.rank = 2), \
+        flaky = (SELECT count(*) FROM test_results t WHERE t.report = reports.n AND t.latest = 1 AND t.flaky = 1 AND t.rank < 2) \
+        WHERE run_id = $1 AND job = $2 AND step = $3";
+
+    RUN_TEST_COUNTS = "SELECT count(*) AS reports, CAST(coalesce(sum(total), 0) AS BIGINT) AS total, CAST(coalesce(sum(failed), 0) AS BIGINT) AS failed, \
+                       CAST(coalesce(sum(skipped), 0) AS BIGINT) AS skipped, CAST(coalesce(sum(flaky), 0) AS BIGINT) AS flaky \
+                       FROM reports WHERE run_id = $1 AND done_at IS NOT NULL";
+    RUN_REPORT_PROBLEMS = "SELECT n, job_name, step_name, attempt, problems_json FROM reports WHERE run_id = $1 AND problems_json <> '[]' ORDER BY n";
+    RUN_TESTS = run_tests_after!("", "");
+    RUN_TESTS_TO_SEE = run_tests_after!("", "AND t.rank < 2");
+    RUN_TESTS_LIKE = run_tests_after!("JOIN tests s ON s.n = t.test", "AND lower(s.suite || ' ' || s.name) LIKE lower(CAST($9 AS TEXT)) ESCAPE '!'");
+    RUN_TESTS_SLOWEST = run_tests!("", "", "AND t.duration_ms > 0", "t.duration_ms DESC, t.report, t.ix");
+    /// Why a test that passed in the end did not at first.
+    RUN_TEST_EARLIER = "SELECT t.report, t.message, t.details FROM reports r JOIN test_results t ON t.report = r.n \
+                        WHERE r.run_id = $1 AND t.test = $2 AND t.rank = 0 ORDER BY t.report DESC, t.ix DESC LIMIT 1";
+
+    REPO_TESTS_SEEN = "SELECT CAST(coalesce(max(last_at), 0) AS BIGINT) AS last_at, count(*) AS tests FROM tests WHERE repo_id = $1";
+    REPO_TESTS_FLAKY = repo_tests!("flakes", "failures");
+    REPO_TESTS_FAILING = repo_tests!("failures", "flakes");
+    REPO_TESTS_SLOW = repo_tests!("coalesce(usual_ms, -1)", "last_at");
+    REPO_TEST = concat!("SELECT ", test_columns!(), " FROM tests WHERE repo_id = $1 AND id = $2");
+    TEST_HISTORY = "SELECT t.report, t.ix, r.run_id, runs.number, r.commit_id, r.branch, r.pipeline, r.job_name, r.step_name, r.attempt, r.at, t.outcome, \
+                    t.flaky, t.duration_ms, t.message, t.details FROM test_results t JOIN reports r ON r.n = t.report JOIN runs ON runs.id = r.run_id \
+                    WHERE t.test = $1 AND (t.report < $3 OR (t.report = $3 AND t.ix < $4)) ORDER BY t.report DESC, t.ix DESC LIMIT $2";
 
     BLOB = "SELECT hash, object, size, frame, frames_json, stored FROM blobs WHERE hash = $1";
     BLOB_OF_OBJECT = "SELECT hash FROM blobs WHERE object = $1";

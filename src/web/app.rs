@@ -3,7 +3,7 @@
 use crate::base::Timestamp;
 use crate::run::Run;
 use crate::server::Handle;
-use crate::store::{Repo, Store};
+use crate::store::{Repo, RepoTest, Store};
 
 use super::WebOptions;
 use super::problem::Problem;
@@ -39,6 +39,15 @@ impl App {
     pub(super) async fn repo(&self, name: &str) -> Result<Repo, Problem> {
         let repo = self.store().repo(name).await?;
         repo.ok_or_else(|| Problem::not_found(format!("There is no repository `{}`.", shortened(name))))
+    }
+
+    /// The test of that id in the repository of that name, or 404.
+    pub(super) async fn test(&self, repo: &str, id: &str) -> Result<(Repo, RepoTest), Problem> {
+        let repo = self.repo(repo).await?;
+        let test = self.store().repo_test(&repo.id, id).await?;
+        let missing = || Problem::not_found(format!("`{}` has no test {}.", repo.name, shortened(id)));
+        let test = test.ok_or_else(missing)?;
+        Ok((repo, test))
     }
 
     /// Reads log files off the async threads.

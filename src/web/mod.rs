@@ -10,6 +10,7 @@
 //! | `pages` | the dashboard; its forms work without JavaScript |
 //! | `live` | server-sent events: rows after a number, then wait for a nudge |
 //! | `ansi` | terminal escapes → class names |
+//! | `markdown`, `summaries` | what steps wrote for the run's page → safe HTML |
 //! | `assets` | style sheets, modules and icons inside the binary |
 //!
 //! **Invariants:** nothing is written by a GET; nothing untrusted reaches a page unescaped; every stream ends when the server ends.
@@ -23,8 +24,10 @@ mod guard;
 mod hooks;
 mod live;
 mod log;
+mod markdown;
 mod pages;
 mod problem;
+mod summaries;
 #[cfg(test)]
 mod tests;
 

@@ -41,7 +41,7 @@ const IMPURE: [(&str, &str); 14] = [
 ];
 
 /// Libraries and the only places that may name them: a folder ends in `/`.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("bollard", &["src/executor/docker/", "src/executor/docker.rs"]),
     ("git2", &["src/git/"]),
     ("sqlx", &["src/store/"]),
@@ -54,6 +54,8 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("anyhow", &["src/cli/", "src/main.rs"]),
     ("saphyr_parser", &["src/pipeline/"]),
     ("cel", &["src/pipeline/"]),
+    ("quick_xml", &["src/run/junit/"]),
+    ("pulldown_cmark", &["src/web/"]),
 ];
 
 /// Names that say nothing about what is inside.

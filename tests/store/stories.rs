@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gantry::base::{AttemptKey, Clock, DeliveryId, RepoId, RunId, Tasks};
+use gantry::base::{AttemptKey, Clock, DeliveryId, JobKey, RepoId, RunId, Tasks};
 use gantry::pipeline::{Problem, Severity};
 use gantry::run::{Decision, JobState, Life, Outcome, StepEnd, StepState, StopReason, Wait};
 use gantry::schedule::Change;
 use gantry::store::{
     Delivery, Error, EventKind, Intake, LastFired, LastRun, NewNote, NewRun, NewSchedule, RefMove, Repo, RepoStatus, RunFilter,
-    ScheduleMove, Summary,
+    ScheduleMove, SealedAttempt, SealedSecret, Summary,
 };
 
 use super::place::{Place, at, intake, make_run, new_run, plan, repo, with_repo};
 
+#[path = "results.rs"]
+mod results;
 pub use super::kept::*;
+pub use results::*;
 
 /// Hands the names of all stories to a macro.
 macro_rules! each_story {
@@ -33,6 +36,8 @@ macro_rules! each_story {
             a_delivery_is_open_until_it_is_answered_byte_for_byte,
             a_restart_finds_unfinished_runs_exactly_as_they_were,
             a_summary_is_kept_once_for_each_attempt_and_goes_with_its_run,
+            a_secret_is_kept_as_given_and_goes_with_its_repository,
+            what_an_attempt_was_given_stays_the_first_and_goes_with_its_job,
             a_commit_is_recorded_change_by_change,
             a_commit_about_a_removed_run_is_refused_whole,
             a_reader_never_meets_a_gap_that_is_filled_later,
@@ -41,6 +46,14 @@ macro_rules! each_story {
             a_row_that_cannot_be_read_is_named,
             a_newer_schema_is_refused,
             the_instance_keeps_its_id,
+            test_results_are_kept_once_however_often_they_are_told,
+            a_keeping_that_was_cut_off_goes_on_where_it_was,
+            a_retried_step_shows_what_its_last_attempt_says_of_each_test,
+            the_same_commit_in_the_same_place_should_end_the_same,
+            results_of_a_run_are_paged_picked_and_searched,
+            tests_of_a_repository_are_ordered_paged_and_searched,
+            a_run_has_only_so_many_results,
+            results_go_with_their_run_and_tests_with_their_repository,
             artifacts_are_found_by_job_path_and_beginning_and_paged,
             artifacts_expire_are_replaced_and_go_with_their_run,
             a_cache_is_found_by_its_key_or_the_newest_by_its_beginning_in_its_scopes,
@@ -392,6 +405,53 @@ pub async fn a_summary_is_kept_once_for_each_attempt_and_goes_with_its_run(place
     store.remove_repo(&roof.id, at(7)).await.unwrap();
     assert_eq!(store.summaries(&run).await.unwrap(), []);
     assert!(matches!(store.keep_summary(&key(1, 0, 1), "late").await, Err(Error::Gone(_))));
+}
+
+pub async fn a_secret_is_kept_as_given_and_goes_with_its_repository(place: Place) {
+    let (store, roof) = with_repo(&place).await;
+    let secret = |repo: Option<&Repo>, name: &str, sealed: &str| SealedSecret {
+        repo: repo.map(|repo| repo.id.clone()),
+        name: name.to_owned(),
+        sealed: sealed.to_owned(),
+        policy: "{\"events\": []}".to_owned(),
+        updated_at: at(9),
+    };
+    let (own, all, other) = (secret(Some(&roof), "b", "x1:own"), secret(None, "b", "x1:all"), secret(None, "B", "x1:other"));
+    for secret in [&own, &all, &other, &secret(Some(&roof), "c", "x1:c")] {
+        store.set_secret(secret).await.unwrap();
+    }
+    let newer = SealedSecret { sealed: "x1:newer".to_owned(), updated_at: at(10), ..own.clone() };
+    store.set_secret(&newer).await.unwrap();
+    assert!(store.remove_secret(Some(&roof.id), "c").await.unwrap());
+    assert!(!store.remove_secret(None, "c").await.unwrap() && !store.remove_secret(Some(&roof.id), "B").await.unwrap());
+    assert_eq!(store.secrets(Some(&roof.id)).await.unwrap(), [other.clone(), newer, all.clone()]);
+    assert_eq!(store.secrets(None).await.unwrap(), [other.clone(), all.clone()]);
+    store.remove_repo(&roof.id, at(11)).await.unwrap();
+    assert_eq!(store.secrets(Some(&roof.id)).await.unwrap(), [other, all]);
+    assert!(matches!(store.set_secret(&own).await, Err(Error::Gone(_))));
+}
+
+pub async fn what_an_attempt_was_given_stays_the_first_and_goes_with_its_job(place: Place) {
+    let (store, roof) = with_repo(&place).await;
+    let (run, ended) = (make_run(&store, &roof, "main", 5).await.id, make_run(&store, &roof, "main", 6).await.id);
+    let given = |run: &RunId, job, attempt, sealed: &str| SealedAttempt {
+        key: AttemptKey { run: run.clone(), job, step: 0, attempt },
+        sealed: sealed.to_owned(),
+    };
+    let (first, second, of_another) = (given(&run, 0, 1, "x1:a"), given(&run, 0, 2, "x1:b"), given(&run, 1, 1, "x1:c"));
+    for attempt in [&first, &second, &of_another, &given(&run, 0, 1, "x1:later"), &given(&ended, 0, 1, "x1:d")] {
+        store.keep_attempt_secrets(attempt).await.unwrap();
+    }
+    assert_eq!(store.attempt_secrets(&run).await.unwrap(), [first, second, of_another.clone()]);
+    store.forget_attempt_secrets(&JobKey { run: run.clone(), job: 0 }).await.unwrap();
+    assert_eq!(store.attempt_secrets(&run).await.unwrap(), [of_another.clone()]);
+    let life = Life::Ended { outcome: Outcome::Passed, reason: "passed".to_owned(), started_at: Some(at(6)), at: at(8) };
+    store.commit(&[Change::Run { run: ended.clone(), life, stop: None }], at(8)).await.unwrap();
+    store.sweep_attempt_secrets().await.unwrap();
+    assert_eq!(store.attempt_secrets(&ended).await.unwrap(), []);
+    assert_eq!(store.attempt_secrets(&run).await.unwrap(), [of_another]);
+    store.remove_repo(&roof.id, at(11)).await.unwrap();
+    assert_eq!(store.attempt_secrets(&run).await.unwrap(), []);
 }
 
 pub async fn a_commit_is_recorded_change_by_change(place: Place) {

@@ -119,6 +119,12 @@ impl Served {
         (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null))
     }
 
+    /// Sets a secret.
+    pub async fn set_secret(&self, path: &str, value: &str) {
+        let answer = self.client.put(format!("{}{path}", self.url)).json(&json!({ "value": value })).send().await.unwrap();
+        assert!(answer.status().is_success(), "PUT {path}: {}", answer.status());
+    }
+
     /// Status of a POST of raw bytes with a header.
     pub async fn post_raw(&self, path: &str, header: Option<(&str, &str)>, body: &str) -> u16 {
         let mut request = self.client.post(format!("{}{path}", self.url)).body(body.to_owned());

@@ -6,11 +6,11 @@ const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName &
 
 const attributes = (old, fresh) => {
   for (const { name } of [...old.attributes]) {
-    // A `details` that was opened stays open; what the modules set belongs to them.
+    // A `details` stays as the reader left it; what the modules set belongs to them.
     if (!fresh.hasAttribute(name) && name !== "open" && name !== "data-busy") old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) {
-    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
 };
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::screen::Hue;
 use crate::base::Timestamp;
 use crate::pipeline::Problem;
+use crate::run::TestSummary;
 
 /// A list.
 #[derive(Deserialize)]
@@ -35,6 +36,16 @@ pub(super) struct Webhook {
     pub path: String,
     /// Only in the answer to the repository's making.
     pub secret: Option<String>,
+}
+
+/// A secret, without its value.
+#[derive(Deserialize)]
+pub(super) struct SecretEntry {
+    pub name: String,
+    pub repo: Option<String>,
+    pub events: Vec<String>,
+    pub branches: Option<Vec<String>>,
+    pub updated_at: Timestamp,
 }
 
 /// What a refusal holds (RFC 9457).
@@ -99,6 +110,8 @@ pub(super) struct Run {
     #[serde(default)]
     pub problems: Vec<Problem>,
     #[serde(default)]
+    pub tests: Option<TestSummary>,
+    #[serde(default)]
     pub jobs: Vec<Job>,
 }
 
@@ -123,6 +136,36 @@ pub(super) struct Step {
     pub attempt: u32,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+}
+
+/// The tests of a run.
+#[derive(Deserialize)]
+pub(super) struct Tests {
+    pub items: Vec<TestResult>,
+    pub summary: Option<TestSummary>,
+    #[serde(default)]
+    pub problems: Vec<ReportProblem>,
+}
+
+/// One of them.
+#[derive(Deserialize)]
+pub(super) struct TestResult {
+    pub suite: String,
+    pub name: String,
+    pub outcome: String,
+    pub flaky: bool,
+    pub duration_ms: Option<u64>,
+    pub message: Option<String>,
+    pub job: String,
+    pub step: String,
+}
+
+/// What could not be read of a report.
+#[derive(Deserialize)]
+pub(super) struct ReportProblem {
+    pub job: String,
+    pub step: String,
+    pub sentence: String,
 }
 
 /// Part of a log.

@@ -76,6 +76,10 @@ impl Api {
         .await
     }
 
+    pub(super) async fn put(&self, parts: &[&str], body: &Value) -> Result<Answer, Failure> {
+        self.answer(self.http.request(Method::PUT, self.url(parts)).json(body)).await
+    }
+
     pub(super) async fn delete(&self, parts: &[&str]) -> Result<Answer, Failure> {
         self.answer(self.http.request(Method::DELETE, self.url(parts))).await
     }

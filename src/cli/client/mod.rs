@@ -5,7 +5,7 @@
 //! | `verb` | the command line of these verbs |
 //! | `api`, `answer`, `sse` | the server's API: requests, what is answered, live streams taken up again |
 //! | `reference` | `shop#12`, `shop/latest`, an id: which run is meant |
-//! | `repos`, `runs`, `show`, `logs`, `follow`, `artifacts`, `caches` | what each verb does |
+//! | `repos`, `secrets`, `runs`, `show`, `results`, `logs`, `follow`, `artifacts`, `caches` | what each verb does |
 //! | `track` | which steps' logs are meant |
 //! | `screen`, `table`, `text` | data to stdout, talk to stderr, in a form for people |
 //! | `failure` | what went wrong, as a sentence and an exit code |
@@ -22,8 +22,10 @@ mod follow;
 mod logs;
 mod reference;
 mod repos;
+mod results;
 mod runs;
 mod screen;
+mod secrets;
 mod show;
 mod sse;
 mod table;
@@ -36,13 +38,14 @@ use std::process::ExitCode;
 use api::Api;
 use failure::Failure;
 pub use reference::Reference;
+pub(super) use results::message;
 pub use screen::Screen;
 
 pub(super) use screen::{Colour, Hue};
 pub(super) use table::{Cell, Table};
 pub(super) use text::one_line;
 pub(super) use verb::input;
-pub use verb::{CacheVerb, LogsArgs, RepoVerb, RunsArgs, ServerArgs, TriggerArgs, Verb};
+pub use verb::{CacheVerb, LogsArgs, RepoVerb, RunsArgs, SecretVerb, ServerArgs, TriggerArgs, Verb};
 
 /// Does what `verb` says, in front of the user. Exit codes: 0 ok, 1 the followed run or step did not pass, 2 usage, 4 server or I/O.
 pub async fn run(verb: Verb, server: &ServerArgs) -> ExitCode {
@@ -78,8 +81,10 @@ async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result
     let json = server.json;
     match verb {
         Verb::Repo { verb } => repos::perform(&api, screen, verb, json).await?,
+        Verb::Secret { verb } => secrets::perform(&api, screen, verb, json).await?,
         Verb::Runs(args) => runs::list(&api, screen, args, json).await?,
         Verb::Show { run } => show::show(&api, screen, &run, json).await?,
+        Verb::Tests { run, failed } => results::list(&api, screen, &run, failed, json).await?,
         Verb::Logs(args) if args.follow => return follow::follow(&api, screen, &args, json).await,
         Verb::Logs(args) => logs::print(&api, screen, &args, json).await?,
         Verb::Artifacts { run, path: None, output: _ } => artifacts::list(&api, screen, &run, json).await?,

@@ -41,6 +41,7 @@ fn render(run: &Run, now: Timestamp, colour: Colour) -> String {
         ("author", run.author.clone()),
         ("why", because),
         ("queued", ago(now.ms_since(run.queued_at))),
+        ("tests", run.tests.map(|tests| tests.to_string()).unwrap_or_default()),
     ] {
         if !value.is_empty() {
             out.push_str(&format!("{}{}\n", colour.paint(Hue::Quiet, &format!("{what:<10}")), one_line(&value)));
@@ -93,7 +94,7 @@ mod tests {
             "id": "01k3v5xw3v8e2d9ghyq0r5m7pz", "number": 12, "repo": "shop", "pipeline": "ci", "event": "push", "branch": "main", "tag": null,
             "commit": "0123456789abcdef", "message": "second\n\nmore\u{1b}[2J", "author": "Ada", "state": "ended", "outcome": "failed",
             "reason": "`build / test` failed", "because": "`main` moved", "queued_at": 1000, "started_at": 2000, "ended_at": 65000,
-            "new": "field", "problems": [{
+            "new": "field", "tests": { "total": 214, "failed": 2, "skipped": 4, "flaky": 1 }, "problems": [{
                 "severity": "warning", "code": "old-key", "message": "use another", "file": ".gantry.yml", "line": 0, "column": 1,
                 "length": 1, "source": "", "hint": null }],
             "jobs": [{ "name": "build", "state": "ended", "outcome": "failed", "reason": "a step failed", "started_at": 2000, "ended_at": 65000,
@@ -116,6 +117,7 @@ mod tests {
         author    Ada
         why       `main` moved
         queued    2 min ago
+        tests     214 tests: 2 failed, 1 flaky, 4 skipped
 
         warning[old-key]: use another
          --> .gantry.yml

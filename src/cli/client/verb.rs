@@ -10,6 +10,9 @@ use crate::base::limits;
 /// Outcomes that a list can be filtered by.
 const OUTCOMES: [&str; 8] = ["passed", "warning", "failed", "timed_out", "cancelled", "skipped", "lost", "error"];
 
+/// Events that a secret can be for.
+const EVENTS: [&str; 5] = ["push", "tag", "cron", "manual", "pull_request"];
+
 /// Which server, and in what form it answers.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerArgs {
@@ -29,6 +32,11 @@ pub enum Verb {
         #[command(subcommand)]
         verb: RepoVerb,
     },
+    /// Secrets that steps may name
+    Secret {
+        #[command(subcommand)]
+        verb: SecretVerb,
+    },
     /// Lists runs, newest first
     Runs(RunsArgs),
     /// Shows a run with its jobs and steps; ends with 0 also when the run failed
@@ -36,6 +44,15 @@ pub enum Verb {
         /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
         #[arg(value_name = "RUN")]
         run: Reference,
+    },
+    /// Lists the tests of a run, those that did not pass first; ends with 0 also when some failed
+    Tests {
+        /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
+        #[arg(value_name = "RUN")]
+        run: Reference,
+        /// Only those that failed, each with its message
+        #[arg(long)]
+        failed: bool,
     },
     /// Prints the logs of a run or of one of its steps
     ///
@@ -164,6 +181,41 @@ pub enum RepoVerb {
     Remove {
         /// Name of the repository
         name: String,
+    },
+}
+
+/// What to do about secrets.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum SecretVerb {
+    /// Sets a secret; its value is asked for, or read from stdin
+    ///
+    /// A single line's newline is left out; a value of several lines is kept as it is. No verb shows a value again.
+    Set {
+        /// What pipelines call it
+        name: String,
+        /// Only for this repository [default: for all]
+        #[arg(long)]
+        repo: Option<String>,
+        /// An event that may see it; several times for several [default: all but pull_request]
+        #[arg(long, value_parser = PossibleValuesParser::new(EVENTS))]
+        event: Vec<String>,
+        /// A branch that may see it, as a glob; several times for several [default: all]
+        #[arg(long, value_name = "GLOB")]
+        branch: Vec<String>,
+    },
+    /// Lists names, and for whom they are; never values
+    List {
+        /// With those of this repository
+        #[arg(long)]
+        repo: Option<String>,
+    },
+    /// Removes a secret
+    Rm {
+        /// Its name
+        name: String,
+        /// The one of this repository [default: the one for all]
+        #[arg(long)]
+        repo: Option<String>,
     },
 }
 

@@ -34,6 +34,7 @@ pub fn view(run: &Run) -> RunView {
         ended_at: seen.ended_at,
         stopping: run.stop.is_some() && !run.is_ended(),
         problems: run.problems.clone(),
+        tests: None,
         inputs: view_inputs(run),
         concurrency: view_run_concurrency(run),
         jobs: (0..).zip(run.plan.jobs.iter().zip(&run.jobs)).map(|(ix, (plan, job))| view_job(run, ix, plan, job)).collect(),

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::base::Timestamp;
 use crate::pipeline::{Policy, Problem};
 
-use super::{Outcome, Values};
+use super::{Outcome, TestSummary, Values};
 
 pub use make::view;
 
@@ -43,6 +43,8 @@ pub struct RunView {
     /// It was told to stop and has not ended yet.
     pub stopping: bool,
     pub problems: Vec<Problem>,
+    /// `None` when no step left reports. Not of the state: whoever has the store fills it in.
+    pub tests: Option<TestSummary>,
     /// Values of the inputs that the pipeline declares: texts, numbers, booleans.
     pub inputs: BTreeMap<String, Value>,
     pub concurrency: Option<ConcurrencyView>,

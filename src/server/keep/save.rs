@@ -8,6 +8,7 @@ use super::restore::find_exact;
 use crate::base::{AttemptKey, CacheId, Clock, JobKey, Size, limits};
 use crate::executor::Executor;
 use crate::run::{JobState, Run, StepState, fill_step};
+use crate::secrets::Masks;
 use crate::server::attempt::say;
 use crate::server::handle::Shared;
 use crate::store::{NewCache, NewPart, PutError};
@@ -43,7 +44,8 @@ pub(in crate::server) async fn save(shared: &Shared, job: &JobKey, attempts: &[A
     for key in attempts.iter().filter(|key| passed_with(&run, key)) {
         let saver = Saver { keep, executor: &**executor, clock, run: &run, key };
         for line in saver.all().await {
-            say(key, store.logs(), clock, &line);
+            // Of names that the plan knows, and of outputs, which were masked when they were stored.
+            say(key, store.logs(), clock, &Masks::default(), &line);
         }
     }
 }

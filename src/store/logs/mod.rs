@@ -55,7 +55,7 @@ impl Logs {
     /// The same with another bound: bytes of one log, its index included (24 for each line), so that empty lines do not come for free.
     #[must_use]
     pub fn limited_to(self, bytes: u64) -> Self {
-        Self { limit: bytes, ..self }
+        Self { limit: bytes.min(index::MOST / 2), ..self }
     }
 
     /// Begins a log, or takes one up again after a crash, also a finished one. There is one writer at a time: a second one is refused

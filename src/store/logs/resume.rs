@@ -1,4 +1,7 @@
 //! Taking up a log that a crash left: both files are cut back to the last whole line that is in both.
+//!
+//! **Invariant:** never in the middle of a line with something hidden in it: how much of the stream it stands for is known only at its end, and what
+//! follows could be the rest of what is hidden.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use super::index::{Entry, PerStream, RECORD, RECORD_BYTES};
 
 /// What was found in the two files.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Found {
     pub(super) lines: u64,
     /// Length of the data.
@@ -22,6 +25,8 @@ pub(super) struct Found {
 pub(super) fn resume(data: &File, index: &File) -> io::Result<Found> {
     let data_len = data.metadata()?.len();
     let mut found = Found::default();
+    // The last place at which no stream is in the middle of such a line.
+    let (mut sound, mut open) = (found, PerStream::<bool>::default());
     let mut buffer = vec![0; RECORD * 4096];
     'index: loop {
         let read = read_up_to(index, &mut buffer, found.lines * RECORD_BYTES)?;
@@ -32,8 +37,12 @@ pub(super) fn resume(data: &File, index: &File) -> io::Result<Found> {
                 Some(Entry::Line(line)) if line.offset == found.data_len && line.end() <= data_len => {
                     found.lines += 1;
                     found.data_len = line.end();
-                    *found.received.get_mut(line.stream) += line.bytes();
+                    *found.received.get_mut(line.stream) += line.received();
                     found.full |= line.full;
+                    *open.get_mut(line.stream) = line.part;
+                    if !open.any() {
+                        sound = found;
+                    }
                 }
                 _ => break 'index,
             }
@@ -42,9 +51,9 @@ pub(super) fn resume(data: &File, index: &File) -> io::Result<Found> {
             break;
         }
     }
-    index.set_len(found.lines * RECORD_BYTES)?;
-    data.set_len(found.data_len)?;
-    Ok(found)
+    index.set_len(sound.lines * RECORD_BYTES)?;
+    data.set_len(sound.data_len)?;
+    Ok(sound)
 }
 
 /// Fills the buffer as far as the file goes.

@@ -56,17 +56,33 @@ impl LogWriter {
     ///
     /// An error means that nothing of these bytes was taken: once the disk is well again, hand them over again.
     pub fn write(&mut self, at_ns: i64, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        self.ready()?;
+        self.add(at_ns, stream, bytes);
+        Ok(())
+    }
+
+    /// Whether the next bytes can be taken: the log is not complete, and all that was taken is in the file.
+    pub fn ready(&mut self) -> io::Result<()> {
         if self.finished {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the log is complete already"));
         }
-        self.flush()?;
+        self.flush()
+    }
+
+    /// Takes bytes after [`Self::ready`].
+    pub fn add(&mut self, at_ns: i64, stream: Stream, bytes: &[u8]) {
         for chunk in bytes.chunks(GATHER_BYTES) {
             let lines = &mut self.lines;
             self.open.get_mut(stream).take(at_ns, chunk, &mut |line| lines.push(stream, line));
             // Taken is taken: if the disk fails now, the next call tries again, and tells.
             let _ = self.flush();
         }
-        Ok(())
+    }
+
+    /// Takes, after [`Self::ready`], a text without newline that is shown for `stands_for` bytes of the stream, which are not fewer.
+    pub fn add_hidden(&mut self, at_ns: i64, stream: Stream, text: &str, stands_for: u64) {
+        let lines = &mut self.lines;
+        self.open.get_mut(stream).take_hidden(at_ns, text, stands_for, &mut |line| lines.push(stream, line));
     }
 
     /// Brings to the file what an earlier call could not. [`Self::write`] does it by itself.
@@ -77,8 +93,8 @@ impl LogWriter {
         Ok(())
     }
 
-    /// Bytes of this stream that are stored for good, newlines included: where to go on after a crash. The beginning of a line does not count until
-    /// its newline is there or it is longer than a line may be.
+    /// Bytes of this stream that are stored for good, newlines and what masks stand for included: where to go on after a crash. The beginning of a
+    /// line does not count until its newline is there or it is longer than a line may be.
     #[must_use]
     pub fn received(&self, stream: Stream) -> u64 {
         *self.stored.get(stream)
@@ -113,7 +129,7 @@ impl LogWriter {
 impl Lines {
     fn push(&mut self, stream: Stream, line: Line<'_>) {
         let bytes = line.bytes.len() as u64 + u64::from(line.newline);
-        *self.taken.get_mut(stream) += bytes;
+        *self.taken.get_mut(stream) += bytes + line.hidden;
         let limit = if stream == Stream::System { self.limit.saturating_add(SYSTEM_BYTES) } else { self.limit };
         let fits = self.size() + bytes + RECORD_BYTES <= limit;
         if fits && (!self.full || stream == Stream::System) {
@@ -122,16 +138,16 @@ impl Lines {
             self.full = true;
             let text =
                 format!("gantry: the log has reached its limit of {} bytes; the rest of the output is left out", self.limit);
-            self.append(Stream::System, Line { at_ns: line.at_ns, bytes: text.as_bytes(), newline: true }, true);
+            self.append(Stream::System, Line { bytes: text.as_bytes(), newline: true, hidden: 0, part: false, ..line }, true);
         }
     }
 
     fn append(&mut self, stream: Stream, line: Line<'_>, full: bool) {
-        let Line { at_ns, bytes, newline } = line;
+        let Line { at_ns, bytes, newline, hidden, part } = line;
         let offset = self.data_len + self.data.len() as u64;
         // A line is never longer than `LOG_LINE_BYTES`.
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.index.extend_from_slice(&Entry::Line(Record { at_ns, offset, len, stream, newline, full }).encode());
+        self.index.extend_from_slice(&Entry::Line(Record { at_ns, offset, len, stream, newline, full, part, hidden }).encode());
         self.data.extend_from_slice(bytes);
         if newline {
             self.data.push(b'\n');

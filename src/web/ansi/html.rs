@@ -20,6 +20,14 @@ pub fn to_html(line: &str) -> String {
     html
 }
 
+/// The line as a terminal would show it, without its colours; not escaped.
+#[must_use]
+pub fn to_text(line: &str) -> String {
+    let shown = |char: char| if is_bidi_control(char) { '\u{fffd}' } else { char };
+    let text: String = cells(line).into_iter().map(|(char, _)| shown(char)).collect();
+    text.trim_end().to_owned()
+}
+
 fn push(html: &mut String, run: &[Cell]) {
     let style = run.first().map(|(_, style)| *style).unwrap_or_default();
     let plain = style == Style::default();

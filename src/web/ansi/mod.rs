@@ -8,5 +8,5 @@ mod parse;
 mod style;
 mod stylesheet;
 
-pub use html::to_html;
+pub use html::{to_html, to_text};
 pub use stylesheet::stylesheet;

@@ -55,7 +55,8 @@ pub(super) async fn list(State(app): State<App>, Asked(filter): Asked<Filter>) -
 }
 
 pub(super) async fn show(State(app): State<App>, At(id): At<String>) -> Result<Json<RunView>, Problem> {
-    Ok(Json(view(&app.run(&id).await?)))
+    let run = app.run(&id).await?;
+    Ok(Json(RunView { tests: app.store().test_summary(&run.id).await?, ..view(&run) }))
 }
 
 #[derive(Deserialize)]

@@ -105,7 +105,7 @@ pub(super) async fn add_repo(State(app): State<App>, Filled(new): Filled<NewRepo
     Ok((StatusCode::CREATED, html(&page)?).into_response())
 }
 
-fn to_repo(name: &str) -> String {
+pub(super) fn to_repo(name: &str) -> String {
     let encoded = askama::filters::urlencode_strict(name).map(|name| name.to_string()).unwrap_or_default();
     format!("/repos/{encoded}")
 }

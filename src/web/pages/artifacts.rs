@@ -1,7 +1,7 @@
 //! What a run's jobs have kept, as a part of its page.
 
+use super::encoded;
 use super::moment::Ago;
-use super::pane::encoded;
 use super::tree::{Leaf, Tree};
 use crate::base::{Size, Timestamp};
 use crate::run::Run;

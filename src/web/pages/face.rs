@@ -4,7 +4,7 @@ use std::fmt;
 
 use askama::filters::HtmlSafe;
 
-use crate::run::Outcome;
+use crate::run::{Outcome, TestOutcome};
 
 /// How a run, job or step looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,18 @@ impl Face {
             (None, "backoff") => face("backoff", "will retry", '○'),
             (None, "queued") => face("queued", "queued", '○'),
             (None, _) => face("waiting", "waiting", '○'),
+        }
+    }
+
+    /// Of a test's result.
+    pub(super) fn of_test(outcome: TestOutcome, flaky: bool) -> Self {
+        let face = |class, word, sign| Self { class, word, sign };
+        match (outcome, flaky) {
+            (TestOutcome::Passed, false) => face("passed", "passed", '✓'),
+            (TestOutcome::Passed, true) => face("flaky", "flaky", '~'),
+            (TestOutcome::Failed, _) => face("failed", "failed", '✗'),
+            (TestOutcome::Error, _) => face("error", "error", '✗'),
+            (TestOutcome::Skipped, _) => face("skipped", "skipped", '»'),
         }
     }
 

@@ -5,6 +5,10 @@
 //! | `runs` | `/`, all runs |
 //! | `repos`, `repo` | `/repos`, `/repos/{name}` |
 //! | `run`, `pane` | `/runs/{id}` with the log of the step or service that is looked at |
+//! | `run_tests` | `/runs/{id}/tests`; `run_summary`: `/runs/{id}/summary` |
+//! | `repo_tests`, `test` | `/repos/{name}/tests`, `/repos/{name}/tests/{id}` |
+//! | `results`, `strip` | results of tests; what a test did last, as small pictures |
+//! | `secrets` | a repository's secrets, on its page |
 //! | `artifacts`, `tree` | what a run has kept, and a repository's caches |
 //! | `docs` | `/docs`, the manual |
 //! | `lines` | lines of a log as HTML |
@@ -23,13 +27,20 @@ mod moment;
 mod nudges;
 mod pane;
 mod repo;
+mod repo_tests;
 mod repos;
+mod results;
 mod row;
 mod run;
+mod run_summary;
+mod run_tests;
 mod runs;
 mod schedules;
+mod secrets;
 mod shell;
 mod start;
+mod strip;
+mod test;
 mod tree;
 mod words;
 
@@ -51,19 +62,30 @@ pub(super) fn routes() -> Router<App> {
         .route("/live", get(nudges::stream))
         .route("/repos", get(repos::page).post(actions::add_repo))
         .route("/repos/{name}", get(repo::page))
+        .route("/repos/{name}/tests", get(repo_tests::page))
+        .route("/repos/{name}/tests/{id}", get(test::page))
         .route("/repos/{name}/sync", post(actions::sync_repo))
         .route("/repos/{name}/caches/{id}/remove", post(actions::remove_cache))
         .route("/repos/{name}/runs", post(actions::run_now))
         .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
+        .route("/repos/{name}/secrets", post(secrets::set))
+        .route("/repos/{repo}/secrets/{name}/remove", post(secrets::remove))
         .route("/docs", get(docs::first))
         .route("/docs/{name}", get(docs::page))
         .route("/runs/{id}", get(run::page))
+        .route("/runs/{id}/tests", get(run_tests::page))
+        .route("/runs/{id}/summary", get(run_summary::page))
         .route("/runs/{id}/cancel", post(actions::cancel))
         .route("/runs/{id}/rerun", post(actions::rerun))
         .route("/runs/{id}/approve", post(actions::approve))
         .route("/runs/{id}/steps/{job}/{step}/lines", get(lines::of_step))
         .route("/runs/{id}/services/{job}/{service}/lines", get(lines::of_service))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
+}
+
+/// As a part of an address.
+fn encoded(text: &str) -> String {
+    askama::filters::urlencode_strict(text).map(|text| text.to_string()).unwrap_or_default()
 }
 
 /// A page as an answer.

@@ -1,5 +1,6 @@
 //! The log that is looked at on a run's page: of a step's attempt, or of a service.
 
+use super::encoded;
 use super::face::Face;
 use super::lines::Lines;
 use super::moment::Took;
@@ -160,9 +161,4 @@ fn guilty_service(job: &JobView) -> Option<Chosen<'_>> {
     let is_named = |service: &&ServiceView| job.reason.starts_with(&format!("service `{}`", service.name));
     let ended = job.outcome == Some(Outcome::Error);
     job.services.iter().find(is_named).filter(|_| ended).map(|service| Chosen::Service(job, service))
-}
-
-/// As a part of an address.
-pub(super) fn encoded(text: &str) -> String {
-    askama::filters::urlencode_strict(text).map(|text| text.to_string()).unwrap_or_default()
 }

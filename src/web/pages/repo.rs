@@ -11,6 +11,7 @@ use super::html;
 use super::moment::{Ago, Took};
 use super::row::{Row, short};
 use super::schedules::ScheduleRow;
+use super::secrets::SecretRow;
 use super::shell::Shell;
 use super::start::{self, FieldKind, Start};
 use super::words::Words;
@@ -34,6 +35,7 @@ struct RepoPage {
     rows: Vec<Row>,
     has_more: bool,
     notes: Vec<NoteRow>,
+    secrets: Vec<SecretRow>,
     caches: Vec<CacheRow>,
     cache_used: Size,
     cache_quota: Size,
@@ -70,6 +72,7 @@ pub(super) async fn page(
     let now = app.now();
     let filter = RunFilter { repo: Some(name), limit: SHOWN, ..RunFilter::default() };
     let runs = app.store().runs(&filter).await?;
+    let secrets = app.handle.secrets(Some(&repo.name)).await?;
     let notes = app.store().notes(&repo.id, SHOWN).await?;
     let (caches, cache_used) = read_caches(&app, &repo.id, now).await?;
     let start = Start::new(&app, &repo, &asked).await;
@@ -92,6 +95,7 @@ pub(super) async fn page(
         cache_used,
         cache_quota: Size(app.handle.cache_quota()),
         notes: notes.into_iter().map(|note| NoteRow { at: Ago { at: note.at, now }, note }).collect(),
+        secrets: secrets.into_iter().map(|secret| SecretRow::new(secret, now)).collect(),
     })
 }
 

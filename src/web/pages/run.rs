@@ -14,6 +14,8 @@ use super::html;
 use super::moment::{Ago, Took};
 use super::pane::{Chosen, Pane, choose};
 use super::row::{first_line, name_of, short};
+use super::run_summary::{self, SummaryPart};
+use super::run_tests::TestsPart;
 use super::shell::Shell;
 use super::words::Words;
 use crate::base::Timestamp;
@@ -45,6 +47,8 @@ struct RunPage {
     jobs: Vec<JobPart>,
     artifacts: Vec<JobArtifacts>,
     pane: Option<Pane>,
+    tests: Option<TestsPart>,
+    summaries: Vec<SummaryPart>,
 }
 
 struct JobPart {
@@ -154,6 +158,8 @@ pub(super) async fn page(State(app): State<App>, At(id): At<String>, Asked(wante
         jobs: shown.jobs.iter().map(|job| job_part(job, chosen, now)).collect(),
         artifacts: artifacts::read(&app, &run, now).await?,
         pane,
+        tests: TestsPart::read(&app, &run).await?,
+        summaries: run_summary::read(&app, &run).await?,
         run: shown,
     })
 }

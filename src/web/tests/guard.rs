@@ -5,20 +5,30 @@ use reqwest::{Method, StatusCode, header};
 use super::{World, text};
 
 /// Every route, with a method it answers.
-const READS: [&str; 23] = [
+const READS: [&str; 33] = [
     "/",
     "/live",
     "/repos",
     "/repos/r",
     "/repos/r/remove",
+    "/repos/r/tests",
+    "/repos/r/tests/t",
     "/runs/x",
+    "/runs/x/tests",
+    "/runs/x/summary",
     "/runs/x/steps/j/s/lines",
     "/api/v1/repos",
     "/api/v1/repos/r",
     "/api/v1/runs",
+    "/api/v1/repos/r/tests",
+    "/api/v1/repos/r/tests/t",
     "/api/v1/runs/x",
+    "/api/v1/runs/x/tests",
+    "/api/v1/runs/x/summary",
     "/api/v1/runs/x/events",
     "/api/v1/events",
+    "/api/v1/secrets",
+    "/api/v1/repos/r/secrets",
     "/api/v1/runs/x/steps/j/s/log",
     "/api/v1/runs/x/steps/j/s/log/raw",
     "/api/v1/runs/x/steps/j/s/log/stream",
@@ -30,7 +40,7 @@ const READS: [&str; 23] = [
     "/favicon.ico",
     "/nothing/here",
 ];
-const WRITES: [(Method, &str); 15] = [
+const WRITES: [(Method, &str); 21] = [
     (Method::POST, "/repos"),
     (Method::POST, "/repos/r/sync"),
     (Method::POST, "/repos/r/runs"),
@@ -44,6 +54,12 @@ const WRITES: [(Method, &str); 15] = [
     (Method::POST, "/api/v1/repos/r/runs"),
     (Method::POST, "/api/v1/runs/x/cancel"),
     (Method::POST, "/api/v1/runs/x/rerun"),
+    (Method::POST, "/repos/r/secrets"),
+    (Method::POST, "/repos/r/secrets/s/remove"),
+    (Method::PUT, "/api/v1/repos/r/secrets/s"),
+    (Method::DELETE, "/api/v1/repos/r/secrets/s"),
+    (Method::PUT, "/api/v1/secrets/s"),
+    (Method::DELETE, "/api/v1/secrets/s"),
     (Method::POST, "/api/v1/runs/x/approve"),
     (Method::PUT, "/nothing/here"),
 ];

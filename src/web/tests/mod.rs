@@ -8,6 +8,8 @@ mod kept;
 mod live;
 mod look;
 mod pages;
+mod results;
+mod secrets;
 mod seed;
 mod world;
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::base::{AttemptKey, Clock, JobIx, JobKey, RepoId, RunId, StepIx, Timestamp};
 use crate::pipeline::{Action, Event, JobPlan, Need, Plan, Problem, Ready, ServicePlan, StepPlan, Trigger};
-use crate::run::{JobState, Life, Outcome, Run, StepEnd, StepState, Stream};
+use crate::run::{JobState, Life, Outcome, Run, StepEnd, StepState, Stream, TestCase, TestOutcome};
 use crate::schedule::Change;
-use crate::store::{Intake, LogKey, NewRun, Repo, RepoStatus, Store};
+use crate::store::{Harvest, Intake, LogKey, NewRun, Repo, RepoStatus, Store};
 
 pub(crate) const SECRET: &str = "0123456789abcdef";
 
@@ -90,6 +90,23 @@ impl Seed<'_> {
         writer.finish().unwrap();
     }
 
+    /// Keeps test results, as of the first step's reports in this attempt.
+    pub(crate) async fn tests(&self, repo: &Repo, run: &Run, attempt: u32, cases: Vec<TestCase>, problems: &[&str]) {
+        let job = &run.plan.jobs[0];
+        let harvest = Harvest {
+            key: AttemptKey { run: run.id.clone(), job: 0, step: 0, attempt },
+            repo: repo.id.clone(),
+            commit: run.trigger.commit.clone(),
+            branch: run.trigger.branch.clone(),
+            pipeline: run.plan.name.clone(),
+            job: job.name.clone(),
+            step: job.steps[0].name.clone(),
+            cases,
+            problems: problems.iter().map(ToString::to_string).collect(),
+        };
+        self.store.keep_reports(harvest, self.now).await.unwrap();
+    }
+
     /// Writes lines to the log of the first attempt; `finish` makes it complete.
     pub(crate) fn log(&self, run: &Run, job: JobIx, step: StepIx, lines: &[(Stream, &str)], finish: bool) -> AttemptKey {
         let key = AttemptKey { run: run.id.clone(), job, step, attempt: 1 };
@@ -119,6 +136,28 @@ pub(crate) fn with_services(mut plan: Plan) -> Plan {
     };
     plan.jobs[0].services = vec![service("cache", "redis:8"), service("db", "postgres:17")];
     plan
+}
+
+/// A test by its suite and name.
+pub(crate) fn case(
+    suite: &str,
+    name: &str,
+    outcome: TestOutcome,
+    ms: u64,
+    message: Option<&str>,
+    details: Option<&str>,
+) -> TestCase {
+    TestCase {
+        suite: suite.to_owned(),
+        name: name.to_owned(),
+        identity: format!("{suite} {name}"),
+        file: None,
+        outcome,
+        flaky: false,
+        duration_ms: Some(ms),
+        message: message.map(ToOwned::to_owned),
+        details: details.map(ToOwned::to_owned),
+    }
 }
 
 /// A plan with these jobs: name, the jobs it needs, its steps.
