@@ -269,7 +269,7 @@ pub async fn a_schedule_is_answered_once_together_with_its_run(place: Place) {
     let answer = |now| Intake { runs: vec![new_run(&roof, "main")], schedules: vec![fired.clone()], ..intake(&roof, now) };
     let run = store.take_in(answer(55)).await.unwrap().remove(0);
     assert!(matches!(store.take_in(answer(56)).await, Err(Error::Gone(_))), "a second answer makes nothing");
-    assert_eq!(store.unfinished().await.unwrap(), [run.clone()]);
+    assert_eq!(store.unfinished().await.unwrap(), std::slice::from_ref(&run));
     let kept = store.schedules(&roof.id).await.unwrap().remove(0);
     let last = LastFired {
         due_at: at(50),
