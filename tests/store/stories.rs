@@ -444,7 +444,7 @@ pub async fn what_an_attempt_was_given_stays_the_first_and_goes_with_its_job(pla
     }
     assert_eq!(store.attempt_secrets(&run).await.unwrap(), [first, second, of_another.clone()]);
     store.forget_attempt_secrets(&JobKey { run: run.clone(), job: 0 }).await.unwrap();
-    assert_eq!(store.attempt_secrets(&run).await.unwrap(), [of_another.clone()]);
+    assert_eq!(store.attempt_secrets(&run).await.unwrap(), std::slice::from_ref(&of_another));
     let life = Life::Ended { outcome: Outcome::Passed, reason: "passed".to_owned(), started_at: Some(at(6)), at: at(8) };
     store.commit(&[Change::Run { run: ended.clone(), life, stop: None }], at(8)).await.unwrap();
     store.sweep_attempt_secrets().await.unwrap();
