@@ -139,7 +139,7 @@ async fn a_secret_is_set_from_stdin_listed_without_its_value_and_removed() {
     let done = set_secret(&house.address, &["SHORT"], "abc\n");
     assert!(done.code == 2 && done.talk.contains("too short or too plain"), "{done:?}");
     let done = set_secret(&house.address, &["TOKEN", "--repo", "other"], "hunter2-hunter3");
-    assert!(done.code == 4 && done.talk.contains("there is no repository `other`"), "{done:?}");
+    assert!(done.code == 4 && done.talk.contains("There is no repository `other`"), "{done:?}");
     user.gets("secret rm TOKEN --repo shop").await;
     user.is_refused("secret rm TOKEN --repo shop", 4, "There is no secret `TOKEN` of `shop`").await;
     assert!(Cli::try_parse_from(["gantry", "secret", "set", "NAME", "value"]).is_err(), "no value on the command line");

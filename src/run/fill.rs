@@ -19,7 +19,7 @@ use super::{Run, StepState, Values};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filled {
     pub image: Option<String>,
-    /// The plan's variables, with those on top that earlier steps left by `GANTRY_ENV`. Gantry's own are in [`environment`](super::environment).
+    /// The plan's variables, with those on top that earlier steps left by `GANTRY_ENV`. Gantry's own are in [`environment()`](super::environment()).
     pub env: BTreeMap<String, String>,
     /// As many as the plan's step has.
     pub cache: Vec<FilledCache>,

@@ -181,6 +181,8 @@ fn jobs_have_groups_of_their_own_and_those_of_one_run_only_queue() {
     // A run's group of the same name is another one.
     let of_runs = hall.queue(group("production", Policy::Queue), vec![job("a")]);
     assert_eq!(hall.is(&of_runs, 0), "preparing");
+    // One that is only being prepared gives its place up at once; one that runs holds it until it has ended.
+    hall.take(Input::Run(first.clone(), Event::JobPrepared { job: 0 }));
     let newer = hall.queue(None, vec![deploy("eu")]);
     assert_eq!(hall.is(&first, 1), "cancelled: replaced by #3");
     assert_eq!(hall.is(&newer, 0), "waits for `eu` of run #1, which holds the group `production`");

@@ -52,11 +52,13 @@ async fn watched(app: &App, pipeline: &str, secrets: &[(&str, &str)]) -> Remote 
 /// Every file below that holds these bytes.
 fn holding(dir: &Path, needle: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap().flatten() {
+    // A job's directory may be removed meanwhile.
+    let Ok(entries) = fs::read_dir(dir) else { return found };
+    for entry in entries.flatten() {
         let path = entry.path();
         if path.is_dir() {
             found.extend(holding(&path, needle));
-        } else if fs::read(&path).unwrap().windows(needle.len()).any(|bytes| bytes == needle.as_bytes()) {
+        } else if fs::read(&path).is_ok_and(|file| file.windows(needle.len()).any(|bytes| bytes == needle.as_bytes())) {
             found.push(path.display().to_string());
         }
     }

@@ -142,10 +142,10 @@ mod tests {
     fn results_are_a_table_and_failed_ones_blocks_with_their_messages() {
         let tests = some();
         insta::assert_snapshot!(table(&tests, true).render(Colour(false)), @"
-        TEST                    OUTCOME        TOOK   STEP       MESSAGE
+        TEST                  OUTCOME        TOOK   STEP       MESSAGE
         shop::cart total�[2J  failed, flaky  1.2 s  test/unit  red
-        shop::cart later        skipped        1.2 s  test/unit  not yet
-        shop::cart adds         passed         1.2 s  test/unit
+        shop::cart later      skipped        1.2 s  test/unit  not yet
+        shop::cart adds       passed         1.2 s  test/unit
         ");
         insta::assert_snapshot!(blocks(&tests[..1], Colour(false)), @"
         failed, flaky shop::cart total�[2J (test / unit in 1.2 s)

@@ -5,6 +5,7 @@
 //! never a panic. A document type is refused before anything in it is looked at, so no entity is ever expanded; every bound is in `base::limits`, and
 //! memory stays within a small multiple of the file.
 
+mod attributes;
 mod case;
 mod read;
 #[cfg(test)]

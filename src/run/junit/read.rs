@@ -1,12 +1,12 @@
 //! The reader: one pass over the events of an XML parser, with the open elements on a stack of known depth.
 
 use quick_xml::Reader;
-use quick_xml::escape::{resolve_xml_entity, unescape};
-use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::events::{BytesStart, Event};
 
 use super::TestCase;
+use super::attributes::{Attributes, character, is_ascii_like, milliseconds};
 use super::case::{self, Bounded, TestOutcome};
-use crate::base::limits::{REPORT_ATTRIBUTES, REPORT_CASES, REPORT_DEPTH, REPORT_FILE_BYTES, TIMEOUT_MAX_MS};
+use crate::base::limits::{REPORT_CASES, REPORT_DEPTH, REPORT_FILE_BYTES};
 
 /// The cases of one report, in its order; or why it cannot be read, as a sentence without a subject: "is not UTF-8: …".
 ///
@@ -366,70 +366,4 @@ impl Open {
             details: details.finish().filter(|_| outcome.is_bad() || flaky),
         }
     }
-}
-
-/// The attributes that are looked at, unescaped; the others' values are not even decoded.
-#[derive(Default)]
-struct Attributes {
-    name: String,
-    class: String,
-    file: String,
-    line: String,
-    time: String,
-    status: String,
-    result: String,
-    kind: String,
-    message: String,
-}
-
-impl Attributes {
-    fn of(element: &BytesStart<'_>) -> Result<Self, String> {
-        let mut found = Self::default();
-        // Not checked for doubles: that compares each with all others.
-        for (count, attribute) in element.attributes().with_checks(false).enumerate() {
-            if count >= REPORT_ATTRIBUTES {
-                return Err(format!("has an element with more than {REPORT_ATTRIBUTES} attributes, which is the limit"));
-            }
-            let attribute = attribute.map_err(|error| format!("is not well-formed XML: {error}"))?;
-            let place = match attribute.key.local_name().as_ref() {
-                "name" => &mut found.name,
-                "classname" => &mut found.class,
-                "file" | "filepath" => &mut found.file,
-                "line" => &mut found.line,
-                "time" => &mut found.time,
-                "status" => &mut found.status,
-                "result" => &mut found.result,
-                "type" => &mut found.kind,
-                "message" => &mut found.message,
-                _ => continue,
-            };
-            *place = unescape(&attribute.value).map_err(|error| format!("is not well-formed XML: {error}"))?.into_owned();
-        }
-        Ok(found)
-    }
-}
-
-/// `&lt;` and `&#60;`; a document of no document type knows no others.
-fn character(reference: &BytesRef<'_>) -> Result<char, String> {
-    let found = match reference.resolve_char_ref() {
-        Ok(Some(char)) => Some(char),
-        Ok(None) => resolve_xml_entity(reference).and_then(|text| text.chars().next()),
-        Err(error) => return Err(format!("is not well-formed XML: {error}")),
-    };
-    found.ok_or_else(|| format!("names the entity `{}`, which nothing declares", case::name(reference)))
-}
-
-/// Encodings of which UTF-8 text is text too, as long as the reading as UTF-8 went well.
-fn is_ascii_like(name: &str) -> bool {
-    ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "windows-1252"]
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known))
-}
-
-/// Seconds with a fraction, as reports have it; `1,234.5` is how Surefire writes a long one.
-fn milliseconds(time: &str) -> Option<u64> {
-    let seconds: f64 = time.trim().replace(',', "").parse().ok()?;
-    let ms = (seconds * 1000.0).round();
-    // A float is cut to the bounds of the integer, never wrapped.
-    (seconds >= 0.0 && ms.is_finite()).then(|| (ms as u64).min(TIMEOUT_MAX_MS))
 }

@@ -201,7 +201,7 @@ async fn nothing_that_a_report_or_a_step_wrote_becomes_markup() {
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         let page = text(answer).await;
         assert!(page.contains("alert"), "{path} shows it");
-        for markup in ["<script>alert", "<img", "</script>\"'", "javascript:alert(1)\"", " style=", "onerror=alert(1)\""] {
+        for markup in ["<script>alert", "<img", "</script>\"'", "javascript:alert(1)\"", " style=", "\"onerror=", "\" onerror="] {
             assert!(!page.contains(markup), "{path} has {markup}: {page}");
         }
     }
