@@ -1,7 +1,7 @@
 //! What the fuzz targets share: the rooms they try, inputs made of a fuzzer's bytes, and what must hold of every answer.
 //!
 //! The rooms are compiled from their sources, as they are: `base`, `pipeline` and `run` need nothing of the rest of the house, which the house's own tests
-//! keep true. So a target is built in a minute or two, and the fuzzer sees only coverage of what it can reach.
+//! keep true. So a target is built in minutes, and the fuzzer sees only coverage of what it can reach.
 //!
 //! `grammar` writes pipelines, `world` is all that is around a file, `problems`, `plans` and `lates` are what must hold.
 
