@@ -73,7 +73,7 @@ jobs:
     assert_eq!(run["outcome"], "passed", "{run:#}\n{}", served.log());
     assert_eq!(
         artifacts(&served, &run).await,
-        ["dist/big 3000000 644", "dist/deep/again 6 644", "dist/deep/tool 21 755", "dist/greeting 6 644"]
+        ["dist/big 3000000 644", "dist/deep/again 6 644", "dist/deep/tool 20 755", "dist/greeting 6 644"]
     );
     assert_eq!(log(&served, &run, "build", "dist").await, ["kept 4 artifacts, 2.8 MiB"]);
     let seen = log(&served, &run, "use", "look").await;

@@ -109,7 +109,7 @@ async fn a_service_that_ends_is_told_with_its_last_lines_and_its_log_is_kept() {
     let rig = Rig::new().await;
     for ready in [Ready::Port(5432), Ready::Health, Ready::Log("ready".to_owned()), Ready::Command("false".to_owned())] {
         let what = format!("{ready:?}");
-        let dies = service("db", ready, "seq 1 5; echo 'FATAL: no data directory' >&2; exit 3");
+        let dies = service("db", ready, "seq 1 5; usleep 200000; echo 'FATAL: no data directory' >&2; exit 3");
         let (sentence, logs) = refused(&rig, dies).await;
         assert!(sentence.starts_with("service `db` ended with 3 before it was ready; its last lines: "), "{what}: {sentence}");
         assert!(sentence.contains("FATAL: no data directory"), "{what}: {sentence}");

@@ -30,19 +30,23 @@ pub(super) fn make(attempt: &Path) -> io::Result<()> {
     if dir.symlink_metadata().is_ok() {
         return Ok(());
     }
-    // Made aside and then renamed: it is whole or not there.
-    let draft = attempt.join("out.draft");
-    match std::fs::remove_dir_all(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    std::fs::create_dir(&draft)?;
+    // Made aside and then renamed: it is whole or not there. Each call has a draft of its own, since a start that was cut off may still be at it.
+    let aside = tempfile::Builder::new().prefix("out.draft-").tempdir_in(attempt)?;
+    let draft = aside.path();
     for (_, file) in [OUTPUT, ENV, SUMMARY] {
         let file = OpenOptions::new().write(true).create_new(true).open(draft.join(file))?;
         file.set_permissions(Permissions::from_mode(0o666))?;
     }
-    std::fs::set_permissions(&draft, Permissions::from_mode(0o777))?;
-    std::fs::rename(draft, dir)
+    std::fs::set_permissions(draft, Permissions::from_mode(0o777))?;
+    match std::fs::rename(draft, &dir) {
+        Ok(()) => {
+            let _moved = aside.keep();
+            Ok(())
+        }
+        // Another call was faster; the draft goes.
+        Err(_) if dir.symlink_metadata().is_ok() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What the step left in `attempt`'s files, and a sentence for each that was not taken. Blocking, for as long as three megabytes take.

@@ -86,14 +86,14 @@ async fn a_step_gets_what_it_names_and_no_file_of_the_server_holds_it() {
     })
     .await;
     let data = app.data.path().to_owned();
-    app.close().await;
     for value in [out, "line-1-of-it", "sum-hunter4-sum", "unused-hunter5"] {
         for needle in [value.to_owned(), STANDARD.encode(value), hex::encode(value)] {
             assert_eq!(holding(&data, &needle), [""; 0], "{needle}");
         }
     }
-    assert_eq!(holding(&data, "FAKE_WRITES_SUMMARY").len(), 1, "the search finds what is there");
+    assert!(!holding(&data, "FAKE_WRITES_SUMMARY").is_empty(), "the search finds what is there");
     assert_eq!(fs::metadata(data.join("secret.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    app.close().await;
 }
 
 #[tokio::test]

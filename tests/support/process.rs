@@ -39,7 +39,8 @@ impl Served {
             listen: "127.0.0.1:0".to_owned(),
             args: args.iter().map(ToString::to_string).collect(),
             env: env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
-            client: reqwest::Client::new(),
+            // No connection of a server that was killed is used again.
+            client: reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(),
         };
         served.boot();
         served

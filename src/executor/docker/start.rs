@@ -1,6 +1,6 @@
 //! Starting an attempt and taking one up again: pull, create, attach, start, in this order, so that not a byte of the output is missed.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -102,10 +102,10 @@ async fn write_script(inner: &Inner, step: &StepSpec) -> Result<(), Failure> {
         wrote::make(&dir)?;
         let Some(text) = text else { return Ok(()) };
         // Never in place: after a crash the step may be reading it at this moment, and a script cut off in the middle passes.
-        let draft = dir.join("draft");
-        std::fs::write(&draft, text)?;
-        open_to_all(&draft, 0o755)?;
-        std::fs::rename(draft, dir.join(container::SCRIPT))
+        let mut draft = tempfile::NamedTempFile::new_in(&dir)?;
+        draft.write_all(text.as_bytes())?;
+        open_to_all(draft.path(), 0o755)?;
+        draft.persist(dir.join(container::SCRIPT)).map(drop).map_err(|error| error.error)
     };
     let written = inner.tasks.spawn_blocking(write).await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
     written.map_err(|error| Failure::Infrastructure(format!("the step's script cannot be written: {error}")))
