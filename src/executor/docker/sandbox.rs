@@ -101,8 +101,11 @@ pub(super) fn idle() -> ContainerCreateBody {
 /// Makes a container of our own image, and the image when it is missing.
 pub(super) async fn create_named(engine: &Engine, name: &str, body: &ContainerCreateBody) -> Result<(), Trouble> {
     match create_once(engine, name, body).await {
-        Err(trouble) if trouble.is(404) && !image::has(engine, IMAGE).await? => {
-            make_image(engine).await?;
+        Err(trouble) if trouble.is(404) => {
+            // On a new engine several jobs come here at once: another one may have made it since.
+            if !image::has(engine, IMAGE).await? {
+                make_image(engine).await?;
+            }
             create_once(engine, name, body).await
         }
         done => done,
