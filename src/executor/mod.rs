@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Timestamp};
 use crate::pipeline::{Action, Network, Resources, ServicePlan};
-use crate::run::{self, Exit};
+use crate::run::{self, Exit, Observed};
 
 /// Where steps run.
 #[async_trait]
@@ -52,6 +52,14 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Goes on with the logs of a job's services that nobody follows: after a crash, and when the engine is back. Cheap when there is nothing to do.
     async fn follow_services(&self, job: &JobKey, services: &dyn ServiceSinks) -> Result<(), Failure>;
+
+    /// Makes an attempt ready ahead of its start, so that only its command, its environment and its secrets are missing: [`StepSpec::action`], `env`
+    /// and `before` may be other ones when it is started. `false` where this executor, or this step, has nothing to gain: [`Self::start`] then makes it
+    /// from nothing. A parked attempt that is not started is removed by [`Self::remove`]. It is among [`Self::survivors`].
+    async fn park(&self, step: &StepSpec) -> Result<bool, Failure> {
+        let _ = step;
+        Ok(false)
+    }
 
     /// Starts one attempt: pull, create, attach, start. Returns once it runs. `stop` may be cancelled before, during and after: then the attempt
     /// ends by SIGTERM and, after the grace, SIGKILL; before its start, by [`Failure::Stopped`] with nothing left behind.
@@ -90,13 +98,14 @@ pub struct Live {
 pub struct Ended {
     pub exit: Exit,
     pub wrote: Wrote,
+    pub observed: Observed,
 }
 
 impl Ended {
     /// One that wrote nothing.
     #[must_use]
     pub fn with(exit: Exit) -> Self {
-        Self { exit, wrote: Wrote::default() }
+        Self { exit, wrote: Wrote::default(), observed: Observed::default() }
     }
 }
 
@@ -188,6 +197,8 @@ impl fmt::Debug for StepSpec {
 pub struct Survivor {
     pub key: AttemptKey,
     pub running: bool,
+    /// It waits for its start.
+    pub parked: bool,
 }
 
 /// Where output goes. Calls are short and do not wait for readers: a slow reader never blocks a container.

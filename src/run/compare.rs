@@ -5,7 +5,7 @@
 use crate::base::{AttemptKey, JobKey, Timestamp};
 
 use super::reducer::exited;
-use super::{Command, Exit, JobState, Run, StepState, StopReason, Written};
+use super::{Command, Exit, JobState, Observed, Run, StepState, StopReason, Written};
 
 /// Compares each live attempt with what the executor has.
 pub(super) fn compared(run: &mut Run, known: &[AttemptKey], asked_at: Timestamp, now: Timestamp, commands: &mut Vec<Command>) {
@@ -56,6 +56,6 @@ pub(super) fn compared(run: &mut Run, known: &[AttemptKey], asked_at: Timestamp,
     }
     for (place, exit) in vanished {
         // Lawful by construction: the attempt was live a moment ago.
-        let _ = exited(run, place, &exit, &Written::default(), now, commands);
+        let _ = exited(run, place, (&exit, &Written::default(), &Observed::default()), now, commands);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::base::{AttemptKey, JobIx, JobKey, StepIx, Timestamp};
 
-use super::{Exit, Written};
+use super::{Exit, Observed, Written};
 
 /// Something that happened, in the past tense.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub enum Event {
         attempt: u32,
         exit: Exit,
         wrote: Written,
+        observed: Observed,
     },
     /// Someone who may says yes to a job.
     Approved {

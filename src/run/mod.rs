@@ -3,7 +3,7 @@
 //! | File | What |
 //! |---|---|
 //! | `state`, `outcome`, `reason`, `values` | what is stored |
-//! | `event`, `reducer`, `compare`, `settle`, `gate`, `verdict`, `exit` | what happens, and what follows |
+//! | `event`, `reducer`, `compare`, `settle`, `gate`, `verdict`, `exit`, `observed` | what happens, and what follows |
 //! | `written`, `known`, `reach`, `fill`, `environment` | what steps leave for others, and what they find |
 //! | `junit` | reports of test runners |
 //! | `view` | the run as people and programs see it |
@@ -19,6 +19,7 @@ mod forecast;
 mod gate;
 mod junit;
 mod known;
+mod observed;
 mod outcome;
 mod reach;
 mod reason;
@@ -39,6 +40,7 @@ pub use exit::Exit;
 pub use fill::{Filled, FilledCache, fill_step};
 pub use forecast::{Forecast, JobForecast, forecast};
 pub use junit::{TestCase, TestOutcome, TestSummary, fit_name, read as read_junit};
+pub use observed::Observed;
 pub use outcome::Outcome;
 pub use reason::{StopReason, Wait};
 pub use reducer::apply;

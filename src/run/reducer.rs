@@ -9,7 +9,9 @@ use super::compare::compared;
 use super::fill::room_for;
 use super::settle::settle;
 use super::verdict::Verdict;
-use super::{Applied, Command, Decision, Event, Exit, JobState, Outcome, Run, StepEnd, StepState, StopReason, Wait, Written};
+use super::{
+    Applied, Command, Decision, Event, Exit, JobState, Observed, Outcome, Run, StepEnd, StepState, StopReason, Wait, Written,
+};
 
 /// Applies one event. `may_start`: whether the engine answers, so that something could start now.
 pub fn apply(run: &mut Run, event: &Event, now: Timestamp, may_start: bool) -> Applied {
@@ -23,8 +25,8 @@ pub fn apply(run: &mut Run, event: &Event, now: Timestamp, may_start: bool) -> A
         Event::JobNotPrepared { job, message, again } => not_prepared(run, *job, message, *again, now, &mut commands),
         Event::StepStarted { job, step, attempt, at } => started(run, (*job, *step, *attempt), *at),
         Event::StepNotStarted { job, step, attempt } => not_started(run, (*job, *step, *attempt), now),
-        Event::StepExited { job, step, attempt, exit, wrote } => {
-            exited(run, (*job, *step, *attempt), exit, wrote, now, &mut commands)
+        Event::StepExited { job, step, attempt, exit, wrote, observed } => {
+            exited(run, (*job, *step, *attempt), (exit, wrote, observed), now, &mut commands)
         }
         Event::Approved { job, by, at } => decide(run, *job, Decision::Approved { by: by.clone(), at: *at }, now),
         Event::Rejected { job, by, at } => decide(run, *job, Decision::Rejected { by: by.clone(), at: *at }, now),
@@ -148,8 +150,7 @@ fn not_started(run: &mut Run, place: Place, now: Timestamp) -> Done {
 pub(super) fn exited(
     run: &mut Run,
     place: Place,
-    exit: &Exit,
-    wrote: &Written,
+    (exit, wrote, observed): (&Exit, &Written, &Observed),
     now: Timestamp,
     commands: &mut Vec<Command>,
 ) -> Done {
@@ -173,7 +174,18 @@ pub(super) fn exited(
         None => {
             let Verdict { outcome, reason, exit_code, .. } = verdict.allowed(step_plan);
             let held_back = false;
-            StepState::Ended(StepEnd { outcome, reason, exit_code, attempt, started_at, at: now, outputs, env, held_back })
+            StepState::Ended(StepEnd {
+                outcome,
+                reason,
+                exit_code,
+                attempt,
+                started_at,
+                at: now,
+                outputs,
+                env,
+                held_back,
+                observed: observed.clone(),
+            })
         }
     };
     run.jobs[job as usize].steps[step as usize].state = next;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, StopReason, Values, Wait};
+use super::{Observed, Outcome, StopReason, Values, Wait};
 use crate::base::{RepoId, RunId, Timestamp};
 use crate::pipeline::{Plan, Problem, Trigger};
 
@@ -156,6 +156,9 @@ pub struct StepEnd {
     /// Skipped because of a failure before it, not because it was not wanted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_back: bool,
+    /// What was seen of the last attempt from outside.
+    #[serde(default, skip_serializing_if = "Observed::is_empty")]
+    pub observed: Observed,
 }
 
 /// Most parts leave nothing: that needs no room in a row.
@@ -177,6 +180,7 @@ impl StepEnd {
             outputs: Values::default(),
             env: Values::default(),
             held_back: false,
+            observed: Observed::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::base::{Clock, RepoId, RunId, Timestamp};
 use crate::pipeline::{Action, Approval, Cell, Concurrency, Event as On, JobPlan, Plan, Policy, StepPlan, Trigger};
-use crate::run::{Event, Exit, JobState, Life, Outcome, Run, Wait, Written};
+use crate::run::{Event, Exit, JobState, Life, Observed, Outcome, Run, Wait, Written};
 
 const NOW: Timestamp = Timestamp(1_000);
 
@@ -84,7 +84,10 @@ impl Hall {
     fn finish(&mut self, run: &RunId, job: u32) -> Turn {
         self.take(Input::Run(run.clone(), Event::JobPrepared { job }));
         let wrote = Written::default();
-        self.take(Input::Run(run.clone(), Event::StepExited { job, step: 0, attempt: 1, exit: Exit::Code(0), wrote }))
+        self.take(Input::Run(
+            run.clone(),
+            Event::StepExited { job, step: 0, attempt: 1, exit: Exit::Code(0), wrote, observed: Observed::default() },
+        ))
     }
 
     /// `preparing`, `running`, what it waits for, or how it ended.
@@ -151,7 +154,10 @@ fn cancel_running_replaces_all_older_ones_and_waits_until_they_are_gone() {
     let newest = hall.queue(cancel(), vec![job("a")]);
     assert_eq!(hall.is(&newer, 0), "cancelled: replaced by #3", "it had not begun");
     let (exit, wrote) = (Exit::Code(143), Written::default());
-    hall.take(Input::Run(running.clone(), Event::StepExited { job: 0, step: 0, attempt: 1, exit, wrote }));
+    hall.take(Input::Run(
+        running.clone(),
+        Event::StepExited { job: 0, step: 0, attempt: 1, exit, wrote, observed: Observed::default() },
+    ));
     assert_eq!((hall.is(&running, 0), hall.is(&newest, 0)), ("cancelled: replaced by #2".to_owned(), "preparing".to_owned()));
 }
 
@@ -270,7 +276,10 @@ fn a_stopped_newcomer_takes_no_place() {
     let (exit, wrote) = (Exit::Code(143), Written::default());
     for step in [0, 1] {
         let (exit, wrote) = (exit.clone(), wrote.clone());
-        hall.take(Input::Run(newer.clone(), Event::StepExited { job: 0, step, attempt: 1, exit, wrote }));
+        hall.take(Input::Run(
+            newer.clone(),
+            Event::StepExited { job: 0, step, attempt: 1, exit, wrote, observed: Observed::default() },
+        ));
     }
     assert!(matches!(hall.ended.get(&newer), Some(Life::Ended { outcome: Outcome::Cancelled, .. })), "{:?}", hall.ended);
     assert_eq!(hall.is(&older, 0), "preparing");

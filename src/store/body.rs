@@ -86,6 +86,7 @@ impl StepBody {
                 outputs: _,
                 env: _,
                 held_back: _,
+                observed: _,
             }) => Self {
                 state: "ended",
                 outcome: Some(*outcome),

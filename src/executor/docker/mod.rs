@@ -264,7 +264,7 @@ impl Executor for Docker {
                 _ => true,
             };
             let key = names::key_of(labels)?;
-            Some(Survivor { key, running })
+            Some(Survivor { key, running, parked: false })
         };
         Ok(listed.into_iter().filter_map(|container| survivor(&container.labels.unwrap_or_default(), container.state)).collect())
     }

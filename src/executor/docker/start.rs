@@ -23,6 +23,7 @@ use super::{Inner, container, ending, fill, image, names, release, sandbox, serv
 use crate::base::{Timestamp, limits};
 use crate::executor::{Archive, Ended, Failure, Live, Sink, StepSpec, Wrote, workspace, wrote};
 use crate::pipeline::Action;
+use crate::run::Observed;
 
 /// A container's output as it comes.
 pub(super) type Pieces = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
@@ -281,7 +282,7 @@ fn live(inner: &Arc<Inner>, begun: Begun, mut output: Output, stop: Cancellation
         };
         let wrote = read_wrote(&inner, dir, &mut output).await;
         output.finish()?;
-        Ok(Ended { exit, wrote })
+        Ok(Ended { exit, wrote, observed: Observed::default() })
     };
     Live { started_at, exit: Box::pin(exit) }
 }

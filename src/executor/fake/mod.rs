@@ -180,7 +180,8 @@ impl Fake {
             let now = self.clock.now();
             if !container.runs_at(now) {
                 sink.finish().map_err(|error| Failure::Infrastructure(error.to_string()))?;
-                return Ok(Ended { exit: container.exit, wrote: container.wrote });
+                let (exit, wrote) = (container.exit, container.wrote);
+                return Ok(Ended { wrote, ..Ended::with(exit) });
             }
             let rest = container.ends.map_or(Duration::from_millis(20), |ends| ends.until(now).min(Duration::from_millis(20)));
             tokio::select! {
@@ -327,7 +328,7 @@ impl Executor for Fake {
         Ok(engine
             .containers
             .iter()
-            .map(|(key, container)| Survivor { key: key.clone(), running: container.runs_at(now) })
+            .map(|(key, container)| Survivor { key: key.clone(), running: container.runs_at(now), parked: false })
             .collect())
     }
 

@@ -126,5 +126,5 @@ async fn what_a_step_writes_into_its_files_comes_with_its_end() {
     let step = step(&job, 0, &[("FAKE_WRITES_OUTPUT", "a=1\n"), ("FAKE_WRITES_SUMMARY", "# b"), ("FAKE_EXIT", "3")]);
     let live = fake.start(&step, Box::new(Nowhere), CancellationToken::new()).await.unwrap();
     let wrote = Wrote { output: b"a=1\n".to_vec(), env: Vec::new(), summary: b"# b".to_vec() };
-    assert_eq!(live.exit.await, Ok(Ended { exit: Exit::Code(3), wrote }));
+    assert_eq!(live.exit.await, Ok(Ended { wrote, ..Ended::with(Exit::Code(3)) }));
 }

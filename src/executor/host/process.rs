@@ -145,7 +145,7 @@ impl Group {
             None => say(&mut **sink, clock.now_ns(), &left_out).and_then(|()| sink.finish()),
         };
         finished.map_err(|error| Failure::Infrastructure(format!("its log cannot be written: {error}")))?;
-        Ok(Ended { exit: Exit::Code(code(status)), wrote })
+        Ok(Ended { wrote, ..Ended::with(Exit::Code(code(status))) })
     }
 }
 

@@ -15,7 +15,7 @@ fn values(pairs: &[(&str, &str)]) -> Values {
 
 fn wrote(step: u32, outputs: &[(&str, &str)], env: &[(&str, &str)]) -> Event {
     let wrote = Written { outputs: values(outputs), env: values(env), problem: None };
-    Event::StepExited { job: 0, step, attempt: 1, exit: Exit::Code(0), wrote }
+    Event::StepExited { job: 0, step, attempt: 1, exit: Exit::Code(0), wrote, observed: Observed::default() }
 }
 
 /// Lets a job that waits for the board begin.
@@ -108,16 +108,37 @@ fn matrix(fail_fast: bool, when_last: When) -> Run {
 #[test]
 fn a_combination_that_fails_stops_the_others_but_not_their_cleaning_up() {
     let mut run = matrix(true, When::Always);
-    let failed = Event::StepExited { job: 0, step: 0, attempt: 1, exit: Exit::Code(1), wrote: Written::default() };
+    let failed = Event::StepExited {
+        job: 0,
+        step: 0,
+        attempt: 1,
+        exit: Exit::Code(1),
+        wrote: Written::default(),
+        observed: Observed::default(),
+    };
     commands(&mut run, failed);
-    let done = Event::StepExited { job: 0, step: 1, attempt: 1, exit: Exit::Code(0), wrote: Written::default() };
+    let done = Event::StepExited {
+        job: 0,
+        step: 1,
+        attempt: 1,
+        exit: Exit::Code(0),
+        wrote: Written::default(),
+        observed: Observed::default(),
+    };
     let moves = commands(&mut run, done);
     let other = AttemptKey { job: 1, ..key(&run, 0, 1) };
     assert!(moves.contains(&Command::StopStep { key: other, at_once: false }), "{moves:?}");
     let reason = "`test (1)` failed and the matrix has `fail_fast`";
     assert_eq!(job_end(&run, 2), ("cancelled", reason), "its own stop spares no job, whatever its `when`");
     assert_eq!(why(&run, 3), "waits to be admitted", "another job goes on");
-    let stopped = Event::StepExited { job: 1, step: 0, attempt: 1, exit: Exit::Code(143), wrote: Written::default() };
+    let stopped = Event::StepExited {
+        job: 1,
+        step: 0,
+        attempt: 1,
+        exit: Exit::Code(143),
+        wrote: Written::default(),
+        observed: Observed::default(),
+    };
     let moves = commands(&mut run, stopped);
     assert!(moves.contains(&Command::StartStep(AttemptKey { job: 1, ..key(&run, 1, 1) })), "{moves:?}");
 }
@@ -131,7 +152,10 @@ fn without_fail_fast_or_with_a_warning_the_others_go_on() {
         run.plan = Arc::new(plan);
         for step in 0..2 {
             let exit = Exit::Code(1);
-            commands(&mut run, Event::StepExited { job: 0, step, attempt: 1, exit, wrote: Written::default() });
+            commands(
+                &mut run,
+                Event::StepExited { job: 0, step, attempt: 1, exit, wrote: Written::default(), observed: Observed::default() },
+            );
         }
         assert!(run.jobs[0].state.is_ended());
         assert!(run.jobs.iter().all(|job| job.stop.is_none()), "{fail_fast} {allow_failure}: {:?}", run.jobs);
@@ -267,7 +291,8 @@ fn a_matrix_is_seen_as_one_job() {
 #[test]
 fn a_file_that_cannot_be_read_fails_a_step_that_would_have_passed() {
     let problem = Written { problem: Some("line 1 of GANTRY_OUTPUT is odd".to_owned()), ..Written::default() };
-    let bad = |exit| Event::StepExited { job: 0, step: 0, attempt: 1, exit, wrote: problem.clone() };
+    let bad =
+        |exit| Event::StepExited { job: 0, step: 0, attempt: 1, exit, wrote: problem.clone(), observed: Observed::default() };
     let (mut run, _) = begun(vec![job("j", vec![step("s")])]);
     commands(&mut run, bad(Exit::Code(0)));
     assert_eq!(end_of(&run, 0), ("failed", "line 1 of GANTRY_OUTPUT is odd"));
