@@ -189,14 +189,19 @@ impl Inner {
         labels.get(names::INSTANCE).is_some_and(|instance| instance == self.instance.as_str())
     }
 
-    /// How a step's container is made here, with the directory of its record.
-    async fn form(&self, step: &StepSpec, is_parked: bool) -> Result<Form, Failure> {
+    /// Whether a step's container waits at a gate here.
+    async fn has_gates(&self, step: &StepSpec) -> Result<bool, Failure> {
         let link = self.engine.link().await.map_err(|trouble| trouble.into_failure("could not be asked"))?;
         let shares = self.engine.is_local() && !self.is_deaf.load(Ordering::Relaxed);
-        if !shares || !program::fits(&link) || !program::may_run_in(&step.dirs.root) {
-            return Ok(Form::Log);
+        Ok(shares && program::fits(&link) && program::may_run_in(&step.dirs.root))
+    }
+
+    /// How a step's container is made here, with the directory of its record.
+    async fn form(&self, step: &StepSpec, is_parked: bool) -> Result<Form, Failure> {
+        match self.has_gates(step).await? {
+            true => Ok(Form::Gate { record: files::record(self, step).await?, is_parked }),
+            false => Ok(Form::Log),
         }
-        Ok(Form::Gate { record: files::record(self, step).await?, is_parked })
     }
 
     fn remember(&self, job: &JobKey, root: &Path, image: Option<&str>) {

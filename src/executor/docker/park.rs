@@ -81,8 +81,11 @@ impl Starts {
 /// Makes an attempt ready: false where it cannot wait at a gate, or its image is not here.
 pub(super) async fn park(inner: &Inner, step: &StepSpec) -> Result<bool, Failure> {
     inner.remember(&step.key.job_key(), &step.dirs.root, step.image.as_deref());
-    if step.image.is_none() || inner.parked.all().contains_key(&step.key) {
-        return Ok(step.image.is_some());
+    if step.image.is_none() || !inner.has_gates(step).await? {
+        return Ok(false);
+    }
+    if inner.parked.all().contains_key(&step.key) {
+        return Ok(true);
     }
     let name = names::container_name(&inner.instance, &step.key);
     let cannot = |trouble: Trouble| trouble.into_failure("could not create the step's container");
@@ -120,7 +123,7 @@ pub(super) fn survivor(labels: &Labels, state: Option<State>) -> Option<Survivor
         _ => true,
     };
     let key = names::key_of(labels)?;
-    let waits = names::record_dir(labels).is_some_and(|record| !segment::was_opened(&record));
+    let waits = names::record_dir(labels).is_some_and(|record| !segment::was_opened(&record, running));
     if waits && !(running && names::is_parked(labels)) {
         return None;
     }

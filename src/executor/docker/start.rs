@@ -68,7 +68,8 @@ pub(super) async fn start(
                 let begun = Begun { name, dir, started_at: inner.clock.now(), grace_ms: step.grace_ms, source };
                 return Ok(live::live(inner, begun, output, stop));
             }
-            Ok(None) => discard(inner, &name).await,
+            // Looked at anew: whoever else has a hand in it may have opened the gate.
+            Ok(None) => {}
             Err(failure) => {
                 discard(inner, &name).await;
                 return Err(failure);
@@ -89,7 +90,8 @@ pub(super) async fn attach(
     let seen = seen::look(&inner.engine, &name).await.map_err(cannot_ask)?;
     match seen {
         Some(seen) if inner.is_ours(&seen.labels) && seen.phase != Phase::Created => {
-            let waits = names::record_dir(&seen.labels).is_some_and(|record| !segment::was_opened(&record));
+            let running = seen.phase == Phase::Running;
+            let waits = names::record_dir(&seen.labels).is_some_and(|record| !segment::was_opened(&record, running));
             if waits {
                 return Err(Failure::Gone);
             }
@@ -158,8 +160,14 @@ async fn begin(
         None => wait_at_gate(inner, step, name, &record, running).await?,
     };
     let Some(Reached { record, segment, mut gate }) = reached else { return Ok(None) };
+    let cannot = |error| Failure::Infrastructure(format!("the step's start cannot be written down: {error}"));
+    let is_first = segment::mark_opened(&record).map_err(cannot)?;
     let started_ns = inner.clock.now_ns();
     if gate::open(&mut gate, &opening).await.is_err() {
+        // Not all of it arrived, and so nothing was begun by it.
+        if is_first {
+            segment::unmark_opened(&record).map_err(cannot)?;
+        }
         return Ok(None);
     }
     Ok(Some(Source::Record(Box::new(Record::begun(&record, segment, gate, passing, started_ns)))))
@@ -185,6 +193,7 @@ pub(super) async fn wait_at_gate(
                 "Docker shares no sockets with this server (a virtual machine?): its steps start in the slower way from now on"
             );
             inner.is_deaf.store(true, std::sync::atomic::Ordering::Relaxed);
+            discard(inner, name).await;
             Ok(None)
         }
         Err(Shut::Engine(trouble)) => Err(trouble.into_failure("could not be asked about the step's container")),
