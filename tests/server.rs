@@ -4,6 +4,7 @@
 mod secrets;
 mod support;
 
+use gantry::base::Secret;
 use gantry::run::RunView;
 use gantry::server::ByHand;
 use gantry::store::LogKey;
@@ -365,6 +366,21 @@ async fn services_are_ready_before_the_steps_start_and_have_logs_of_their_own() 
     assert_eq!(services, [("db", "postgres")]);
     assert_eq!(service_log(&app, &run), ["ready to accept"]);
     assert_eq!(app.fake.starts().len(), 1, "a service is no attempt");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn the_log_of_a_service_is_masked_like_a_steps() {
+    let app = App::start().await;
+    let everything = gantry::secrets::Policy::everything();
+    app.handle().set_secret(None, "TOKEN", &Secret::new("hunter2-hunter3".to_owned()), everything).await.unwrap();
+    let service = "{ image: postgres, env: { FAKE_OUTPUT: got hunter2-hunter3 }, ready: { port: 5432, timeout: 60s } }";
+    let steps = "[{ name: test, secrets: [TOKEN], run: make test }]";
+    let remote = Remote::with(&format!("services:\n  db: {service}\nsteps: {steps}\n"));
+    app.watch("shop", &remote).await;
+    let run = app.ended("shop", 1).await;
+    assert_eq!(run.outcome.unwrap().as_str(), "passed", "{}", run.reason);
+    assert_eq!(service_log(&app, &run), ["got ***"]);
     app.close().await;
 }
 

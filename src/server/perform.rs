@@ -20,7 +20,7 @@ use super::core::Message;
 use super::handle::Shared;
 use super::harvest::Harvester;
 use super::keep::{self, StepFiles};
-use super::secrets::Asked;
+use super::secrets::{self, Asked};
 use super::sink::ServiceLogs;
 
 /// A job's preparation under way.
@@ -265,7 +265,8 @@ async fn needed(shared: &Shared, run: &Run, spec: &JobSpec) -> Result<Vec<Arc<dy
 async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &CancellationToken) -> Result<(), NotPrepared> {
     let plan =
         run.plan.jobs.get(spec.key.job as usize).ok_or_else(|| NotPrepared::Failed("the plan has no such job".to_owned()))?;
-    let services = ServiceLogs::of(shared.store.logs(), spec.key.clone(), plan);
+    let masks = secrets::masks_of_job(shared, &run, spec.key.job).await.map_err(NotPrepared::Failed)?;
+    let services = ServiceLogs::of(shared.store.logs(), spec.key.clone(), plan, masks);
     let (source, workspace) = (shared.source.clone(), spec.dirs.workspace.clone());
     let fill = shared.tasks.spawn_blocking(move || {
         if let Some(root) = workspace.parent() {
