@@ -14,6 +14,7 @@ use crate::store;
 
 use super::core::Message;
 use super::handle::Shared;
+use super::secrets;
 use super::sink::ServiceLogs;
 
 /// Between two signs of life while the engine answers.
@@ -94,7 +95,14 @@ async fn follow_services(shared: &Shared) {
                 continue;
             }
             let key = JobKey { run: run.id.clone(), job: ix };
-            let logs = ServiceLogs::of(shared.store.logs(), key.clone(), plan);
+            let masks = match secrets::masks_of_job(shared, &run, ix).await {
+                Ok(masks) => masks,
+                Err(error) => {
+                    tracing::warn!(job = %key, %error, "the logs of its services are not taken up, since they could not be masked");
+                    continue;
+                }
+            };
+            let logs = ServiceLogs::of(shared.store.logs(), key.clone(), plan, masks);
             if let Err(error) = shared.executor.follow_services(&key, &logs).await {
                 tracing::warn!(job = %key, %error, "the logs of its services could not be taken up; the next comparison tries again");
             }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::handle::{Handle, Refusal, Shared};
 use crate::base::limits::SECRETS_KEPT;
-use crate::base::{AttemptKey, RepoId, Secret, Timestamp};
+use crate::base::{AttemptKey, JobIx, RepoId, Secret, Timestamp};
 use crate::pipeline::Trigger;
 use crate::run::{Exit, Run};
 use crate::secrets::{Key, KeyError, Masks, Policy, check_name, check_value};
@@ -123,6 +123,21 @@ impl Asked {
             own: own.map(|step| step.secrets.clone()).unwrap_or_default(),
             named,
         })
+    }
+}
+
+/// What the logs of a job's services are masked with.
+///
+/// # Errors
+/// The sentence that says why nobody knows.
+pub(super) async fn masks_of_job(shared: &Shared, run: &Run, job: JobIx) -> Result<Masks, String> {
+    let has_services = run.plan.jobs.get(job as usize).is_some_and(|job| !job.services.is_empty());
+    let nobody = AttemptKey { run: run.id.clone(), job, step: 0, attempt: 0 };
+    let Some(asked) = Asked::of(run, &nobody).filter(|_| has_services) else { return Ok(Masks::default()) };
+    match give(shared, &asked, false).await {
+        Ok(given) => Ok(given.masks),
+        Err(Exit::Refused(why) | Exit::Infrastructure(why) | Exit::Lost(why)) => Err(why),
+        Err(Exit::Code(_) | Exit::NeverRan) => Ok(Masks::default()),
     }
 }
 

@@ -124,12 +124,14 @@ pub(super) struct ServiceLogs {
     job: JobKey,
     /// In the plan's order, which is what a log is found by.
     names: Vec<String>,
+    /// A step may hand a service what it was given.
+    masks: Masks,
 }
 
 impl ServiceLogs {
-    pub fn of(logs: &Logs, job: JobKey, plan: &JobPlan) -> Self {
+    pub fn of(logs: &Logs, job: JobKey, plan: &JobPlan, masks: Masks) -> Self {
         let names = plan.services.iter().map(|service| service.name.clone()).collect();
-        Self { logs: logs.clone(), job, names }
+        Self { logs: logs.clone(), job, names, masks }
     }
 }
 
@@ -138,7 +140,7 @@ impl ServiceSinks for ServiceLogs {
         let unknown = || io::Error::new(io::ErrorKind::NotFound, "the job has no such service");
         let (number, _) = (0..).zip(&self.names).find(|(_, name)| *name == service).ok_or_else(unknown)?;
         let key = LogKey::Service { job: self.job.clone(), service: number };
-        Ok(Box::new(LogSink::open(&self.logs, key, &Masks::default())?))
+        Ok(Box::new(LogSink::open(&self.logs, key, &self.masks)?))
     }
 }
 

@@ -11,6 +11,7 @@ use tar::{Archive, Entry, EntryType};
 use super::wanted::Wanted;
 use crate::base::limits::{REPORT_FILE_BYTES, REPORT_FILES, REPORTS_BYTES, REPORTS_LOOKED_THROUGH_BYTES};
 use crate::run::{TestCase, fit_name, read_junit};
+use crate::secrets::Masks;
 
 /// What was found so far.
 #[derive(Default)]
@@ -26,6 +27,8 @@ pub(super) struct Found {
     files: usize,
     /// A limit of the whole attempt was reached, which is told once.
     full: bool,
+    /// Hide what they find in a report before anything of it is cut: of a value that is cut in two they would not know the halves.
+    pub masks: Masks,
 }
 
 /// Looks through the archive that was made of `root`.
@@ -103,6 +106,9 @@ fn take(entry: &mut Entry<'_, impl Read>, path: String, found: &mut Found) -> io
     found.bytes += size;
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     entry.read_to_end(&mut bytes)?;
+    if !found.masks.is_empty() {
+        bytes = found.masks.bytes(&bytes);
+    }
     match read_junit(&bytes) {
         Ok(cases) => drop(found.reports.insert(path, cases)),
         Err(why) => found.problem(format!("`{shown}` {why}")),
@@ -130,6 +136,8 @@ impl<R: Read> Read for Bounded<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Secret;
+    use crate::base::limits::TEST_DETAILS_BYTES;
 
     const REPORT: &str = "<testsuite name='s'><testcase name='a'/></testsuite>";
 
@@ -176,6 +184,19 @@ mod tests {
         );
         assert_eq!(look(&["reports/**/*.xml"], "reports", &below).0.len(), 3);
         assert_eq!(look(&["out/junit.xml"], "out/junit.xml", &packed(&[file("junit.xml")])).0, ["out/junit.xml"]);
+    }
+
+    #[test]
+    fn a_secret_is_hidden_before_anything_is_cut() {
+        let secret = format!("hunter2-{}", "x".repeat(40));
+        // The value's second half is past what is kept of a text.
+        let before = "y".repeat(TEST_DETAILS_BYTES - 20);
+        let report = format!("<testsuite name='s'><testcase name='a'><failure>{before}{secret}</failure></testcase></testsuite>");
+        let (wanted, mut found) = Wanted::read(&["r/*.xml".to_owned()]);
+        found.masks = Masks::of([&Secret::new(secret)]).unwrap();
+        look_through(packed(&[("r/a.xml", EntryType::Regular, report.as_bytes())]).as_slice(), "r", &wanted, &mut found);
+        let details = found.reports["r/a.xml"][0].details.clone().unwrap();
+        assert!(details.len() > TEST_DETAILS_BYTES / 2 && !details.contains("hunter2"), "{}", &details[details.len() - 60..]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Harvester {
             Ok(true) => return Ok(Vec::new()),
             Err(error) => return Ok(vec![self.broke(&error)]),
         }
-        let found = match tokio::time::timeout(Duration::from_millis(REPORTS_MS), self.look()).await {
+        let found = match tokio::time::timeout(Duration::from_millis(REPORTS_MS), self.look(masks)).await {
             Ok(found) => found?,
             Err(_) => Found::failed(format!("reading the reports took longer than {} s and was given up", REPORTS_MS / 1000)),
         };
@@ -81,8 +81,9 @@ impl Harvester {
     }
 
     /// Looks through every place that a report may be in.
-    async fn look(&self) -> Result<Found, String> {
+    async fn look(&self, masks: &Masks) -> Result<Found, String> {
         let (wanted, mut found) = Wanted::read(&self.junit);
+        found.masks = masks.clone();
         let wanted = Arc::new(wanted);
         for root in wanted.roots() {
             let stream = match self.shared.executor.collect(&self.key, &format!("/workspace/{root}")).await {
