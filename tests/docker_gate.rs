@@ -63,8 +63,8 @@ async fn a_parked_step_is_found_by_the_next_server_and_opened_once() {
     // Not taken up like one that runs.
     let next = rig.restarted();
     assert_eq!(next.survivors().await, Ok(vec![parked(&step.key)]));
-    let gone = next.attach(&step.key, Log::default().sink(), CancellationToken::new()).await;
-    assert_eq!(gone.err(), Some(Failure::Gone));
+    let never_ran = next.attach(&step.key, Log::default().sink(), CancellationToken::new()).await;
+    assert_eq!(never_ran.err(), Some(Failure::Stopped));
     assert_eq!(next.park(&step).await, Ok(true));
     for server in [rig.restarted(), next] {
         let (exit, kept) = run(&*server, &step).await;
@@ -85,6 +85,10 @@ async fn a_parked_step_that_died_or_lost_its_network_is_made_again() {
         docker(&["kill", &rig.step_containers()[0]]);
         let server = rig.restarted();
         assert_eq!(server.survivors().await, Ok(Vec::new()), "a dead one is none");
+        // It is asked for again now and then, and made anew.
+        assert_eq!(rig.docker.park(&step).await, Ok(true));
+        assert_eq!(server.survivors().await, Ok(vec![parked(&step.key)]));
+        docker(&["kill", &rig.step_containers()[0]]);
         let (exit, kept) = if remembers { run(&rig.docker, &step).await } else { run(&*server, &step).await };
         assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "fine\n"), "{}", kept.system());
         rig.docker.remove(&step.key).await.unwrap();

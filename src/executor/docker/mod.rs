@@ -274,6 +274,10 @@ impl Executor for Docker {
         service::follow_all(&self.inner, job, services).await
     }
 
+    fn parks(&self) -> u32 {
+        park::PARKS
+    }
+
     async fn park(&self, step: &StepSpec) -> Result<bool, Failure> {
         park::park(&self.inner, step).await
     }

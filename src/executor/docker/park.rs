@@ -23,6 +23,9 @@ use super::{Inner, gate, names, segment};
 use crate::base::AttemptKey;
 use crate::executor::{Failure, StepSpec, Survivor};
 
+/// Steps of a job that are made ready ahead: with steps of a second or more one hides its start behind them, with shorter ones a second helps a little,
+/// and a third hardly (`/proc` shows 8 MiB for each that waits).
+pub(super) const PARKS: u32 = 2;
 /// Starts at the same time for each processor of the engine's machine: more of them only make each one slower.
 const STARTS_PER_CPU: usize = 2;
 const CPUS: usize = 2;
@@ -33,6 +36,13 @@ pub(super) struct Reached {
     pub record: PathBuf,
     pub segment: Segment,
     pub gate: UnixStream,
+}
+
+impl Reached {
+    /// Whether its process still listens, as far as is known.
+    fn is_alive(&self) -> bool {
+        matches!(self.gate.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
 }
 
 /// Connects to the gate of a container that runs.
@@ -84,7 +94,10 @@ pub(super) async fn park(inner: &Inner, step: &StepSpec) -> Result<bool, Failure
     if step.image.is_none() || !inner.has_gates(step).await? {
         return Ok(false);
     }
-    if inner.parked.all().contains_key(&step.key) {
+    if let Some(reached) = inner.parked.take(&step.key)
+        && reached.is_alive()
+    {
+        inner.parked.all().insert(step.key.clone(), reached);
         return Ok(true);
     }
     let name = names::container_name(&inner.instance, &step.key);

@@ -143,7 +143,9 @@ mod tests {
         (dir, file)
     }
 
-    fn all(segment: &mut Segment) -> (Vec<(u64, Kind, Vec<u8>)>, Result<(), Nonsense>) {
+    type Frames = Vec<(u64, Kind, Vec<u8>)>;
+
+    fn all(segment: &mut Segment) -> (Frames, Result<(), Nonsense>) {
         let mut frames = Vec::new();
         loop {
             match segment.read(|frame| frames.push((frame.at_ns, frame.kind, frame.payload.to_vec()))) {

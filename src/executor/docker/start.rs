@@ -4,7 +4,7 @@
 //! **Invariant:** a container whose gate was never opened has done nothing; it is opened, or thrown away and made again. One whose gate was opened, or
 //! that was started by the engine alone, is taken up and never made again.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ pub(super) async fn attach(
             let running = seen.phase == Phase::Running;
             let waits = names::record_dir(&seen.labels).is_some_and(|record| !segment::was_opened(&record, running));
             if waits {
-                return Err(Failure::Gone);
+                return Err(Failure::Stopped);
             }
             let output = Output::new(sink, inner.clock.clone());
             Ok(live::again(inner, name, &seen, output, stop).await)
@@ -178,7 +178,7 @@ pub(super) async fn wait_at_gate(
     inner: &Inner,
     step: &StepSpec,
     name: &str,
-    record: &PathBuf,
+    record: &Path,
     running: bool,
 ) -> Result<Option<Reached>, Failure> {
     if !running {
