@@ -83,7 +83,7 @@ fn of_service(run: &Run, job: &str, service: &str) -> Result<Log, Problem> {
 /// The last attempt that was made; 0 when there was none.
 pub(super) fn latest_attempt(state: &StepState) -> u32 {
     match state {
-        StepState::Waiting => 0,
+        StepState::Waiting | StepState::Parked { .. } => 0,
         StepState::Starting { attempt, .. } | StepState::Running { attempt, .. } | StepState::Stopping { attempt, .. } => {
             *attempt
         }
