@@ -127,6 +127,7 @@ impl Server {
         tasks.spawn(core.run(unfinished));
         tasks.spawn(engine::watch(Arc::clone(&shared)));
         tasks.spawn(keep::tidy(Arc::clone(&shared)));
+        tasks.spawn(keep::pack_logs(Arc::clone(&shared)));
         if shared.config.watch {
             poll::watch_all(&shared).await?;
             tasks.spawn(timer::watch(Arc::clone(&shared)));
