@@ -137,6 +137,12 @@ pub const CHANGED_PATHS: usize = 10_000;
 /// A path inside a commit, in bytes: what Linux takes.
 pub const TREE_PATH_BYTES: usize = 4_096;
 
+/// Files and directories that may differ between a commit and the kept work tree that its job stands on: each is written, so past it a work tree of its
+/// own is the better use of the time.
+pub const MOVED_ENTRIES: usize = 2_000;
+/// Kept work trees of all repositories when nobody says; past it the least recently used go.
+pub const BASES_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+
 /// One JUnit file: the largest known ones hold the output of every test and stay below.
 pub const REPORT_FILE_BYTES: usize = 8 * 1024 * 1024;
 /// Tests of one report, and of all reports of one run: each is a row.

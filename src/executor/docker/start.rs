@@ -19,7 +19,7 @@ use super::archive::{self, Owner};
 use super::output::{End, Output};
 use super::seen::{self, Phase, Seen};
 use super::trouble::Trouble;
-use super::{Inner, container, ending, fill, image, names, release, sandbox, service};
+use super::{Inner, container, ending, fill, image, names, overlay, release, sandbox, service};
 use crate::base::{Timestamp, limits};
 use crate::executor::{Archive, Ended, Failure, Live, Sink, StepSpec, Wrote, workspace, wrote};
 use crate::pipeline::Action;
@@ -185,8 +185,11 @@ async fn restore(
     'container: loop {
         for (at, archive) in archives.iter().enumerate() {
             let into = Archive::into(&***archive);
-            let owner =
-                if workspace::relative(into).is_some() { fill::owner_of(&step.dirs.workspace) } else { Owner { uid: 0, gid: 0 } };
+            let owner = if workspace::relative(into).is_some() {
+                fill::owner_of(overlay::top(&step.dirs))
+            } else {
+                Owner { uid: 0, gid: 0 }
+            };
             let put = tokio::select! {
                 put = archive::put(&inner.engine, name, &***archive, owner) => put,
                 () = stop.cancelled() => return Err(Failure::Stopped),
