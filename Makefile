@@ -1,6 +1,6 @@
 # The commands of daily work. `make demo` and `make test` do all their set-up themselves.
 CARGO ?= cargo
-# Extra arguments: `make demo ARGS=--once`, `make test ARGS=cancel`, `make fuzz ARGS=60`.
+# Extra arguments: `make demo ARGS=--once`, `make test ARGS=cancel`, `make fuzz ARGS=60`, `make bench ARGS="steps output"`.
 ARGS ?=
 
 DENY_VERSION := 0.20.2
@@ -27,8 +27,8 @@ test: ## every test, those with real Docker included
 	fi
 
 bench: ## what it costs, in one table with `docker run` measured in the same run beside it
-	@.ci/docker-up
-	$(CARGO) bench --locked --quiet --bench figures
+	@.ci/docker-up --with-debian
+	$(CARGO) bench --locked --quiet --bench figures -- $(ARGS)
 
 fuzz: ## hostile input for what reads pipelines, 600 seconds or `ARGS=60`: see tests/fuzz/README.md
 	@tests/fuzz/run $(ARGS)

@@ -6,19 +6,29 @@ use crate::watch::Spread;
 
 pub fn row(figure: String, served: &Served) -> Row {
     let mib = resident_mib(served.pid());
+    below(figure, mib, 30.0)
+}
+
+/// A figure of memory alone.
+pub fn below(figure: String, mib: f64, most: f64) -> Row {
     Row {
         figure,
         unit: "MB",
         measured: Spread { median: mib, least: mib, most: mib },
         rounds: 1,
         reference: None,
-        target: Target::Below(30.0, "MB"),
+        target: Target::Below(most, "MB"),
     }
 }
 
 /// What the kernel counts as resident (`VmRSS`), in units of 2^20 bytes.
 fn resident_mib(pid: u32) -> f64 {
     mib(&pid.to_string(), "VmRSS:")
+}
+
+/// The most that a process has had resident so far (`VmHWM`), in units of 2^20 bytes.
+pub fn peak_mib(pid: u32) -> f64 {
+    mib(&pid.to_string(), "VmHWM:")
 }
 
 /// The most that this process has had resident so far (`VmHWM`), in units of 2^20 bytes.

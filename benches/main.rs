@@ -4,15 +4,20 @@
 //! **Invariant:** nothing is left behind, also after a panic or Ctrl-C: servers, containers, networks and directories belong to values that remove
 //! them when they go.
 
+mod bare;
 mod cache;
+mod chain;
 mod check;
 mod docker_run;
 mod idle;
 mod live;
+mod many;
+mod output;
 #[path = "../tests/support/process.rs"]
 mod process;
 mod push;
 mod ready;
+mod streaming;
 #[path = "../tests/support/mod.rs"]
 mod support;
 mod table;
@@ -22,21 +27,29 @@ use std::process::ExitCode;
 
 use table::Table;
 
+/// The parts of the table, in its order. `cargo bench --bench figures -- steps output` measures these alone.
+const PARTS: [&str; 8] = ["reading", "start", "push", "steps", "jobs", "output", "memory", "cache"];
+/// Those that need no engine.
+const ALONE: [&str; 1] = ["reading"];
+
 fn main() -> ExitCode {
-    // `cargo bench --bench figures -- reading`: the figures that need no engine.
-    if std::env::args().any(|argument| argument == "reading") {
-        let mut table = Table::default();
-        table.extend(check::rows());
-        return told(&table);
+    // `cargo bench` adds words of its own, which begin with dashes.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    if let Some(unknown) = asked.iter().find(|word| !PARTS.contains(&word.as_str())) {
+        eprintln!("bench: there is no part `{unknown}`; there are {}", PARTS.join(", "));
+        return ExitCode::from(2);
     }
-    if let Err(why) = docker_run::engine_answers() {
+    let parts: Vec<&str> = PARTS.into_iter().filter(|part| asked.is_empty() || asked.iter().any(|word| word == part)).collect();
+    if parts.iter().any(|part| !ALONE.contains(part))
+        && let Err(why) = docker_run::engine_answers()
+    {
         eprintln!("bench: {why}");
         return ExitCode::FAILURE;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let measured = runtime.block_on(async {
         tokio::select! {
-            table = measure() => Some(table),
+            table = measure(&parts) => Some(table),
             _ = tokio::signal::ctrl_c() => None,
         }
     });
@@ -56,14 +69,20 @@ fn told(table: &Table) -> ExitCode {
     if missed.is_empty() || cfg!(debug_assertions) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn measure() -> Table {
+async fn measure(parts: &[&str]) -> Table {
     let mut table = Table::default();
-    // `cargo bench --bench figures -- cache`: those of a cache alone.
-    if std::env::args().all(|argument| argument != "cache") {
-        table.extend(check::rows());
-        table.extend(ready::rows().await);
-        table.extend(push::rows().await);
+    for part in parts {
+        table.extend(match *part {
+            "reading" => check::rows(),
+            "start" => ready::rows().await,
+            "push" => push::rows().await,
+            "steps" => chain::rows().await,
+            "jobs" => many::rows().await,
+            "output" => output::rows().await,
+            "memory" => streaming::rows().await,
+            "cache" => cache::rows().await,
+            other => unreachable!("{other} is not in the list of parts"),
+        });
     }
-    table.extend(cache::rows().await);
     table
 }

@@ -38,7 +38,7 @@ pub async fn rows() -> Vec<Row> {
             Row { figure, unit: "ms", measured: Spread::of(times), rounds, reference, target }
         };
         if steps == 1 {
-            rows.push(row("hook to first line of the log".to_owned(), &first_lines, Target::Ratio(2.0)));
+            rows.push(row("hook to first line of the log".to_owned(), &first_lines, Target::Ratio(0.7)));
         }
         let plural = if steps == 1 { "step" } else { "steps" };
         rows.push(row(format!("hook to run ended, {steps} {plural}"), &ends, Target::None));

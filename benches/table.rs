@@ -48,7 +48,7 @@ impl Row {
             self.reference.as_ref().map_or(String::new(), |(name, value)| format!("{} {unit}: {name}", number(*value)));
         let target = match self.target {
             Target::Below(most, unit) => format!("< {} {unit}", number(most)),
-            Target::Ratio(most) => format!("≤ {most:.1} ×"),
+            Target::Ratio(most) => format!("≤ {most:.2} ×"),
             Target::None => String::new(),
         };
         let verdict = if self.is_missed() { " MISSED" } else { "" };

@@ -40,7 +40,7 @@ pub enum Event {
         attempt: u32,
         exit: Exit,
         wrote: Written,
-        observed: Observed,
+        observed: Box<Observed>,
     },
     /// Someone who may says yes to a job.
     Approved {

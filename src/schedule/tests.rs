@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::base::{Clock, RepoId, RunId, Timestamp};
 use crate::pipeline::{Action, Approval, Cell, Concurrency, Event as On, JobPlan, Plan, Policy, StepPlan, Trigger};
-use crate::run::{Event, Exit, JobState, Life, Observed, Outcome, Run, Wait, Written};
+use crate::run::{Event, Exit, JobState, Life, Outcome, Run, Wait, Written};
 
 const NOW: Timestamp = Timestamp(1_000);
 
@@ -86,7 +86,7 @@ impl Hall {
         let wrote = Written::default();
         self.take(Input::Run(
             run.clone(),
-            Event::StepExited { job, step: 0, attempt: 1, exit: Exit::Code(0), wrote, observed: Observed::default() },
+            Event::StepExited { job, step: 0, attempt: 1, exit: Exit::Code(0), wrote, observed: Box::default() },
         ))
     }
 
@@ -156,7 +156,7 @@ fn cancel_running_replaces_all_older_ones_and_waits_until_they_are_gone() {
     let (exit, wrote) = (Exit::Code(143), Written::default());
     hall.take(Input::Run(
         running.clone(),
-        Event::StepExited { job: 0, step: 0, attempt: 1, exit, wrote, observed: Observed::default() },
+        Event::StepExited { job: 0, step: 0, attempt: 1, exit, wrote, observed: Box::default() },
     ));
     assert_eq!((hall.is(&running, 0), hall.is(&newest, 0)), ("cancelled: replaced by #2".to_owned(), "preparing".to_owned()));
 }
@@ -278,7 +278,7 @@ fn a_stopped_newcomer_takes_no_place() {
         let (exit, wrote) = (exit.clone(), wrote.clone());
         hall.take(Input::Run(
             newer.clone(),
-            Event::StepExited { job: 0, step, attempt: 1, exit, wrote, observed: Observed::default() },
+            Event::StepExited { job: 0, step, attempt: 1, exit, wrote, observed: Box::default() },
         ));
     }
     assert!(matches!(hall.ended.get(&newer), Some(Life::Ended { outcome: Outcome::Cancelled, .. })), "{:?}", hall.ended);

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::limits::STEP_FILE_BYTES;
 use crate::base::{AttemptKey, Clock};
 use crate::executor::{Ended, Failure, Live, Sink, StepSpec, Wrote};
-use crate::run::{Event, Exit, Observed, Written};
+use crate::run::{Event, Exit, Written};
 use crate::secrets::Masks;
 use crate::store::{Logs, Store};
 
@@ -62,7 +62,7 @@ pub(super) async fn live(mut begin: Begin, masks: Result<Masks, Exit>, beside: B
     let AttemptKey { run: _, job, step, attempt } = key;
     let logs = store.logs();
     let wrote_nothing =
-        |exit| Event::StepExited { job, step, attempt, exit, wrote: Written::default(), observed: Observed::default() };
+        |exit| Event::StepExited { job, step, attempt, exit, wrote: Written::default(), observed: Box::default() };
     let last = |event, silent| {
         // The loop only ever goes away with the server.
         let _ = tell.send(Message::Last { key: key.clone(), event, silent });
@@ -133,7 +133,7 @@ pub(super) async fn live(mut begin: Begin, masks: Result<Masks, Exit>, beside: B
             let mut wrote = Written::read(&wrote.output, &wrote.env, &wrote.summary);
             wrote.problem = wrote.problem.or(left.problem).map(|problem| masks.text(&problem));
             let exit = left.trouble.map_or(exit, |why| Exit::Infrastructure(masks.text(&why)));
-            last(Some(Event::StepExited { job, step, attempt, exit, wrote, observed }), None);
+            last(Some(Event::StepExited { job, step, attempt, exit, wrote, observed: Box::new(observed) }), None);
         }
         Err(Failure::Unreachable(why)) => last(None, Some(why)),
         Err(failure) => last(Some(wrote_nothing(told(&key, logs, clock, &masks, &failure))), None),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
 use crate::executor::{Archive, Failure, JobSpec, StepSpec};
-use crate::run::{Command, Event, Exit, FilledCache, Observed, Run, Written, environment, fill_step};
+use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
 use crate::schedule::Board;
 
 use super::attempt::{self, Begin, Beside};
@@ -146,7 +146,7 @@ impl Performer {
                 // The reducer has filled in the same step before it said so; if it ever knew more, the step must end all the same.
                 let AttemptKey { run: _, job, step, attempt } = key;
                 let (exit, wrote) = (Exit::Infrastructure(why), Written::default());
-                let event = Event::StepExited { job, step, attempt, exit, wrote, observed: Observed::default() };
+                let event = Event::StepExited { job, step, attempt, exit, wrote, observed: Box::default() };
                 // The loop only ever goes away with the server.
                 let _ = self.shared.tell.send(Message::Last { key, event: Some(event), silent: None });
             }

@@ -3,7 +3,7 @@
 //! It follows `server::perform`: a live task per attempt that starts or attaches, follows, and can be told to stop.
 
 use gantry::base::{AttemptKey, JobKey, RunId};
-use gantry::run::{Command, Event, Exit, JobState, Life, Observed, Outcome, StepState, Wait, Written, fill_step};
+use gantry::run::{Command, Event, Exit, JobState, Life, Outcome, StepState, Wait, Written, fill_step};
 use gantry::schedule::{Change, Input, Turn};
 
 use super::invariants;
@@ -184,7 +184,7 @@ impl World {
                     attempt,
                     exit: Exit::NeverRan,
                     wrote: Written::default(),
-                    observed: Observed::default(),
+                    observed: Box::default(),
                 },
             );
         }
@@ -192,7 +192,7 @@ impl World {
             let exit = Exit::Infrastructure("no such image".to_owned());
             return self.send_last(
                 key,
-                Event::StepExited { job, step, attempt, exit, wrote: Written::default(), observed: Observed::default() },
+                Event::StepExited { job, step, attempt, exit, wrote: Written::default(), observed: Box::default() },
             );
         }
         if !exists {
@@ -229,7 +229,7 @@ impl World {
             Some(container) => (container.exit.clone(), Written::default()),
             None => (Exit::Lost("its container is gone".to_owned()), Written::default()),
         };
-        self.send_last(key, Event::StepExited { job, step, attempt, exit, wrote, observed: Observed::default() });
+        self.send_last(key, Event::StepExited { job, step, attempt, exit, wrote, observed: Box::default() });
     }
 
     pub fn stop(&mut self, key: &AttemptKey, at_once: bool) {

@@ -13,6 +13,8 @@ use crate::support::PATIENCE;
 
 /// The image that `.ci/docker-up` makes.
 pub const IMAGE: &str = "gantry-test/busybox:1";
+/// The same with `--with-debian`.
+pub const DEBIAN: &str = "gantry-test/debian:1";
 
 /// A `gantry serve`, ended hard when dropped.
 pub struct Served {

@@ -15,7 +15,7 @@ fn values(pairs: &[(&str, &str)]) -> Values {
 
 fn wrote(step: u32, outputs: &[(&str, &str)], env: &[(&str, &str)]) -> Event {
     let wrote = Written { outputs: values(outputs), env: values(env), problem: None };
-    Event::StepExited { job: 0, step, attempt: 1, exit: Exit::Code(0), wrote, observed: Observed::default() }
+    Event::StepExited { job: 0, step, attempt: 1, exit: Exit::Code(0), wrote, observed: Box::default() }
 }
 
 /// Lets a job that waits for the board begin.
@@ -114,7 +114,7 @@ fn a_combination_that_fails_stops_the_others_but_not_their_cleaning_up() {
         attempt: 1,
         exit: Exit::Code(1),
         wrote: Written::default(),
-        observed: Observed::default(),
+        observed: Box::default(),
     };
     commands(&mut run, failed);
     let done = Event::StepExited {
@@ -123,7 +123,7 @@ fn a_combination_that_fails_stops_the_others_but_not_their_cleaning_up() {
         attempt: 1,
         exit: Exit::Code(0),
         wrote: Written::default(),
-        observed: Observed::default(),
+        observed: Box::default(),
     };
     let moves = commands(&mut run, done);
     let other = AttemptKey { job: 1, ..key(&run, 0, 1) };
@@ -137,7 +137,7 @@ fn a_combination_that_fails_stops_the_others_but_not_their_cleaning_up() {
         attempt: 1,
         exit: Exit::Code(143),
         wrote: Written::default(),
-        observed: Observed::default(),
+        observed: Box::default(),
     };
     let moves = commands(&mut run, stopped);
     assert!(moves.contains(&Command::StartStep(AttemptKey { job: 1, ..key(&run, 1, 1) })), "{moves:?}");
@@ -154,7 +154,7 @@ fn without_fail_fast_or_with_a_warning_the_others_go_on() {
             let exit = Exit::Code(1);
             commands(
                 &mut run,
-                Event::StepExited { job: 0, step, attempt: 1, exit, wrote: Written::default(), observed: Observed::default() },
+                Event::StepExited { job: 0, step, attempt: 1, exit, wrote: Written::default(), observed: Box::default() },
             );
         }
         assert!(run.jobs[0].state.is_ended());
@@ -291,8 +291,7 @@ fn a_matrix_is_seen_as_one_job() {
 #[test]
 fn a_file_that_cannot_be_read_fails_a_step_that_would_have_passed() {
     let problem = Written { problem: Some("line 1 of GANTRY_OUTPUT is odd".to_owned()), ..Written::default() };
-    let bad =
-        |exit| Event::StepExited { job: 0, step: 0, attempt: 1, exit, wrote: problem.clone(), observed: Observed::default() };
+    let bad = |exit| Event::StepExited { job: 0, step: 0, attempt: 1, exit, wrote: problem.clone(), observed: Box::default() };
     let (mut run, _) = begun(vec![job("j", vec![step("s")])]);
     commands(&mut run, bad(Exit::Code(0)));
     assert_eq!(end_of(&run, 0), ("failed", "line 1 of GANTRY_OUTPUT is odd"));

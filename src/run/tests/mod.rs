@@ -79,7 +79,7 @@ fn key(run: &Run, step: u32, attempt: u32) -> AttemptKey {
 }
 
 fn exited(step: u32, attempt: u32, exit: Exit) -> Event {
-    Event::StepExited { job: 0, step, attempt, exit, wrote: Written::default(), observed: Observed::default() }
+    Event::StepExited { job: 0, step, attempt, exit, wrote: Written::default(), observed: Box::default() }
 }
 
 fn started(step: u32, attempt: u32) -> Event {
