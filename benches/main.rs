@@ -22,15 +22,16 @@ mod streaming;
 mod support;
 mod table;
 mod watch;
+mod workspace;
 
 use std::process::ExitCode;
 
 use table::Table;
 
 /// The parts of the table, in its order. `cargo bench --bench figures -- steps output` measures these alone.
-const PARTS: [&str; 8] = ["reading", "start", "push", "steps", "jobs", "output", "memory", "cache"];
+const PARTS: [&str; 9] = ["reading", "workspace", "start", "push", "steps", "jobs", "output", "memory", "cache"];
 /// Those that need no engine.
-const ALONE: [&str; 1] = ["reading"];
+const ALONE: [&str; 2] = ["reading", "workspace"];
 
 fn main() -> ExitCode {
     // `cargo bench` adds words of its own, which begin with dashes.
@@ -74,6 +75,7 @@ async fn measure(parts: &[&str]) -> Table {
     for part in parts {
         table.extend(match *part {
             "reading" => check::rows(),
+            "workspace" => workspace::rows(),
             "start" => ready::rows().await,
             "push" => push::rows().await,
             "steps" => chain::rows().await,

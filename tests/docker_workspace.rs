@@ -120,7 +120,14 @@ async fn steps_work_in_a_layered_work_tree_as_in_any_other_and_the_base_stays_as
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_of_an_earlier_commit_shows_the_new_one_and_what_is_gone_is_gone() {
-    let peer = Peer::with(&[("a", "1\n"), ("goes", "x\n"), ("dir/goes", "x\n"), ("all/goes", "x\n"), ("file", "x\n"), ("tree/x", "x\n")]);
+    let peer = Peer::with(&[
+        ("a", "1\n"),
+        ("goes", "x\n"),
+        ("dir/goes", "x\n"),
+        ("all/goes", "x\n"),
+        ("file", "x\n"),
+        ("tree/x", "x\n"),
+    ]);
     let place = Place::new(peer);
     let rig = rig_that_mounts(&place).await;
     place.job("one");

@@ -99,6 +99,8 @@ pub const MEMORY_MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024 * 1024;
 /// The least and the most of processors, in thousandths (Docker takes hundredths).
 pub const CPU_MIN_MILLIS: u64 = 10;
 pub const CPU_MAX_MILLIS: u64 = 1_024_000;
+/// The longest history that `checkout.depth` can ask for: none is longer than all of it.
+pub const DEPTH_MAX: i64 = 1_000_000;
 /// Processes and threads: the kernel's own bound.
 pub const PIDS_MAX: i64 = 4_194_304;
 /// What a step may write into each of `GANTRY_OUTPUT`, `GANTRY_ENV` and `GANTRY_SUMMARY`: values and a page to read, not data. Data is an artifact.
