@@ -206,3 +206,5 @@ pub const CACHE_QUOTA_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 pub const CACHE_KEY_BYTES: usize = 1_024;
 /// What stands between two files of an archive (headers and long names), in bytes: names are at most 4,096 bytes, attributes at most 64 KiB.
 pub const ARCHIVE_HEADER_BYTES: u64 = 1024 * 1024;
+/// Pauses between tries to pull an image: long enough for a registry that restarts, short enough to wait for. One more try than pauses.
+pub const PULL_PAUSES_MS: [u64; 3] = [1_000, 2_000, 4_000];

@@ -52,6 +52,7 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
         kind,
         docker_host: None,
         ahead: (None, None),
+        images: Default::default(),
         database: None,
         grace_ms: limits::GRACE_MS,
         credentials: Credentials::default(),
