@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Approval, ArtifactsPlan, CachePlan, Cell, CheckoutPlan, Concurrency, InputValue, Network, Resources, ServicePlan};
+use super::parts::{
+    Approval, ArtifactsPlan, CachePlan, Cell, CheckoutPlan, Concurrency, InputValue, Network, Resources, ServicePlan,
+};
 use crate::base::{JobIx, StepIx};
 
 /// The pipeline for this trigger: a frozen graph.

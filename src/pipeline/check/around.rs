@@ -169,7 +169,9 @@ impl Reader<'_, '_> {
 
     /// `checkout: { depth: 50, submodules: true }`.
     pub(super) fn checkout(&mut self, field: &Field) -> CheckoutPlan {
-        let Some(fields) = Fields::read(field.value, field.key_span, &keys::CHECKOUT, self) else { return CheckoutPlan::default() };
+        let Some(fields) = Fields::read(field.value, field.key_span, &keys::CHECKOUT, self) else {
+            return CheckoutPlan::default();
+        };
         if fields.is_empty() {
             self.report.error_hint("value", field.place(), "`checkout` says nothing", "its keys are depth, submodules");
         }

@@ -8,7 +8,9 @@ mod parts;
 mod pipeline;
 
 pub(in crate::pipeline) use on::{CRON, FILTER, INPUT, MANUAL, ON, PULL_REQUEST, PUSH, SCHEDULE};
-pub(in crate::pipeline) use parts::{APPROVAL, ARTIFACTS, CACHE, CHECKOUT, CONCURRENCY, MATRIX, READY, REPORTS, RESOURCES, RETRY, SERVICE};
+pub(in crate::pipeline) use parts::{
+    APPROVAL, ARTIFACTS, CACHE, CHECKOUT, CONCURRENCY, MATRIX, READY, REPORTS, RESOURCES, RETRY, SERVICE,
+};
 pub(in crate::pipeline) use pipeline::{DEFAULTS, JOB, ONE_JOB, PIPELINE, STEP};
 
 /// The keys of one kind of map.
