@@ -84,7 +84,7 @@ ln -s /etc/shadow "$GANTRY_OUTPUT"; mkfifo "$GANTRY_ENV"; mkdir "$GANTRY_SUMMARY
     let (exit, kept) =
         run(&rig.docker, &job.script(2, "! rm -rf /gantry/out 2>/dev/null; ! mv /gantry/out /gantry/x 2>/dev/null")).await;
     assert_eq!(exit, Ok(Exit::Code(0)), "the directory itself is no more its own than the script: {}", kept.stderr());
-    assert_eq!(docker(&["inspect", "-f", "{{len .HostConfig.Mounts}}", &rig.step_containers()[0]]), ["3"]);
+    assert_eq!(docker(&["inspect", "-f", "{{len .HostConfig.Mounts}}", &rig.step_containers()[0]]), ["4"]);
 }
 
 fn names<const N: usize>(entries: [(&str, &str); N]) -> BTreeMap<String, String> {

@@ -344,6 +344,48 @@ impl App {
     }
 }
 
+#[tokio::test]
+async fn the_next_steps_are_ready_when_their_turn_comes_however_their_parking_went() {
+    let app = App::start().await;
+    let step = |name: &str, env: &str| format!("  - {{ name: {name}, image: i, run: x, env: {{ {env} }} }}\n");
+    let steps = [
+        step("first", "FAKE_MS: 100"),
+        step("ready", "FAKE_MS: 1"),
+        step("slow", "FAKE_PARK: 200, FAKE_MS: 1"),
+        step("fails", "FAKE_PARK: fails"),
+        step("dies", "FAKE_PARK: dies"),
+        step("red", "FAKE_EXIT: 1"),
+        step("not wanted", "FAKE_MS: 1"),
+    ];
+    let remote = Remote::with(&format!("steps:\n{}", steps.concat()));
+    app.watch("shop", &remote).await;
+    let run = app.ended("shop", 1).await;
+    let outcomes: Vec<_> = run.jobs[0].steps.iter().map(|step| step.outcome.unwrap().as_str()).collect();
+    assert_eq!(outcomes, ["passed", "passed", "passed", "passed", "passed", "failed", "skipped"]);
+    let steps = |keys: Vec<gantry::base::AttemptKey>| keys.into_iter().map(|key| key.step).collect::<Vec<_>>();
+    assert_eq!(steps(app.fake.starts()), [0, 1, 2, 3, 4, 5]);
+    let opened = steps(app.fake.opened());
+    assert!([1, 2, 5].iter().all(|step| opened.contains(step)) && !opened.contains(&3) && !opened.contains(&4), "{opened:?}");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_restart_keeps_what_is_ready_and_removes_what_is_not_wanted_any_more() {
+    let mut app = App::start().await;
+    let steps =
+        "[{ name: a, image: i, run: x, env: { FAKE_MS: hang } }, { name: b, image: i, run: x }, { name: c, image: i, run: x }]";
+    let remote = Remote::with(&format!("steps: {steps}\n"));
+    app.watch("shop", &remote).await;
+    app.until("two ready steps", async |app| (app.fake.parked().len() == 2).then_some(())).await;
+    app.restart().await;
+    let run = app.until("the run", async |app| app.fake.starts().first().map(|key| key.run.clone())).await;
+    app.handle().cancel(&run, "ada").await.unwrap();
+    let ended = app.ended("shop", 1).await;
+    assert_eq!(ended.outcome.unwrap().as_str(), "cancelled");
+    assert_eq!((app.fake.starts().len(), app.fake.opened().len()), (1, 0));
+    app.close().await;
+}
+
 fn with_service(env: &str) -> String {
     let service = format!("{{ image: postgres, env: {{ {env} }}, ready: {{ port: 5432, timeout: 60s }} }}");
     format!("services:\n  db: {service}\nsteps:\n  - {{ name: test, run: make test }}\n")

@@ -53,9 +53,15 @@ pub trait Executor: Send + Sync + 'static {
     /// Goes on with the logs of a job's services that nobody follows: after a crash, and when the engine is back. Cheap when there is nothing to do.
     async fn follow_services(&self, job: &JobKey, services: &dyn ServiceSinks) -> Result<(), Failure>;
 
+    /// How many steps of a job it wants to be told of ahead of their start, at most: what [`Self::park`] is called for.
+    fn parks(&self) -> u32 {
+        0
+    }
+
     /// Makes an attempt ready ahead of its start, so that only its command, its environment and its secrets are missing: [`StepSpec::action`], `env`
     /// and `before` may be other ones when it is started. `false` where this executor, or this step, has nothing to gain: [`Self::start`] then makes it
-    /// from nothing. A parked attempt that is not started is removed by [`Self::remove`]. It is among [`Self::survivors`].
+    /// from nothing. A parked attempt that is not started is removed by [`Self::remove`]. It is among [`Self::survivors`], and to
+    /// [`Self::attach`] to one is [`Failure::Stopped`]: it never ran. Never waits for an image.
     async fn park(&self, step: &StepSpec) -> Result<bool, Failure> {
         let _ = step;
         Ok(false)

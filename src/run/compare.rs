@@ -22,6 +22,8 @@ pub(super) fn compared(run: &mut Run, known: &[AttemptKey], asked_at: Timestamp,
             let key = |attempt| AttemptKey { run: run.id.clone(), job, step, attempt };
             match &step_state.state {
                 StepState::Starting { attempt, .. } => commands.push(Command::StartStep(key(*attempt))),
+                // It may have died, or never come to be.
+                StepState::Parked { attempt, .. } => commands.push(Command::ParkStep(key(*attempt))),
                 StepState::Running { attempt, .. } if known.contains(&key(*attempt)) => {
                     commands.push(Command::AttachStep(key(*attempt)));
                 }

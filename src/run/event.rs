@@ -81,6 +81,8 @@ pub enum Event {
 pub enum Command {
     /// Make workspace and network, then say [`Event::JobPrepared`].
     PrepareJob(JobKey),
+    /// Make the attempt ready ahead of its start. Nothing comes of it when that does not go: the start then makes it from nothing.
+    ParkStep(AttemptKey),
     /// Start the attempt, or take it up if it already runs; then follow it to its exit.
     StartStep(AttemptKey),
     /// Take up an attempt that is known to exist and follow it to its exit.

@@ -1,7 +1,7 @@
 //! `apply`: one event, one new state. The moves that follow from a state by themselves (starts, skips, deadlines, ends) are in `settle`.
 //!
-//! **Invariants:** total; an exit moves only its own attempt; a stronger stop reason is never replaced; every attempt that is told to start is
-//! followed by exactly one `RemoveStep`.
+//! **Invariants:** total; an exit moves only its own attempt; a stronger stop reason is never replaced; every attempt that is told to start, or to be
+//! parked, is followed by exactly one `RemoveStep`.
 
 use crate::base::{AttemptKey, JobIx, JobKey, StepIx, Timestamp};
 
@@ -10,11 +10,12 @@ use super::fill::room_for;
 use super::settle::settle;
 use super::verdict::Verdict;
 use super::{
-    Applied, Command, Decision, Event, Exit, JobState, Observed, Outcome, Run, StepEnd, StepState, StopReason, Wait, Written,
+    Applied, Command, Decision, Event, Exit, JobState, Observed, Outcome, Permit, Run, StepEnd, StepState, StopReason, Wait,
+    Written,
 };
 
-/// Applies one event. `may_start`: whether the engine answers, so that something could start now.
-pub fn apply(run: &mut Run, event: &Event, now: Timestamp, may_start: bool) -> Applied {
+/// Applies one event.
+pub fn apply(run: &mut Run, event: &Event, now: Timestamp, permit: Permit) -> Applied {
     if run.is_ended() {
         return Applied::Ignored("the run has ended");
     }
@@ -41,7 +42,7 @@ pub fn apply(run: &mut Run, event: &Event, now: Timestamp, may_start: bool) -> A
     };
     match done {
         Ok(()) => {
-            settle(run, now, may_start, &mut commands);
+            settle(run, now, permit, &mut commands);
             Applied::Applied { commands }
         }
         Err(why) => Applied::Ignored(why),
@@ -125,7 +126,9 @@ fn started(run: &mut Run, place: Place, at: Timestamp) -> Done {
             Ok(())
         }
         StepState::Running { .. } | StepState::Stopping { .. } => Err("it is known to run"),
-        StepState::Waiting | StepState::Backoff { .. } | StepState::Ended(_) => Err("no attempt of this step is live"),
+        StepState::Waiting | StepState::Parked { .. } | StepState::Backoff { .. } | StepState::Ended(_) => {
+            Err("no attempt of this step is live")
+        }
     }
 }
 
@@ -143,7 +146,9 @@ fn not_started(run: &mut Run, place: Place, now: Timestamp) -> Done {
         // Whether a container was made is not known: the comparison, once the engine answers, will tell.
         StepState::Stopping { .. } => Err("it is being stopped; the comparison with the engine decides"),
         StepState::Running { .. } => Err("it is known to run"),
-        StepState::Waiting | StepState::Backoff { .. } | StepState::Ended(_) => Err("no attempt of this step is live"),
+        StepState::Waiting | StepState::Parked { .. } | StepState::Backoff { .. } | StepState::Ended(_) => {
+            Err("no attempt of this step is live")
+        }
     }
 }
 
@@ -160,7 +165,11 @@ pub(super) fn exited(
     let (started_at, why) = match state {
         StepState::Stopping { started_at, why, .. } => (started_at, Some(why)),
         StepState::Running { since, .. } => (Some(since), None),
-        StepState::Starting { .. } | StepState::Waiting | StepState::Backoff { .. } | StepState::Ended(_) => (None, None),
+        StepState::Starting { .. }
+        | StepState::Waiting
+        | StepState::Parked { .. }
+        | StepState::Backoff { .. }
+        | StepState::Ended(_) => (None, None),
     };
     let plan = std::sync::Arc::clone(&run.plan);
     let step_plan = &plan.jobs[job as usize].steps[step as usize];

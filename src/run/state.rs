@@ -108,6 +108,11 @@ pub struct Step {
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum StepState {
     Waiting,
+    /// It waits like the others, and the executor was told to make it ready ahead of its start.
+    Parked {
+        attempt: u32,
+        since: Timestamp,
+    },
     /// The executor was told to start it: it pulls, creates, starts.
     Starting {
         attempt: u32,
@@ -241,7 +246,16 @@ impl StepState {
             StepState::Starting { attempt, .. } | StepState::Running { attempt, .. } | StepState::Stopping { attempt, .. } => {
                 Some(*attempt)
             }
-            StepState::Waiting | StepState::Backoff { .. } | StepState::Ended(_) => None,
+            StepState::Waiting | StepState::Parked { .. } | StepState::Backoff { .. } | StepState::Ended(_) => None,
+        }
+    }
+
+    /// The attempt that the executor holds something for: the live one, or the parked one.
+    #[must_use]
+    pub fn held_attempt(&self) -> Option<u32> {
+        match self {
+            StepState::Parked { attempt, .. } => Some(*attempt),
+            other => other.live_attempt(),
         }
     }
 

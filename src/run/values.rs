@@ -18,6 +18,7 @@ pub(super) fn size_of_run(run: &Run) -> usize {
     let of_steps = |state: &StepState| match state {
         StepState::Ended(end) => size(&end.outputs) + size(&end.env),
         StepState::Waiting
+        | StepState::Parked { .. }
         | StepState::Starting { .. }
         | StepState::Running { .. }
         | StepState::Stopping { .. }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{AttemptKey, JobIx, JobKey, RunId, Timestamp};
-use crate::run::{self, Applied, Command, Event, Job, JobState, Run, Wait};
+use crate::run::{self, Applied, Command, Event, Job, JobState, Permit, Run, Wait};
 
 use super::deadlines::deadlines;
 use super::groups::{Groups, has_groups, next_replaced, order};
@@ -53,6 +53,8 @@ enum Engine {
 pub struct Board {
     runs: BTreeMap<RunId, Run>,
     slots: u32,
+    /// Steps of a job that may be parked at the same time.
+    park: u32,
     engine: Engine,
 }
 
@@ -60,7 +62,14 @@ impl Board {
     /// An empty board with so many slots for jobs. The engine counts as silent until [`Input::Engine`] says otherwise.
     #[must_use]
     pub fn new(slots: u32) -> Self {
-        Self { runs: BTreeMap::new(), slots, engine: Engine::Down { message: "Gantry has just started and asks it".to_owned() } }
+        let engine = Engine::Down { message: "Gantry has just started and asks it".to_owned() };
+        Self { runs: BTreeMap::new(), slots, park: 0, engine }
+    }
+
+    /// The same, which lets so many steps of a job be made ready ahead of their start.
+    #[must_use]
+    pub fn parking(self, park: u32) -> Self {
+        Self { park, ..self }
     }
 
     /// An unfinished run.
@@ -137,7 +146,11 @@ impl Board {
             return;
         };
         before.entry(id.clone()).or_insert_with(|| run.clone());
-        match run::apply(run, event, now, self.engine == Engine::Up) {
+        let permit = match self.engine {
+            Engine::Up => Permit { park: self.park, ..Permit::START },
+            Engine::Down { .. } => Permit::NOTHING,
+        };
+        match run::apply(run, event, now, permit) {
             Applied::Applied { commands } => turn.commands.extend(commands),
             Applied::Ignored(why) => turn.ignored = Some(why),
         }
@@ -178,7 +191,7 @@ impl Board {
             .get(&key.run)
             .and_then(|run| run.jobs.get(key.job as usize))
             .and_then(|job| job.steps.get(key.step as usize));
-        step.is_some_and(|step| step.state.live_attempt() == Some(key.attempt))
+        step.is_some_and(|step| step.state.held_attempt() == Some(key.attempt))
     }
 
     /// What is due is settled before anything is given out, whoever asked for this turn: a loop that wakes late must not begin what is over.

@@ -22,7 +22,7 @@ pub(super) fn deadlines(run: &Run, engine_up: bool) -> Vec<Timestamp> {
                     live = true;
                     at.extend(step_plan.timeout_ms.map(|ms| since.plus_ms(ms)));
                 }
-                StepState::Starting { .. } | StepState::Waiting => live = true,
+                StepState::Starting { .. } | StepState::Waiting | StepState::Parked { .. } => live = true,
                 StepState::Backoff { until, .. } => {
                     live = true;
                     at.extend(engine_up.then_some(*until));

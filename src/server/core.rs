@@ -125,10 +125,11 @@ impl Server {
             tracing::info!(runs = unfinished.len(), "taking up the runs that had not ended");
         }
         let performer = Performer::new(Arc::clone(&shared), cleaning.clone());
-        let core = Core { board: Board::new(shared.config.slots), messages, performer, shared: Arc::clone(&shared) };
+        let core = Core { board: new_board(&shared), messages, performer, shared: Arc::clone(&shared) };
         tasks.spawn(core.run(unfinished));
         tasks.spawn(engine::watch(Arc::clone(&shared)));
         tasks.spawn(keep::tidy(Arc::clone(&shared)));
+        tasks.spawn(keep::pack_logs(Arc::clone(&shared)));
         if shared.config.watch {
             poll::watch_all(&shared).await?;
             tasks.spawn(timer::watch(Arc::clone(&shared)));
@@ -261,7 +262,7 @@ impl Core {
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(10)),
             }
         };
-        self.board = Board::new(self.shared.config.slots);
+        self.board = new_board(&self.shared);
         for run in runs {
             // The board counts the engine as silent, so nothing starts here; what changed is stored with each run's next turn.
             self.board.restore(run);
@@ -269,4 +270,8 @@ impl Core {
         // The watch asks the engine anew, says that it answers, and compares.
         self.shared.engine_is(Err("the store had failed; the engine is being asked again".to_owned()));
     }
+}
+
+fn new_board(shared: &Shared) -> Board {
+    Board::new(shared.config.slots).parking(shared.executor.parks())
 }

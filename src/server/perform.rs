@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
 use crate::executor::{Archive, Failure, JobSpec, StepSpec};
+use crate::pipeline::Text;
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
 use crate::schedule::Board;
 
@@ -37,6 +38,8 @@ pub(super) struct Performer {
     /// Live attempts, with the word that makes them stop.
     live: BTreeMap<AttemptKey, CancellationToken>,
     preparing: BTreeMap<JobKey, Preparing>,
+    /// Attempts that are being made ready: their start, or their removal, comes after that.
+    parking: BTreeMap<AttemptKey, JoinHandle<()>>,
     /// Removals under way: a job is released after them.
     removals: BTreeMap<JobKey, Vec<JoinHandle<()>>>,
     /// Attempts of steps that have caches.
@@ -47,8 +50,8 @@ pub(super) struct Performer {
 
 impl Performer {
     pub fn new(shared: Arc<Shared>, cleaning: Tasks) -> Self {
-        let (live, preparing, removals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { shared, cleaning, live, preparing, removals, caching: BTreeSet::new(), held: BTreeMap::new() }
+        let (live, preparing, parking, removals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { shared, cleaning, live, preparing, parking, removals, caching: BTreeSet::new(), held: BTreeMap::new() }
     }
 
     pub fn live_attempts(&self) -> impl Iterator<Item = &AttemptKey> {
@@ -78,6 +81,11 @@ impl Performer {
             Command::StartStep(key) => {
                 if let Some(run) = board.run(&key.run) {
                     self.start(run, key);
+                }
+            }
+            Command::ParkStep(key) => {
+                if let Some(run) = board.run(&key.run) {
+                    self.park(run, key);
                 }
             }
             Command::AttachStep(key) => {
@@ -139,6 +147,39 @@ impl Performer {
         Preparing { task, stop }
     }
 
+    /// What is known of the step makes it ready; what is not is not needed for that.
+    fn park(&mut self, run: &Run, key: AttemptKey) {
+        if self.live.contains_key(&key) || self.parking.get(&key).is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let Some((job, step)) =
+            run.plan.jobs.get(key.job as usize).and_then(|job| Some((job, job.steps.get(key.step as usize)?)))
+        else {
+            return;
+        };
+        let known = |text: &Text| text.fixed().map(str::to_owned);
+        let spec = StepSpec {
+            key: key.clone(),
+            title: format!("{} / {}", job.name, step.name),
+            dirs: self.shared.dirs(run, &key.job_key()),
+            image: step.image.as_ref().and_then(known),
+            resources: job.resources,
+            network: step.network,
+            before: Vec::new(),
+            action: step.action.clone(),
+            env: step.env.iter().filter_map(|(name, text)| Some((name.clone(), known(text)?))).collect(),
+            grace_ms: self.shared.config.grace_ms,
+        };
+        let executor = Arc::clone(&self.shared.executor);
+        // Not cut off when the server ends: what comes of it is found by its labels.
+        let task = self.shared.tasks.spawn(async move {
+            if let Err(error) = executor.park(&spec).await {
+                tracing::debug!(attempt = %spec.key, %error, "an attempt could not be made ready ahead of its start");
+            }
+        });
+        self.parking.insert(key, task);
+    }
+
     fn start(&mut self, run: &Run, key: AttemptKey) {
         match self.step_spec(run, &key) {
             Ok((spec, beside)) => self.begin(Begin::Start(Box::new(spec)), beside, Asked::of(run, &key)),
@@ -189,11 +230,16 @@ impl Performer {
         if beside.files.as_ref().is_some_and(StepFiles::has_caches) {
             self.caching.insert(key.clone());
         }
+        let parking = self.parking.remove(&key);
         self.live.insert(key, stop.clone());
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(async move {
             let ending = shared.tasks.ending.clone();
             let life = async {
+                if let Some(parking) = parking {
+                    // One that broke has made nothing that the start would not find.
+                    let _ = parking.await;
+                }
                 let (begin, masks) = begin.given(&shared, asked).await;
                 attempt::live(begin, masks, beside, &shared, stop).await;
             };
@@ -208,7 +254,11 @@ impl Performer {
     fn remove(&mut self, key: AttemptKey) {
         let executor = Arc::clone(&self.shared.executor);
         let job = key.job_key();
+        let parking = self.parking.remove(&key);
         let removal = self.cleaning.spawn(async move {
+            if let Some(parking) = parking {
+                let _ = parking.await;
+            }
             if let Err(error) = executor.remove(&key).await {
                 tracing::warn!(attempt = %key, %error, "an attempt could not be removed; the next comparison tries again");
             }

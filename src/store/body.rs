@@ -60,7 +60,7 @@ impl StepBody {
         };
         match state {
             // What it waits for is other rows' state.
-            StepState::Waiting => body("waiting", 0, None, None),
+            StepState::Waiting | StepState::Parked { .. } => body("waiting", 0, None, None),
             StepState::Starting { attempt, since: _ } => {
                 body("starting", *attempt, Some("its container is being made".to_owned()), None)
             }

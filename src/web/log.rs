@@ -83,7 +83,7 @@ fn of_service(run: &Run, job: &str, service: &str) -> Result<Log, Problem> {
 /// The last attempt that was made; 0 when there was none.
 pub(super) fn latest_attempt(state: &StepState) -> u32 {
     match state {
-        StepState::Waiting => 0,
+        StepState::Waiting | StepState::Parked { .. } => 0,
         StepState::Starting { attempt, .. } | StepState::Running { attempt, .. } | StepState::Stopping { attempt, .. } => {
             *attempt
         }
@@ -104,6 +104,12 @@ impl App {
         // The step or job has ended, so there will be no more, whether or not anybody ever began to write.
         page.end |= log.is_over && !is_search && page.lines.is_empty();
         Ok(page)
+    }
+
+    /// The bytes from line `from` on, a page of them, and the line to ask for next.
+    pub(super) async fn log_bytes(&self, log: &Log, from: u64) -> Result<(Vec<u8>, u64), Problem> {
+        let key = log.key.clone();
+        self.reading(move |logs| logs.raw(&key, from)).await
     }
 
     /// How many lines there are so far.

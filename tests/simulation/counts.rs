@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Everything that must happen often enough in some hundred worlds.
-pub const KINDS: [&str; 31] = [
+pub const KINDS: [&str; 33] = [
     "crashes",
     "silences of the engine",
     "cancels",
@@ -35,6 +35,8 @@ pub const KINDS: [&str; 31] = [
     "parts that a late condition skipped",
     "files that cannot be read",
     "variables left to later steps",
+    "starts of what was ready",
+    "what was ready and not wanted",
 ];
 
 /// Counts by kind.

@@ -7,7 +7,7 @@ use gantry::base::AttemptKey;
 use gantry::run::{Exit, JobState, StepState, Written};
 use gantry::schedule::{Board, Input};
 
-use super::world::{Due, World};
+use super::world::{Container, Due, World};
 
 impl World {
     /// What the container of this attempt will leave to others.
@@ -48,7 +48,15 @@ impl World {
         self.process += 1;
         self.live.clear();
         self.preparing.clear();
-        self.board = Board::new(self.slots);
+        for key in std::mem::take(&mut self.parking) {
+            // What was asked of the engine may still be done.
+            if self.dice.chance(50) {
+                let delay = self.dice.below(5_000);
+                self.after(delay, Due::StrayPark { key });
+            }
+        }
+        self.watch.stray = self.parked().cloned().collect();
+        self.board = Board::new(self.slots).parking(self.park);
         self.disturbed_at = self.now;
         let process = self.process;
         for run in self.stored.values().filter(|run| !run.is_ended()).cloned().collect::<Vec<_>>() {
@@ -105,6 +113,28 @@ impl World {
         let process = self.process;
         let input = Input::Survivors { known: known.into_iter().collect(), asked_at: self.now };
         self.after(1, Due::Input { process, input, last_of: None });
+    }
+
+    /// The engine makes an attempt ready, if it has not heard of it.
+    pub fn make_ready(&mut self, key: &AttemptKey) {
+        if !self.parking.contains(key) && !self.expected(key) {
+            self.watch.stray.insert(key.clone());
+        }
+        if self.engine_up && !self.containers.contains_key(key) {
+            let exit = Exit::NeverRan;
+            let container = Container { parked: true, running: false, exit, stubborn: false, wrote: Written::default() };
+            self.containers.insert(key.clone(), container);
+        }
+    }
+
+    /// What waits for its start.
+    pub fn parked(&self) -> impl Iterator<Item = &AttemptKey> {
+        self.containers.iter().filter(|(_, container)| container.parked).map(|(key, _)| key)
+    }
+
+    /// Whether the step is held by what is stored, in this very attempt.
+    pub fn expected(&self, key: &AttemptKey) -> bool {
+        self.stored[&key.run].jobs[key.job as usize].steps[key.step as usize].state.held_attempt() == Some(key.attempt)
     }
 
     /// Jobs that hold a slot by what is stored.

@@ -24,6 +24,8 @@ pub struct Watch {
     pub wrote: BTreeMap<AttemptKey, Written>,
     /// Jobs that someone said yes to.
     pub approved: BTreeSet<JobKey>,
+    /// What was ready when a process died, or came to be afterwards: nobody but a comparison knows of it.
+    pub stray: BTreeSet<AttemptKey>,
     /// The last status told of each run.
     last_status: BTreeMap<RunId, Life>,
 }
@@ -120,11 +122,26 @@ fn exit_moves_its_own(
     if let Input::Run(of, Event::StepExited { job: j, step: s, attempt, .. }) = input
         && (of, *j, *s) == (run, job, step)
         && old.live_attempt() != Some(*attempt)
-        && !matches!(old, StepState::Waiting | StepState::Backoff { .. })
+        && !matches!(old, StepState::Waiting | StepState::Parked { .. } | StepState::Backoff { .. })
         // A timeout that is due comes to its own in the same turn.
         && !matches!(new, StepState::Stopping { .. })
     {
         world.fail(&format!("the exit of attempt {attempt} moved a step whose state was {old:?}"));
+    }
+}
+
+/// **What was made ready is started or removed, and no more of it than is allowed.**
+pub fn after_each_turn(world: &mut World) {
+    let unwanted = |key: &&AttemptKey| !world.watch.stray.contains(*key) && !world.expected(key);
+    if let Some(key) = world.parked().chain(&world.parking).find(unwanted) {
+        let state = &world.stored[&key.run].jobs[key.job as usize].steps[key.step as usize].state;
+        world.fail(&format!("{key} is ready though its step is {state:?}"));
+    }
+    for (run, job) in world.stored.values().flat_map(|run| run.jobs.iter().map(move |job| (run, job))) {
+        let parked = job.steps.iter().filter(|step| matches!(step.state, StepState::Parked { .. })).count();
+        if parked > world.park as usize {
+            world.fail(&format!("{parked} steps of a job of {} are parked, and {} may be", run.id, world.park));
+        }
     }
 }
 

@@ -30,6 +30,7 @@ impl World {
             }
             self.perform(command);
         }
+        invariants::after_each_turn(self);
         if let Some(at) = self.board.wake_at() {
             let process = self.process;
             let late = self.late_ms;
@@ -99,6 +100,12 @@ impl World {
                     self.after(delay, Due::StartReaches { process, key });
                 }
             }
+            Command::ParkStep(key) => {
+                if !self.live.contains_key(&key) && self.parking.insert(key.clone()) {
+                    let delay = self.dice.below(3_000);
+                    self.after(delay, Due::ParkReaches { process, key });
+                }
+            }
             Command::AttachStep(key) => {
                 if !self.live.contains_key(&key) {
                     self.counts.one("attachments after a crash");
@@ -108,7 +115,11 @@ impl World {
             }
             Command::StopStep { key, at_once } => self.stop(&key, at_once),
             Command::RemoveStep(key) => {
-                self.containers.remove(&key);
+                // It waits for a parking that is under way.
+                self.parking.remove(&key);
+                if self.containers.remove(&key).is_some_and(|container| container.parked) {
+                    self.counts.one("what was ready and not wanted");
+                }
             }
             Command::ReleaseJob(key) => {
                 self.preparing.remove(&key);
@@ -164,12 +175,23 @@ impl World {
         self.send(&key.run, event);
     }
 
+    pub fn park_reaches(&mut self, key: &AttemptKey) {
+        // Now and then it fails, of which nobody is told.
+        if self.parking.contains(key) && self.dice.chance(90) {
+            self.make_ready(key);
+        }
+        self.parking.remove(key);
+    }
+
     pub fn start_reaches(&mut self, key: &AttemptKey) {
         let Some(Live { told_to_stop, finishing: false, filled }) = self.live.get(key).cloned() else {
             return;
         };
         let AttemptKey { run, job, step, attempt } = key.clone();
-        let exists = self.containers.contains_key(key);
+        // The start waits for a parking that is under way.
+        self.park_reaches(key);
+        let is_ready = self.containers.get(key).is_some_and(|container| container.parked);
+        let exists = self.containers.contains_key(key) && !is_ready;
         // The engine may be silent before or after it made the container.
         if !self.engine_up {
             self.tell_engine(Err("silent".to_owned()));
@@ -201,7 +223,10 @@ impl World {
             let exit = self.dice.pick(&[Exit::Code(0), Exit::Code(0), Exit::Code(0), Exit::Code(1), Exit::Code(2)]);
             let stubborn = self.dice.chance(20);
             let wrote = self.will_write(key);
-            self.containers.insert(key.clone(), Container { running: true, exit: exit.clone(), stubborn, wrote });
+            if is_ready {
+                self.counts.one("starts of what was ready");
+            }
+            self.containers.insert(key.clone(), Container { parked: false, running: true, exit: exit.clone(), stubborn, wrote });
             let lasts = self.dice.pick(&[0, 50, 2_000, 15_000, 40_000, 400_000]);
             let lasts = lasts + self.dice.below(1_000);
             self.after(lasts, Due::ContainerEnds { key: key.clone(), exit });

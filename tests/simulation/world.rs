@@ -16,6 +16,8 @@ use super::promises;
 /// A container, as the engine has it. Lives on when the server dies.
 #[derive(Debug, Clone)]
 pub struct Container {
+    /// It is ready, and waits for its start. It may be dead meanwhile: whoever starts it makes it anew then.
+    pub parked: bool,
     pub running: bool,
     pub exit: Exit,
     /// It ignores SIGTERM: only the kill after the grace ends it.
@@ -53,6 +55,15 @@ pub enum Due {
         process: u64,
         key: JobKey,
     },
+    /// The wish to make an attempt ready ahead of its start reaches the engine.
+    ParkReaches {
+        process: u64,
+        key: AttemptKey,
+    },
+    /// The same, of a process that is gone.
+    StrayPark {
+        key: AttemptKey,
+    },
     ContainerEnds {
         key: AttemptKey,
         exit: Exit,
@@ -82,6 +93,8 @@ pub struct World {
     /// between would make a second container of an attempt that has just ended.
     pub live: BTreeMap<AttemptKey, Live>,
     pub preparing: BTreeSet<JobKey>,
+    /// Attempts that are being made ready.
+    pub parking: BTreeSet<AttemptKey>,
     /// Runs that will be cancelled once more.
     pub again: Vec<RunId>,
     /// Number of the server process; a crash makes the next one.
@@ -93,6 +106,8 @@ pub struct World {
     order: u64,
     pub calm: bool,
     pub slots: u32,
+    /// Steps of a job that may be parked at the same time.
+    pub park: u32,
     /// A busy loop wakes late, by this.
     pub late_ms: u64,
     pub watch: Watch,
@@ -111,14 +126,16 @@ impl World {
         let mut dice = Dice::new(seed);
         let slots = 1 + dice.below(3) as u32;
         let late_ms = dice.pick(&[0, 1_500]);
+        let park = dice.pick(&[0, 1, 2, 2, 5]);
         let mut world = World {
             dice,
             now: Timestamp(1_000_000),
-            board: Board::new(slots),
+            board: Board::new(slots).parking(park),
             stored: BTreeMap::new(),
             containers: BTreeMap::new(),
             live: BTreeMap::new(),
             preparing: BTreeSet::new(),
+            parking: BTreeSet::new(),
             again: Vec::new(),
             process: 1,
             engine_up: true,
@@ -127,6 +144,7 @@ impl World {
             order: 0,
             calm: false,
             slots,
+            park,
             late_ms,
             watch: Watch::default(),
             counts: Counts::default(),
@@ -220,7 +238,13 @@ impl World {
             Due::StartReaches { process, key } if process == self.process => self.start_reaches(&key),
             Due::PrepareReaches { process, key } if process == self.process => self.prepare_reaches(key),
             Due::Tick { process } if process == self.process => self.turn(Input::Woken),
-            Due::Input { .. } | Due::StartReaches { .. } | Due::PrepareReaches { .. } | Due::Tick { .. } => {}
+            Due::ParkReaches { process, key } if process == self.process => self.park_reaches(&key),
+            Due::StrayPark { key } => self.make_ready(&key),
+            Due::Input { .. }
+            | Due::StartReaches { .. }
+            | Due::PrepareReaches { .. }
+            | Due::ParkReaches { .. }
+            | Due::Tick { .. } => {}
             Due::ContainerEnds { key, exit } => self.container_ends(&key, exit),
             Due::NewRun => self.new_run(),
             Due::Cancel => self.cancel(),

@@ -2,14 +2,14 @@
 //!
 //! **Invariants:** no capability, mount or device but those listed here; never privileged; never the engine's socket.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
 
 use super::allowance::{self, Allowance};
 use super::engine::Link;
-use super::{Limits, names, overlay};
+use super::{Limits, names, overlay, program};
 use crate::base::{AttemptKey, InstanceId};
 use crate::executor::workspace::WORKSPACE;
 use crate::executor::{StepSpec, wrote};
@@ -19,6 +19,17 @@ use crate::pipeline::{Action, Network};
 const PRIVATE: &str = "/gantry";
 /// The script's name in it.
 pub(super) const SCRIPT: &str = "script";
+/// Where the record's directory is, writable, in it.
+pub(super) const RECORD: &str = "run";
+
+/// How a container's step begins, and how its output and its end become known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Our own first process waits at a gate for what to run, and writes down what happens. `record` is the directory on this machine in which both are.
+    Gate { record: PathBuf, is_parked: bool },
+    /// The engine runs the step and keeps its output: where the engine and we share no directory.
+    Log,
+}
 
 /// What root keeps of its powers, since ordinary builds need it:
 /// * `CHOWN`, `FOWNER`, `FSETID`: package managers and archives give files their owners and modes;
@@ -41,10 +52,12 @@ pub(super) fn of_step(
     sandbox: &str,
     limits: &Limits,
     link: &Link,
+    form: &Form,
 ) -> ContainerCreateBody {
-    let (entrypoint, cmd) = match &step.action {
-        Action::Script { shell, .. } => (Some(shell.clone()), Some(vec![format!("{PRIVATE}/{SCRIPT}")])),
-        Action::EntryPoint => (None, None),
+    let (entrypoint, cmd) = match (form, &step.action) {
+        (Form::Gate { .. }, _) => (Some(vec![format!("{PRIVATE}/{}", program::NAME)]), Some(vec![format!("{PRIVATE}/{RECORD}")])),
+        (Form::Log, Action::Script { shell, .. }) => (Some(shell.clone()), Some(vec![script()])),
+        (Form::Log, Action::EntryPoint) => (None, None),
     };
     let network = match step.network {
         Network::Default => format!("container:{sandbox}"),
@@ -58,22 +71,33 @@ pub(super) fn of_step(
         bind(&private, PRIVATE, true),
         bind(&private.join(wrote::DIR), &format!("{PRIVATE}/{}", wrote::DIR), false),
     ];
+    let mut labels = names::step_labels(instance, step);
+    let (env, log) = match form {
+        Form::Gate { record, is_parked } => {
+            mounts.push(bind(record, &format!("{PRIVATE}/{RECORD}"), false));
+            let name = record.file_name().unwrap_or_default().to_string_lossy();
+            names::add_record(&mut labels, &name, *is_parked);
+            // All that it is to know comes through the gate.
+            (None, HostConfigLogConfig { typ: Some("none".to_owned()), config: None })
+        }
+        Form::Log => (Some(environment(step).into_iter().map(|(name, value)| format!("{name}={value}")).collect()), log()),
+    };
     mounts.extend(step.dirs.shared.iter().map(|dir| bind(dir, &absolute(dir), true)));
     ContainerCreateBody {
         image: step.image.clone(),
         entrypoint,
         cmd,
-        env: Some(environment(step)),
+        env,
         working_dir: Some(WORKSPACE.to_owned()),
-        labels: Some(names::step_labels(instance, step)),
+        labels: Some(labels),
         stop_signal: Some(ENGINE_STOP_SIGNAL.to_owned()),
         host_config: Some(allowance.within(HostConfig {
             network_mode: Some(network),
             mounts: Some(mounts),
-            log_config: Some(log()),
+            log_config: Some(log),
             // As the first process of a container a script would never see SIGTERM (the kernel gives process 1 no default action): docker-init
-            // takes that place, passes signals on and reaps.
-            init: Some(link.has_init),
+            // takes that place, passes signals on and reaps, where our own first process does not.
+            init: Some(*form == Form::Log && link.has_init),
             ..hardened(&CAPABILITIES)
         })),
         ..ContainerCreateBody::default()
@@ -113,7 +137,13 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-fn environment(step: &StepSpec) -> Vec<String> {
+/// The script's path in the container.
+pub(super) fn script() -> String {
+    format!("{PRIVATE}/{SCRIPT}")
+}
+
+/// The step's whole environment, over that of its image.
+pub(super) fn environment(step: &StepSpec) -> BTreeMap<String, String> {
     let mut env = step.env.clone();
     env.insert("CI_WORKSPACE".to_owned(), WORKSPACE.to_owned());
     env.extend(wrote::variables(&format!("{PRIVATE}/{}", wrote::DIR)));
@@ -123,7 +153,7 @@ fn environment(step: &StepSpec) -> Vec<String> {
     env.insert("GIT_CONFIG_COUNT".to_owned(), (count + 1).to_string());
     env.insert(format!("GIT_CONFIG_KEY_{count}"), "safe.directory".to_owned());
     env.insert(format!("GIT_CONFIG_VALUE_{count}"), "*".to_owned());
-    env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    env
 }
 
 /// The engine's log of a container is what we go on from after a crash, so it must be whole and exact: `local` keeps bytes as they are (`json-file`
@@ -164,14 +194,18 @@ mod tests {
         }
     }
 
-    fn of(step: &StepSpec) -> ContainerCreateBody {
+    fn of(step: &StepSpec, form: &Form) -> ContainerCreateBody {
         let client = bollard::Docker::connect_with_http("tcp://127.0.0.1:1", 1, bollard::API_DEFAULT_VERSION).unwrap();
         let link = Link { client, has_init: true, architecture: "x86_64".to_owned(), cpus: Some(2) };
-        of_step(step, &InstanceId::new(&Clock::System), "box", &Limits::default(), &link)
+        of_step(step, &InstanceId::new(&Clock::System), "box", &Limits::default(), &link, form)
+    }
+
+    fn gate() -> Form {
+        Form::Gate { record: "/data/jobs/x/steps/2-3/ab12".into(), is_parked: true }
     }
 
     fn body(action: Action) -> ContainerCreateBody {
-        of(&spec(action))
+        of(&spec(action), &Form::Log)
     }
 
     #[test]
@@ -182,6 +216,27 @@ mod tests {
         assert_eq!(script.cmd, Some(vec!["/gantry/script".to_owned()]));
         let image = body(Action::EntryPoint);
         assert_eq!((image.entrypoint, image.cmd), (None, None));
+    }
+
+    #[test]
+    fn a_container_at_the_gate_knows_neither_command_nor_environment_and_logs_nothing() {
+        for action in [Action::EntryPoint, Action::Script { shell: vec!["sh".to_owned()], text: "true".to_owned() }] {
+            let body = of(&spec(action), &gate());
+            assert_eq!(body.entrypoint, Some(vec!["/gantry/init".to_owned()]));
+            assert_eq!(body.cmd, Some(vec!["/gantry/run".to_owned()]));
+            assert_eq!(body.env, None);
+            let labels = body.labels.unwrap();
+            assert_eq!(names::record_dir(&labels), Some("/data/jobs/x/steps/2-3/ab12".into()));
+            assert!(names::is_parked(&labels));
+            let host = body.host_config.unwrap();
+            assert_eq!(host.log_config.unwrap().typ.as_deref(), Some("none"));
+            assert_eq!(host.init, Some(false));
+            assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
+            let writable: Vec<_> = host.mounts.unwrap().into_iter().filter(|m| m.read_only == Some(false)).collect();
+            let targets: Vec<_> = writable.iter().map(|m| m.target.as_deref().unwrap()).collect();
+            assert_eq!(targets, ["/workspace", "/gantry/out", "/gantry/run"]);
+            assert_eq!(writable[2].source.as_deref(), Some("/data/jobs/x/steps/2-3/ab12"));
+        }
     }
 
     #[test]
@@ -206,7 +261,7 @@ mod tests {
     fn a_step_without_a_network_joins_nobodys_and_its_limits_are_the_jobs() {
         let resources = Resources { cpu_millis: Some(500), memory_bytes: Some(1 << 20), pids: Some(7) };
         let step = StepSpec { network: Network::None, resources, ..spec(Action::EntryPoint) };
-        let host = of(&step).host_config.unwrap();
+        let host = of(&step, &gate()).host_config.unwrap();
         assert_eq!(host.network_mode.as_deref(), Some("none"));
         assert_eq!((host.nano_cpus, host.memory, host.memory_swap), (Some(500_000_000), Some(1 << 20), Some(1 << 20)));
         assert_eq!(host.pids_limit, Some(7));

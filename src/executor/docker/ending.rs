@@ -23,6 +23,9 @@ const TERMINATED: i64 = 143;
 /// What the engine writes down for a container that was gone when the engine came back, after a crash of the machine.
 const UNKNOWN: i64 = 255;
 
+/// Said in the log of a step that was killed for want of memory.
+pub(super) const OUT_OF_MEMORY: &str = "killed: the step used more memory than it may";
+
 /// The engine's own word of an exit comes up to 65 ms after the end of the output.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -77,7 +80,7 @@ pub(super) async fn exit(
 
 async fn judge(engine: &Engine, seen: &Seen, stopped_by_us: bool, output: &mut Output) -> Result<Exit, Trouble> {
     if seen.out_of_memory {
-        output.say("killed: the step used more memory than it may");
+        output.say(OUT_OF_MEMORY);
     }
     let explained = seen.out_of_memory || stopped_by_us;
     if !explained && went_with_engine(engine, seen).await? {

@@ -9,9 +9,10 @@ use tokio::sync::watch;
 
 use super::Inner;
 use super::hearing::Heard;
+use super::live::follow_log;
 use super::output::{End, Output};
 use super::seen::{self, Phase};
-use super::start::{Pieces, follow_log};
+use super::start::Pieces;
 use crate::base::JobKey;
 
 /// Between two tries to follow a container whose output has ended and that still runs: it closed it.

@@ -11,7 +11,10 @@
 //! | `sandbox`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits |
 //! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
 //! | `image`, `pull`, `rootfs` | Images: pulled, imported, made |
-//! | `start` | Pull, create, attach, start; taking up again |
+//! | `create`, `start`, `live` | Pull, create, start, open the gate or attach; taking up again; to the end |
+//! | `park`, `gate`, `opening`, `files` | Containers that wait for their step, and what is said to them |
+//! | `init/`, `program`, `wire` | Their first process: a program of its own, which goes into this binary; what it and we say to each other |
+//! | `record`, `segment` | From the record that it writes into the sink, and to the exit |
 //! | `output`, `resume` | From the engine's stream and log into the sink, exactly once |
 //! | `ending`, `seen` | Stopping, and the exit |
 //! | `release` | Removing what is over |
@@ -19,44 +22,59 @@
 mod allowance;
 mod archive;
 mod container;
+mod create;
 mod elf;
 mod ending;
 mod engine;
+mod files;
 mod fill;
 mod followed;
+mod gate;
 mod hearing;
 mod image;
 mod listeners;
+mod live;
 mod moment;
 mod names;
 mod network;
+mod opening;
 mod output;
 mod overlay;
+mod park;
 mod pause;
+mod program;
 mod pull;
 mod ready;
+mod record;
 mod release;
 mod resume;
 mod rootfs;
 mod sandbox;
 mod seen;
+mod segment;
 mod service;
 mod start;
 mod trouble;
+#[path = "init/wire.rs"]
+#[allow(dead_code, reason = "the server and the init program need a half of it each")]
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use bollard::models::ContainerSummaryStateEnum as State;
 use tokio_util::sync::CancellationToken;
 
+use self::container::Form;
 use self::engine::Engine;
 use self::followed::Followed;
 use self::names::Labels;
 use self::network::SharedNetwork;
+use self::opening::EntryPoints;
+use self::park::{Parked, Starts};
 use self::trouble::Trouble;
 use super::{ByteStream, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
@@ -87,6 +105,11 @@ struct Inner {
     limits: Limits,
     network: SharedNetwork,
     followed: Followed,
+    starts: Starts,
+    parked: Parked,
+    entry_points: EntryPoints,
+    /// Nobody listened at a gate: the engine shares directories with us but no sockets.
+    is_deaf: AtomicBool,
     /// Whether it mounts overlays; asked once.
     layers: tokio::sync::OnceCell<Result<(), String>>,
     /// Of jobs that this process has seen; after a restart the labels know.
@@ -119,6 +142,10 @@ impl Docker {
                 limits,
                 network: SharedNetwork::default(),
                 followed: Followed::default(),
+                starts: Starts::default(),
+                parked: Parked::default(),
+                entry_points: EntryPoints::default(),
+                is_deaf: AtomicBool::new(false),
                 layers: tokio::sync::OnceCell::new(),
                 jobs: Mutex::default(),
             }),
@@ -165,6 +192,21 @@ impl Docker {
 impl Inner {
     fn is_ours(&self, labels: &Labels) -> bool {
         labels.get(names::INSTANCE).is_some_and(|instance| instance == self.instance.as_str())
+    }
+
+    /// Whether a step's container waits at a gate here.
+    async fn has_gates(&self, step: &StepSpec) -> Result<bool, Failure> {
+        let link = self.engine.link().await.map_err(|trouble| trouble.into_failure("could not be asked"))?;
+        let shares = self.engine.is_local() && !self.is_deaf.load(Ordering::Relaxed);
+        Ok(shares && program::fits(&link) && program::may_run_in(&step.dirs.root))
+    }
+
+    /// How a step's container is made here, with the directory of its record.
+    async fn form(&self, step: &StepSpec, is_parked: bool) -> Result<Form, Failure> {
+        match self.has_gates(step).await? {
+            true => Ok(Form::Gate { record: files::record(self, step).await?, is_parked }),
+            false => Ok(Form::Log),
+        }
     }
 
     fn remember(&self, job: &JobKey, root: &Path, image: Option<&str>) {
@@ -241,6 +283,14 @@ impl Executor for Docker {
         service::follow_all(&self.inner, job, services).await
     }
 
+    fn parks(&self) -> u32 {
+        park::PARKS
+    }
+
+    async fn park(&self, step: &StepSpec) -> Result<bool, Failure> {
+        park::park(&self.inner, step).await
+    }
+
     async fn start(&self, step: &StepSpec, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
         start::start(&self.inner, step, sink, stop).await
     }
@@ -257,6 +307,7 @@ impl Executor for Docker {
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {
         let name = names::container_name(&self.inner.instance, key);
+        self.inner.parked.take(key);
         let removed = release::remove_container(&self.inner.engine, &name).await;
         removed.map_err(|trouble| trouble.into_failure("could not remove the step's container"))
     }
@@ -265,17 +316,12 @@ impl Executor for Docker {
         let labels = [(names::INSTANCE, Some(self.inner.instance.as_str())), (names::KEY, None)];
         let listed = release::list(&self.inner.engine, &labels).await;
         let listed = listed.map_err(|trouble| trouble.into_failure("could not list its containers"))?;
-        let survivor = |labels: &Labels, state: Option<State>| {
-            let running = match state {
-                // It never ran: a start that comes again takes it, a release removes it.
-                Some(State::CREATED) => return None,
-                Some(State::EXITED | State::DEAD | State::REMOVING) => false,
-                _ => true,
-            };
-            let key = names::key_of(labels)?;
-            Some(Survivor { key, running, parked: false })
+        let found = move || {
+            let survivors = listed.into_iter().filter_map(|found| park::survivor(&found.labels.unwrap_or_default(), found.state));
+            Ok(survivors.collect())
         };
-        Ok(listed.into_iter().filter_map(|container| survivor(&container.labels.unwrap_or_default(), container.state)).collect())
+        let found = self.inner.tasks.spawn_blocking(found).await;
+        found.unwrap_or_else(|panic| Err(Failure::Infrastructure(format!("its containers could not be looked through: {panic}"))))
     }
 
     async fn layers(&self, dir: &Path) -> Result<Result<(), String>, Failure> {
@@ -295,6 +341,7 @@ impl Executor for Docker {
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
         let inner = &self.inner;
         let known = inner.forget(job);
+        inner.parked.forget(|key| key.job_key() == *job);
         let released = async {
             let removed = release::remove_job(&inner.engine, &inner.instance, job).await;
             let removed = removed.map_err(|trouble| trouble.into_failure("could not remove what the job left"))?;

@@ -2,8 +2,9 @@
 //! twice meets its first container by the name; and only what bears our instance's label is ours.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::container;
 use crate::base::{AttemptKey, InstanceId, JobKey};
 use crate::executor::{JobSpec, StepSpec};
 
@@ -27,6 +28,10 @@ const TITLE: &str = "io.gantry.title";
 const GRACE: &str = "io.gantry.grace-ms";
 /// The job's directory, for a release after a crash.
 const ROOT: &str = "io.gantry.root";
+/// The name of its record's directory in the attempt's own. Only containers that wait at a gate bear it.
+const RECORD: &str = "io.gantry.record";
+/// It was made ahead of its start.
+const PARKED: &str = "io.gantry.parked";
 
 /// Labels by name, as the engine takes and gives them.
 pub(super) type Labels = HashMap<String, String>;
@@ -127,6 +132,24 @@ pub(super) fn job_of(labels: &Labels) -> Option<JobKey> {
 
 pub(super) fn root_of(labels: &Labels) -> Option<&Path> {
     labels.get(ROOT).map(Path::new).filter(|root| root.is_absolute() && root.components().count() > 2)
+}
+
+/// Marks a step's container as one that waits at its gate; `record` is the directory in which that is.
+pub(super) fn add_record(labels: &mut Labels, record: &str, is_parked: bool) {
+    labels.insert(RECORD.to_owned(), record.to_owned());
+    if is_parked {
+        labels.insert(PARKED.to_owned(), "1".to_owned());
+    }
+}
+
+/// The directory of a container's record, where it has one.
+pub(super) fn record_dir(labels: &Labels) -> Option<PathBuf> {
+    let name = labels.get(RECORD).filter(|name| !name.is_empty() && !name.contains(['/', '.']))?;
+    Some(container::private_dir(root_of(labels)?, &key_of(labels)?).join(name))
+}
+
+pub(super) fn is_parked(labels: &Labels) -> bool {
+    labels.contains_key(PARKED)
 }
 
 pub(super) fn grace_of(labels: &Labels) -> Option<u64> {

@@ -80,6 +80,36 @@ impl Output {
         ended.map_err(|error| Failure::Infrastructure(format!("its log cannot be written: {error}")))
     }
 
+    /// Now, by the clock whose times the sink gets.
+    pub(super) fn now_ns(&self) -> i64 {
+        self.clock.now_ns()
+    }
+
+    /// For an output that is read again from its beginning: what the sink has had by now is skipped.
+    pub(super) fn passing(&self) -> Passing {
+        Passing { skip: self.passed, gathered: Gathered::default() }
+    }
+
+    /// Passes bytes on, but for those that the sink has had. Those of one stream and time go together: see [`Self::pass_on`].
+    pub(super) fn pass(&mut self, passing: &mut Passing, at_ns: i64, stream: Channel, bytes: &[u8]) {
+        let skip = match stream {
+            Channel::Stdout => &mut passing.skip[0],
+            Channel::Stderr => &mut passing.skip[1],
+            Channel::System => return,
+        };
+        let had = (*skip).min(bytes.len() as u64);
+        *skip -= had;
+        let new = bytes.get(usize::try_from(had).unwrap_or(usize::MAX)..).unwrap_or_default();
+        if !new.is_empty() {
+            self.gather(&mut passing.gathered, at_ns, stream, new);
+        }
+    }
+
+    /// No more is at hand at this moment.
+    pub(super) fn pass_on(&mut self, passing: &mut Passing) {
+        self.flush(&mut passing.gathered);
+    }
+
     /// Reads an attached stream to its end.
     pub(super) async fn follow<S>(&mut self, pieces: S) -> End
     where
@@ -149,6 +179,13 @@ impl Output {
             gathered.bytes.clear();
         }
     }
+}
+
+/// Where in an output that is read again we are.
+pub(super) struct Passing {
+    /// Bytes of stdout and stderr that the sink has had.
+    skip: [u64; 2],
+    gathered: Gathered,
 }
 
 /// Bytes on their way into one write.

@@ -33,6 +33,8 @@ pub(super) struct Seen {
     pub started_ns: Option<i64>,
     pub finished_ns: Option<i64>,
     pub labels: Labels,
+    /// The id of its image.
+    pub image: String,
     /// What its image's HEALTHCHECK says, where it has one.
     pub health: Option<Health>,
 }
@@ -59,6 +61,7 @@ pub(super) async fn look(engine: &Engine, name: &str) -> Result<Option<Seen>, Tr
         started_ns: state.started_at.as_deref().and_then(moment::parse_ns),
         finished_ns: state.finished_at.as_deref().and_then(moment::parse_ns),
         health: state.health.and_then(health),
+        image: answer.image.unwrap_or_default(),
         labels: answer.config.and_then(|config| config.labels).unwrap_or_default(),
     }))
 }

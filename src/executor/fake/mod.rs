@@ -10,6 +10,7 @@
 //! | `FAKE_WRITES_OUTPUT`, `FAKE_WRITES_ENV`, `FAKE_WRITES_SUMMARY` | what it writes into the file behind `GANTRY_OUTPUT`, … |
 //! | `FAKE_FILES` | the files that it leaves, see [`files`] |
 //! | `FAKE_NO_IMAGE` | set: the image cannot be pulled |
+//! | `FAKE_PARK` | how its parking goes: `fails`, `dies` (it is ready, and gone before it starts), or how many milliseconds it takes; default 0 |
 //!
 //! Services are steered in the same way, see [`services`].
 //!
@@ -57,6 +58,10 @@ struct Engine {
     puts: Vec<Put>,
     /// Every start that made a container, in order: a test sees here that nothing ran twice.
     starts: Vec<AttemptKey>,
+    /// What waits for its start.
+    parked: BTreeSet<AttemptKey>,
+    /// Every start of an attempt that was parked, in order.
+    opened: Vec<AttemptKey>,
 }
 
 /// An archive that was put into a work tree or a container.
@@ -101,7 +106,9 @@ impl Fake {
     /// The engine dies with its containers, as Docker's does.
     pub fn kill_containers(&self) {
         let now = self.clock.now();
-        for container in self.engine().containers.values_mut().filter(|container| container.runs_at(now)) {
+        let mut engine = self.engine();
+        engine.parked.clear();
+        for container in engine.containers.values_mut().filter(|container| container.runs_at(now)) {
             container.ends = Some(now);
             container.exit = Exit::Lost("the engine was stopped while it ran".to_owned());
         }
@@ -111,6 +118,18 @@ impl Fake {
     #[must_use]
     pub fn starts(&self) -> Vec<AttemptKey> {
         self.engine().starts.clone()
+    }
+
+    /// Every attempt that was ready when it was started, in order.
+    #[must_use]
+    pub fn opened(&self) -> Vec<AttemptKey> {
+        self.engine().opened.clone()
+    }
+
+    /// What waits for its start.
+    #[must_use]
+    pub fn parked(&self) -> Vec<AttemptKey> {
+        self.engine().parked.iter().cloned().collect()
     }
 
     /// Every service that was started, in order.
@@ -131,7 +150,8 @@ impl Fake {
         let engine = self.engine();
         let services = engine.services.keys().map(|(job, name)| format!("{job} {name}"));
         let jobs = engine.jobs.iter().map(ToString::to_string);
-        engine.containers.keys().map(ToString::to_string).chain(jobs).chain(services).collect()
+        let containers = engine.containers.keys().chain(&engine.parked).map(ToString::to_string);
+        containers.chain(jobs).chain(services).collect()
     }
 
     fn engine(&self) -> MutexGuard<'_, Engine> {
@@ -268,6 +288,25 @@ impl Executor for Fake {
         Ok(())
     }
 
+    fn parks(&self) -> u32 {
+        2
+    }
+
+    async fn park(&self, step: &StepSpec) -> Result<bool, Failure> {
+        self.ask()?;
+        match step.env.get("FAKE_PARK").map(String::as_str) {
+            Some("fails") => return Err(Failure::Infrastructure("there is no room for it".to_owned())),
+            Some("dies") => return Ok(true),
+            ms => tokio::time::sleep(Duration::from_millis(ms.and_then(|ms| ms.parse().ok()).unwrap_or(0))).await,
+        }
+        self.ask()?;
+        let mut engine = self.engine();
+        if !engine.containers.contains_key(&step.key) {
+            engine.parked.insert(step.key.clone());
+        }
+        Ok(true)
+    }
+
     async fn start(&self, step: &StepSpec, mut sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
         self.ask()?;
         let exists = self.engine().containers.contains_key(&step.key);
@@ -282,6 +321,9 @@ impl Executor for Fake {
             let container = Container::of(step, &self.clock);
             {
                 let mut engine = self.engine();
+                if engine.parked.remove(&step.key) {
+                    engine.opened.push(step.key.clone());
+                }
                 engine.containers.insert(step.key.clone(), container);
                 engine.starts.push(step.key.clone());
             }
@@ -297,7 +339,11 @@ impl Executor for Fake {
 
     async fn attach(&self, key: &AttemptKey, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
         self.ask()?;
-        let started_ns = self.engine().containers.get(key).map(|container| container.started_ns).ok_or(Failure::Gone)?;
+        let started_ns = {
+            let engine = self.engine();
+            let never_ran = if engine.parked.contains(key) { Failure::Stopped } else { Failure::Gone };
+            engine.containers.get(key).map(|container| container.started_ns).ok_or(never_ran)?
+        };
         let exit = Box::pin(self.clone().follow(key.clone(), sink, stop));
         Ok(Live { started_at: Timestamp(started_ns / 1_000_000), exit })
     }
@@ -317,7 +363,9 @@ impl Executor for Fake {
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {
         self.ask()?;
-        self.engine().containers.remove(key);
+        let mut engine = self.engine();
+        engine.containers.remove(key);
+        engine.parked.remove(key);
         Ok(())
     }
 
@@ -325,11 +373,13 @@ impl Executor for Fake {
         self.ask()?;
         let now = self.clock.now();
         let engine = self.engine();
-        Ok(engine
-            .containers
-            .iter()
-            .map(|(key, container)| Survivor { key: key.clone(), running: container.runs_at(now), parked: false })
-            .collect())
+        let containers = engine.containers.iter().map(|(key, container)| Survivor {
+            key: key.clone(),
+            running: container.runs_at(now),
+            parked: false,
+        });
+        let parked = engine.parked.iter().map(|key| Survivor { key: key.clone(), running: true, parked: true });
+        Ok(containers.chain(parked).collect())
     }
 
     async fn jobs(&self) -> Result<Vec<JobKey>, Failure> {
@@ -344,6 +394,7 @@ impl Executor for Fake {
         engine.trees.remove(job);
         engine.services.retain(|(of, _), _| of != job);
         engine.containers.retain(|key, _| key.job_key() != *job);
+        engine.parked.retain(|key| key.job_key() != *job);
         Ok(())
     }
 }

@@ -3,8 +3,9 @@
 use crate::base::{JobIx, JobKey, Timestamp};
 use crate::pipeline::Plan;
 use crate::run::fill::job_outputs;
-use crate::run::{Command, JobState, Outcome, Run, StepEnd, StepState, StopReason};
+use crate::run::{Command, JobState, Outcome, Permit, Run, StepEnd, StepState, StopReason};
 
+use super::park::park;
 use super::step::settle_step;
 use super::whole::sum_up;
 
@@ -15,7 +16,7 @@ pub(super) fn settle_running(
     job: usize,
     since: Timestamp,
     now: Timestamp,
-    may_start: bool,
+    permit: Permit,
     commands: &mut Vec<Command>,
 ) -> bool {
     let job_plan = &plan.jobs[job];
@@ -24,13 +25,14 @@ pub(super) fn settle_running(
     loop {
         let mut moved = false;
         for step in 0..run.jobs[job].steps.len() {
-            moved |= settle_step(run, plan, (job, step), job_over.as_ref(), now, may_start, commands);
+            moved |= settle_step(run, plan, (job, step), job_over.as_ref(), now, permit.start, commands);
         }
         if !moved {
             break;
         }
     }
     if !run.jobs[job].steps.iter().all(|step| step.state.is_ended()) {
+        park(run, plan, job, now, permit, commands);
         return false;
     }
     let ends: Vec<(&str, &StepEnd)> = (job_plan.steps.iter().zip(&run.jobs[job].steps))

@@ -7,15 +7,16 @@
 mod door;
 mod job;
 mod matrix;
+mod park;
 mod preparing;
 mod step;
 mod whole;
 
 use crate::base::Timestamp;
-use crate::run::{Command, JobState, Run};
+use crate::run::{Command, JobState, Permit, Run};
 
 /// Brings a run to rest at `now`.
-pub(in crate::run) fn settle(run: &mut Run, now: Timestamp, may_start: bool, commands: &mut Vec<Command>) {
+pub(in crate::run) fn settle(run: &mut Run, now: Timestamp, permit: Permit, commands: &mut Vec<Command>) {
     let plan = std::sync::Arc::clone(&run.plan);
     // Jobs only wait for jobs, so a pass that changes no job's end is the last one.
     loop {
@@ -23,7 +24,7 @@ pub(in crate::run) fn settle(run: &mut Run, now: Timestamp, may_start: bool, com
         for job in 0..run.jobs.len() {
             moved |= match run.jobs[job].state {
                 JobState::Waiting { .. } => door::settle_waiting(run, &plan, job, now),
-                JobState::Running { since } => job::settle_running(run, &plan, job, since, now, may_start, commands),
+                JobState::Running { since } => job::settle_running(run, &plan, job, since, now, permit, commands),
                 JobState::Preparing { since } => preparing::settle_preparing(run, &plan, job, since, now, commands),
                 JobState::Ended { .. } => false,
             };

@@ -29,14 +29,16 @@ pub(super) fn settle_step(
     let state = run.jobs[job].steps[step].state.clone();
     match (state, stop) {
         (StepState::Ended(_), _) => false,
-        (StepState::Waiting, Some(why)) => {
+        (StepState::Waiting | StepState::Parked { .. }, Some(why)) => {
+            unpark(run, (job, step), commands);
             let outcome = if why.is_timeout() { Outcome::TimedOut } else { Outcome::Cancelled };
             run.jobs[job].steps[step].state = StepState::Ended(StepEnd::never_made(outcome, why.before_start(), now));
             true
         }
-        (StepState::Waiting, None) => match step_door(run, plan, job, step) {
+        (StepState::Waiting | StepState::Parked { .. }, None) => match step_door(run, plan, job, step) {
             Door::Shut => false,
             Door::Ended { outcome, reason, held_back } => {
+                unpark(run, (job, step), commands);
                 let end = StepEnd { held_back, ..StepEnd::never_made(outcome, reason, now) };
                 run.jobs[job].steps[step].state = StepState::Ended(end);
                 true
@@ -81,6 +83,14 @@ pub(super) fn settle_step(
             false
         }
         (StepState::Stopping { .. }, _) => false,
+    }
+}
+
+/// What was made ready is not wanted.
+fn unpark(run: &Run, (job, step): (usize, usize), commands: &mut Vec<Command>) {
+    if let StepState::Parked { attempt, .. } = run.jobs[job].steps[step].state {
+        let key = AttemptKey { run: run.id.clone(), job: job as JobIx, step: step as StepIx, attempt };
+        commands.push(Command::RemoveStep(key));
     }
 }
 

@@ -57,7 +57,7 @@ fn begun(jobs: Vec<JobPlan>) -> (Run, Vec<Command>) {
 }
 
 fn commands(run: &mut Run, event: Event) -> Vec<Command> {
-    match apply(run, &event, NOW, true) {
+    match apply(run, &event, NOW, Permit::START) {
         Applied::Applied { commands } => commands,
         Applied::Ignored(why) => panic!("{event:?} was ignored: {why}"),
     }
@@ -65,7 +65,7 @@ fn commands(run: &mut Run, event: Event) -> Vec<Command> {
 
 fn ignored(run: &mut Run, event: Event) -> &'static str {
     let before = run.clone();
-    match apply(run, &event, NOW, true) {
+    match apply(run, &event, NOW, Permit::START) {
         Applied::Applied { commands } => panic!("{event:?} was applied: {commands:?}"),
         Applied::Ignored(why) => {
             assert_eq!(*run, before, "what is ignored changes nothing");
@@ -178,9 +178,9 @@ fn retry_looks_at_the_cause_and_the_exit_code() {
     commands(&mut run, exited(0, 1, Exit::Code(75)));
     let StepState::Backoff { attempt: 2, until, .. } = &run.jobs[0].steps[0].state else { panic!("{:?}", run.jobs) };
     assert_eq!(*until, NOW.plus_ms(500));
-    let again = apply(&mut run, &Event::Woken, NOW.plus_ms(499), true);
+    let again = apply(&mut run, &Event::Woken, NOW.plus_ms(499), Permit::START);
     assert_eq!(again, Applied::Applied { commands: vec![] }, "not before its time");
-    let again = apply(&mut run, &Event::Woken, NOW.plus_ms(500), true);
+    let again = apply(&mut run, &Event::Woken, NOW.plus_ms(500), Permit::START);
     assert_eq!(again, Applied::Applied { commands: vec![Command::StartStep(key(&run, 0, 2))] });
     commands(&mut run, exited(0, 2, Exit::Lost("gone".to_owned())));
     assert_eq!(end_of(&run, 0), ("lost", "gone"), "a lost container is not the script's failure");
@@ -213,12 +213,12 @@ fn the_first_cancel_spares_always_and_the_second_spares_nothing() {
 fn a_timeout_counts_from_the_start_and_names_whose_it_was() {
     let (mut run, _) = begun(vec![job("j", vec![StepPlan { timeout_ms: Some(5_000), ..step("s") }])]);
     commands(&mut run, started(0, 1));
-    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(4_999), true), Applied::Applied { commands: vec![] });
+    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(4_999), Permit::START), Applied::Applied { commands: vec![] });
     let stop = Command::StopStep { key: key(&run, 0, 1), at_once: false };
-    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(5_000), true), Applied::Applied { commands: vec![stop] });
+    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(5_000), Permit::START), Applied::Applied { commands: vec![stop] });
     // The job's own timeout is the stronger reason.
     let stop = Command::StopStep { key: key(&run, 0, 1), at_once: false };
-    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(60_000), true), Applied::Applied { commands: vec![stop] });
+    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(60_000), Permit::START), Applied::Applied { commands: vec![stop] });
     commands(&mut run, exited(0, 1, Exit::Code(143)));
     assert_eq!(end_of(&run, 0), ("timed_out", "the job's timeout of 60 s is over"));
 }
@@ -227,9 +227,9 @@ fn a_timeout_counts_from_the_start_and_names_whose_it_was() {
 fn nothing_starts_while_the_engine_is_silent_and_everything_does_once_it_answers() {
     let mut run = run_of(vec![job("j", vec![step("s")])]);
     commands(&mut run, Event::JobAdmitted { job: 0 });
-    assert_eq!(apply(&mut run, &Event::JobPrepared { job: 0 }, NOW, false), Applied::Applied { commands: vec![] });
+    assert_eq!(apply(&mut run, &Event::JobPrepared { job: 0 }, NOW, Permit::NOTHING), Applied::Applied { commands: vec![] });
     assert_eq!(commands(&mut run, Event::Woken), [Command::StartStep(key(&run, 0, 1))]);
-    let back = apply(&mut run, &Event::StepNotStarted { job: 0, step: 0, attempt: 1 }, NOW, false);
+    let back = apply(&mut run, &Event::StepNotStarted { job: 0, step: 0, attempt: 1 }, NOW, Permit::NOTHING);
     assert_eq!(back, Applied::Applied { commands: vec![] });
     assert_eq!(commands(&mut run, Event::Woken), [Command::StartStep(key(&run, 0, 1))], "the same attempt: it never ran");
 }
@@ -306,4 +306,57 @@ fn nonsense_is_ignored_and_never_panics() {
     assert_eq!(ignored(&mut run, exited(9, 1, Exit::Code(0))), "no such step");
     assert_eq!(ignored(&mut run, Event::JobAdmitted { job: 0 }), "the job has its slot already");
     assert_eq!(ignored(&mut run, exited(0, 2, Exit::Code(0))), "it speaks of another attempt");
+}
+
+fn parking(run: &mut Run, event: Event, park: u32) -> Vec<Command> {
+    match apply(run, &event, NOW, Permit { park, ..Permit::START }) {
+        Applied::Applied { commands } => commands,
+        Applied::Ignored(why) => panic!("{event:?} was ignored: {why}"),
+    }
+}
+
+#[test]
+fn the_next_steps_are_made_ready_once_the_first_runs_and_started_when_their_turn_comes() {
+    let steps = ["a", "b", "c", "d"].map(|name| StepPlan { image: Some("i".into()), ..step(name) });
+    let (mut run, _) = begun(vec![job("j", in_a_row(steps.to_vec()))]);
+    assert_eq!(parking(&mut run, Event::Woken, 2), [], "the first one has the machine to itself");
+    let park = |run: &Run, step| Command::ParkStep(key(run, step, 1));
+    assert_eq!(parking(&mut run, started(0, 1), 2), [park(&run, 1), park(&run, 2)]);
+    assert_eq!(parking(&mut run, Event::Woken, 2), [], "two are enough");
+    let next = parking(&mut run, exited(0, 1, Exit::Code(0)), 2);
+    assert_eq!(next, [Command::RemoveStep(key(&run, 0, 1)), Command::StartStep(key(&run, 1, 1)), park(&run, 3)]);
+    let failed = parking(&mut run, exited(1, 1, Exit::Code(1)), 2);
+    let removed = [1, 2, 3].map(|step| Command::RemoveStep(key(&run, step, 1)));
+    assert_eq!(failed[..3], removed, "what is skipped is removed unopened");
+    assert!(run.is_ended());
+}
+
+#[test]
+fn only_what_may_run_and_whose_image_is_known_is_made_ready() {
+    let image = || Some("i".into());
+    let late = Some(crate::pipeline::Text::Late(crate::pipeline::Late::new("rust:${{ steps.a.outputs.v }}")));
+    let steps = vec![
+        StepPlan { image: image(), ..step("a") },
+        StepPlan { image: late, needs: vec![0], ..step("late") },
+        StepPlan { image: image(), needs: vec![0], when: When::Failure, ..step("mend") },
+        StepPlan { image: image(), needs: vec![1], ..step("after late") },
+        StepPlan { needs: vec![0], ..step("no image") },
+        StepPlan { image: image(), needs: vec![0], ..step("last") },
+    ];
+    let (mut run, _) = begun(vec![job("j", steps)]);
+    assert_eq!(parking(&mut run, started(0, 1), 9), [Command::ParkStep(key(&run, 5, 1))]);
+    let cancelled = parking(&mut run, Event::CancelRequested { by: "ada".to_owned() }, 9);
+    let stop = Command::StopStep { key: key(&run, 0, 1), at_once: false };
+    assert_eq!(cancelled, [stop, Command::RemoveStep(key(&run, 5, 1))]);
+    assert_eq!(end_of(&run, 5), ("cancelled", "cancelled by ada before it started"));
+}
+
+#[test]
+fn after_a_crash_what_was_parked_is_asked_for_again() {
+    let steps = ["a", "b"].map(|name| StepPlan { image: Some("i".into()), ..step(name) });
+    let (mut run, _) = begun(vec![job("j", in_a_row(steps.to_vec()))]);
+    parking(&mut run, started(0, 1), 2);
+    let known = vec![key(&run, 0, 1)];
+    let again = parking(&mut run, Event::Compared { known, asked_at: NOW.plus_ms(1) }, 2);
+    assert_eq!(again, [Command::AttachStep(key(&run, 0, 1)), Command::ParkStep(key(&run, 1, 1))]);
 }

@@ -79,7 +79,7 @@ fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
 fn image_of(run: &Run, (job, step): (JobIx, StepIx), plan: &StepPlan, state: &Step) -> Option<String> {
     let image = plan.image.as_ref()?;
     let filled = match (image.fixed(), &state.state) {
-        (Some(_), _) | (None, StepState::Waiting) => None,
+        (Some(_), _) | (None, StepState::Waiting | StepState::Parked { .. }) => None,
         (None, _) => fill_step(run, job, step).ok().and_then(|filled| filled.image),
     };
     Some(filled.unwrap_or_else(|| image.shown().to_owned()))

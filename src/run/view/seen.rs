@@ -91,7 +91,7 @@ pub(super) fn see_job(plan: &JobPlan, job: &Job) -> Seen {
 pub(super) fn see_step(plan: &StepPlan, job_plan: &JobPlan, job: &Job, step: &Step) -> Seen {
     let going = |state, reason: String, started_at| Seen { state, outcome: None, reason, started_at, ended_at: None };
     match &step.state {
-        StepState::Waiting => {
+        StepState::Waiting | StepState::Parked { .. } => {
             let open: Vec<String> = (plan.needs.iter())
                 .filter(|need| !job.steps[**need as usize].state.is_ended())
                 .map(|need| format!("`{}`", job_plan.steps[*need as usize].name))

@@ -8,6 +8,7 @@
 //! | `tarball` | artifacts as an archive: into a job's workspace, or for whoever asks |
 //! | `cache`, `restore`, `save` | whose caches a step may read and write; into a container, and out of it |
 //! | `janitor` | what is over goes |
+//! | `pack` | logs that are complete are compressed |
 //! | `write_out` | artifacts as files, for `gantry run --artifacts` |
 //! | `asks` | what others may ask for |
 //!
@@ -22,6 +23,7 @@ mod entries;
 mod janitor;
 mod kind;
 mod names;
+mod pack;
 mod restore;
 mod save;
 mod tarball;
@@ -35,6 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::attempt::{Left, StepFiles};
 pub(super) use self::janitor::tidy;
+pub(super) use self::pack::pack_logs;
 pub(super) use self::save::{save, wants_container};
 pub(super) use self::tarball::for_job;
 use super::Layout;

@@ -1,0 +1,17 @@
+//! What the world outside of a run allows it at this moment.
+
+/// What may be begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permit {
+    /// The engine answers, so that something could start now.
+    pub start: bool,
+    /// How many steps of a job may be made ready ahead of their start at the same time.
+    pub park: u32,
+}
+
+impl Permit {
+    /// The engine does not answer.
+    pub const NOTHING: Self = Self { start: false, park: 0 };
+    /// Everything but making ready ahead.
+    pub const START: Self = Self { start: true, park: 0 };
+}
