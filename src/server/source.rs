@@ -1,11 +1,12 @@
 //! Where a workspace's content comes from: the mirror of a watched repository, or the work tree that `gantry run` stands in.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::{JobKey, Size, Timestamp};
-use crate::executor::{JobDirs, Layers};
-use crate::git::{self, Bases, Checkout, Credentials, Mirror, Submodules, Times, Told, WorkTree};
+use crate::executor::{JobDirs, Layers, Users};
+use crate::git::{self, Access, Bases, Checkout, Credentials, Mirror, Submodules, Times, Told, WorkTree};
 use crate::pipeline::CheckoutPlan;
 use crate::run::Run;
 
@@ -48,11 +49,14 @@ impl Shared {
     /// What makes the work tree of a job.
     pub async fn filling(&self, run: &Run, key: &JobKey) -> Filling {
         let restores = restores(run, key);
+        let users = self.users(run, key).await;
         let layered = match &self.source {
             Source::WorkTree(_) => false,
             // What is in a kept work tree may be older than the cache, and a build that goes by times would take what was built of another commit for
             // up to date.
             Source::Mirrors(_) if restores => false,
+            // It would be kept with modes that it may not need.
+            Source::Mirrors(_) if users == Users::Unknown => false,
             // Each submodule has a mirror of its own, and a kept work tree is of one.
             Source::Mirrors(_) if checkout_of(run, key).submodules => false,
             // An engine that does not answer says so when it is asked for the network.
@@ -63,11 +67,26 @@ impl Shared {
             bases: Arc::clone(&self.bases),
             dirs: self.layout.job(key, Vec::new(), layered.then(PathBuf::new)),
             checkout: checkout_of(run, key),
+            access: match users {
+                Users::Owner => Access::Owner,
+                Users::Others | Users::Unknown => Access::Everyone,
+            },
             own_url: self.own_url(run).await,
             credentials: is_trusted(run).then(|| self.config.credentials.clone()),
             times: if restores { Times::Now } else { Times::Settled },
             now: self.clock.now(),
             budget: self.config.keep.bases,
+        }
+    }
+
+    /// As whom the job's steps run. Where that is not known everybody may write: the alternative is a step that cannot work.
+    async fn users(&self, run: &Run, key: &JobKey) -> Users {
+        let steps = run.plan.jobs.get(key.job as usize).map_or(&[][..], |job| &job.steps);
+        let images = steps.iter().filter_map(|step| step.image.as_ref());
+        match images.map(|image| image.fixed().map(str::to_owned)).collect::<Option<BTreeSet<String>>>() {
+            Some(images) => self.executor.users(&images).await.unwrap_or(Users::Unknown),
+            // One that only the run knows.
+            None => Users::Unknown,
         }
     }
 
@@ -126,6 +145,7 @@ pub(super) struct Filling {
     /// With layers, whose base is not known yet, if it shall have them.
     dirs: JobDirs,
     checkout: CheckoutPlan,
+    access: Access,
     /// The repository's address as it was added, with what may be secret in it.
     own_url: String,
     /// None: what everybody may see.
@@ -166,8 +186,8 @@ impl Filling {
         let JobDirs { root, workspace, shared: _, layers } = &self.dirs;
         let trigger = &run.trigger;
         let branch = (!trigger.branch.is_empty()).then(|| trigger.branch.clone());
-        let (times, depth) = (self.times, self.checkout.depth);
-        let at = Checkout { times, depth, ..Checkout::of(trigger.commit.clone(), branch, trigger.url.clone()) };
+        let (times, access, depth) = (self.times, self.access, self.checkout.depth);
+        let at = Checkout { times, access, depth, ..Checkout::of(trigger.commit.clone(), branch, trigger.url.clone()) };
         let mirror = Mirror::open(&layout.mirror(&run.repo))?;
         let Some(Layers { base: _, upper, work }) = layers else {
             self.bases.leave(root)?;

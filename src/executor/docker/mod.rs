@@ -66,6 +66,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use self::container::Form;
@@ -76,7 +77,7 @@ use self::network::SharedNetwork;
 use self::opening::EntryPoints;
 use self::park::{Parked, Starts};
 use self::trouble::Trouble;
-use super::{ByteStream, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
+use super::{ByteStream, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Users};
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
 
 /// The image that [`Docker::demo_image`] makes.
@@ -336,6 +337,20 @@ impl Executor for Docker {
             Ok(tried)
         });
         tried.await.cloned()
+    }
+
+    async fn users(&self, images: &BTreeSet<String>) -> Result<Users, Failure> {
+        let looked = join_all(images.iter().map(|name| image::user(&self.inner.engine, name))).await;
+        let cannot = |trouble: Trouble| trouble.into_failure("could not be asked whose an image is");
+        let mut users = Users::Owner;
+        for found in looked {
+            match found.map_err(cannot)? {
+                None => return Ok(Users::Unknown),
+                Some(user) if !image::is_root(&user) => users = Users::Others,
+                Some(_) => {}
+            }
+        }
+        Ok(users)
     }
 
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
