@@ -208,7 +208,7 @@ async fn after_a_crash_a_volume_alone_tells_of_its_job_and_its_release_takes_the
         docker(&["rm", "-f", &container]);
     }
     let restarted = rig.restarted();
-    assert_eq!(restarted.jobs().await.unwrap(), [job.spec.key.clone()]);
+    assert_eq!(restarted.jobs().await.unwrap(), std::slice::from_ref(&job.spec.key));
     let other = JobKey { job: 7, ..job.spec.key.clone() };
     restarted.release(&other).await.unwrap();
     assert_eq!(rig.volumes().len(), 1, "another job's release leaves it alone");

@@ -165,7 +165,7 @@ impl Filling {
         std::fs::create_dir_all(root).map_err(|error| format!("{} cannot be made: {error}", root.display()))?;
         match &self.source {
             Source::Mirrors(layout) => {
-                let told = self.from_mirror(layout, run).map_err(|error| error.to_string())?;
+                let told = self.check_out(layout, run).map_err(|error| error.to_string())?;
                 if told.lfs_pointers > 0 {
                     let notes = root.join(NOTES);
                     std::fs::write(&notes, LFS).map_err(|error| format!("{} cannot be written: {error}", notes.display()))?;
@@ -182,7 +182,7 @@ impl Filling {
         }
     }
 
-    fn from_mirror(&self, layout: &Layout, run: &Run) -> Result<Told, git::Error> {
+    fn check_out(&self, layout: &Layout, run: &Run) -> Result<Told, git::Error> {
         let JobDirs { root, workspace, shared: _, layers } = &self.dirs;
         let trigger = &run.trigger;
         let branch = (!trigger.branch.is_empty()).then(|| trigger.branch.clone());
