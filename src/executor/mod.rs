@@ -18,7 +18,7 @@ pub use docker::{Ahead, Docker, ImageRules, Limits, Registries};
 pub use fake::{Fake, Put};
 pub use host::Host;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -100,6 +100,12 @@ pub trait Executor: Send + Sync + 'static {
     async fn layers(&self, dir: &Path) -> Result<Result<(), String>, Failure> {
         let _ = dir;
         Ok(Err(format!("the executor `{}` has none", self.name())))
+    }
+
+    /// As whom containers of these images run, as far as it can be told now.
+    async fn users(&self, images: &BTreeSet<String>) -> Result<Users, Failure> {
+        let _ = images;
+        Ok(Users::Owner)
     }
 
     /// Every attempt of this instance that the engine knows of, running or exited.
@@ -189,6 +195,17 @@ pub struct JobDirs {
     pub shared: Vec<PathBuf>,
     /// The work tree is not `workspace` but these; only where [`Executor::layers`] says that it can be.
     pub layers: Option<Layers>,
+}
+
+/// As whom the steps of a job run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// As root in a container, or as this server's own user: nothing in a work tree keeps them from writing.
+    Owner,
+    /// Some as another user.
+    Others,
+    /// Some image is not there yet.
+    Unknown,
 }
 
 /// A work tree that is an overlay: a base that is only read, a layer that takes what is written.

@@ -69,6 +69,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -85,7 +86,7 @@ use self::trouble::Trouble;
 
 pub use self::pulls::ImageRules;
 pub use self::registries::Registries;
-use super::{ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor};
+use super::{ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Users};
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
 use crate::pipeline::Pull;
 
@@ -391,6 +392,20 @@ impl Executor for Docker {
             Ok(tried)
         });
         tried.await.cloned()
+    }
+
+    async fn users(&self, images: &BTreeSet<String>) -> Result<Users, Failure> {
+        let looked = join_all(images.iter().map(|name| image::user(&self.inner.engine, name))).await;
+        let cannot = |trouble: Trouble| trouble.into_failure("could not be asked whose an image is");
+        let mut users = Users::Owner;
+        for found in looked {
+            match found.map_err(cannot)? {
+                None => return Ok(Users::Unknown),
+                Some(user) if !image::is_root(&user) => users = Users::Others,
+                Some(_) => {}
+            }
+        }
+        Ok(users)
     }
 
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
