@@ -348,5 +348,8 @@ statements! {
          ORDER BY made_at DESC, id DESC LIMIT 1"
     );
     CACHES = cache_select!("ORDER BY used_at DESC, id DESC");
+    /// The newest step of the schema, and how many were left half done.
+    SCHEMA_STEPS = "SELECT CAST(MAX(version) AS BIGINT) AS newest, CAST(SUM(CASE WHEN success THEN 0 ELSE 1 END) AS BIGINT) AS failed \
+                    FROM _sqlx_migrations";
     CACHE_REPOS = "SELECT DISTINCT repo_id FROM caches";
 }
