@@ -54,11 +54,14 @@ pub struct KeepConfig {
     pub quota: u64,
     /// How long artifacts are kept when the pipeline does not say.
     pub expire_ms: u64,
+    /// Bytes of all work trees that are kept for jobs to stand on.
+    pub bases: u64,
 }
 
 impl Default for KeepConfig {
     fn default() -> Self {
-        Self { blobs: None, caches: None, quota: limits::CACHE_QUOTA_BYTES, expire_ms: limits::ARTIFACT_EXPIRE_MS }
+        let (quota, expire_ms) = (limits::CACHE_QUOTA_BYTES, limits::ARTIFACT_EXPIRE_MS);
+        Self { blobs: None, caches: None, quota, expire_ms, bases: limits::BASES_BYTES }
     }
 }
 
@@ -82,7 +85,8 @@ impl Keep {
         tasks: &Tasks,
         clock: &Clock,
     ) -> Result<Self, store::Error> {
-        let KeepConfig { blobs, caches, quota, expire_ms } = config;
+        // Work trees are kept by whoever makes them.
+        let KeepConfig { blobs, caches, quota, expire_ms, bases: _ } = config;
         let at = blobs.clone().unwrap_or_else(|| BlobsAt::Directory(layout.blobs()));
         let artifacts = Blobs::open(&at, store, tasks.clone(), clock.clone()).await?;
         Ok(Self {
