@@ -21,7 +21,13 @@ impl Layout {
     /// The bare mirror of a repository.
     #[must_use]
     pub fn mirror(&self, repo: &RepoId) -> PathBuf {
-        self.root.join("mirrors").join(format!("{repo}.git"))
+        self.mirrors().join(format!("{repo}.git"))
+    }
+
+    /// All mirrors.
+    #[must_use]
+    pub fn mirrors(&self) -> PathBuf {
+        self.root.join("mirrors")
     }
 
     /// What seals the secrets.

@@ -233,6 +233,7 @@ statements! {
                 ON CONFLICT (run_id, job, step) DO UPDATE SET state_json = excluded.state_json";
 
     RUN = run_select!("WHERE id = $1");
+    RUN_KNOWN = "SELECT id FROM runs WHERE id = $1";
     RUN_JOBS = "SELECT run_id, job, state_json, decision_json, stop_json FROM jobs WHERE run_id = $1";
     RUN_STEPS = "SELECT run_id, job, step, state_json FROM steps WHERE run_id = $1";
     OPEN = run_select!("WHERE state <> 'ended' ORDER BY made");
