@@ -150,6 +150,8 @@ pub const TREE_PATH_BYTES: usize = 4_096;
 pub const MOVED_ENTRIES: usize = 2_000;
 /// Kept work trees of all repositories when nobody says; past it the least recently used go.
 pub const BASES_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+/// Mirrors of all repositories when nobody says; past it the largest are fetched anew, without what nobody can reach any more.
+pub const MIRRORS_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 
 /// One JUnit file: the largest known ones hold the output of every test and stay below.
 pub const REPORT_FILE_BYTES: usize = 8 * 1024 * 1024;

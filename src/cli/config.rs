@@ -16,6 +16,7 @@
 //! s3: { endpoint: "https://s3.example.org", region: eu-1, access_key: gantry, secret_key_file: /run/secrets/s3 }
 //! artifacts: { expire: 30d }
 //! caches: { quota: 5GiB }           # of each repository
+//! disk: { workspaces: 10GiB, mirrors: 10GiB }     # kept work trees; mirrors of repositories
 //! git:
 //!   credentials:
 //!     - { url: "https://git.example.org", user: ci, password_file: /run/secrets/git }
@@ -57,6 +58,7 @@ pub(super) struct File {
     pub s3: S3Access,
     pub artifacts: Artifacts,
     pub caches: Caches,
+    pub disk: Disk,
     pub git: Git,
 }
 
@@ -84,6 +86,16 @@ pub(super) struct Artifacts {
 pub(super) struct Caches {
     /// Compressed, of all caches of one repository together: `5GiB`.
     pub quota: Option<String>,
+}
+
+/// What may be on the disk for speed only: it is made again when it is needed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Disk {
+    /// Kept work trees of all repositories: `10GiB`.
+    pub workspaces: Option<String>,
+    /// Mirrors of all repositories: `10GiB`.
+    pub mirrors: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -183,9 +195,15 @@ impl File {
             let ms = parse_duration_ms(text);
             keep.expire_ms = ms.map_err(|why| anyhow!("the settings: `artifacts.expire: {text}` is no duration: {why}"))?;
         }
-        if let Some(text) = &self.caches.quota {
-            let bytes = parse_size(text);
-            keep.quota = bytes.map_err(|why| anyhow!("the settings: `caches.quota: {text}` is no size: {why}"))?;
+        let Disk { workspaces, mirrors } = &self.disk;
+        for (name, text, bytes) in [
+            ("caches.quota", &self.caches.quota, &mut keep.quota),
+            ("disk.workspaces", workspaces, &mut keep.bases),
+            ("disk.mirrors", mirrors, &mut keep.mirrors),
+        ] {
+            if let Some(text) = text {
+                *bytes = parse_size(text).map_err(|why| anyhow!("the settings: `{name}: {text}` is no size: {why}"))?;
+            }
         }
         Ok(keep)
     }
@@ -270,11 +288,12 @@ mod tests {
         std::fs::write(&secret, "hunter2\n").unwrap();
         let text = format!(
             "blobs: s3://ci/gantry\ns3: {{ endpoint: \"http://127.0.0.1:9000\", access_key: k, secret_key_file: {} }}\n\
-             artifacts: {{ expire: 7d }}\ncaches: {{ quota: 1GiB }}\n",
+             artifacts: {{ expire: 7d }}\ncaches: {{ quota: 1GiB }}\ndisk: {{ workspaces: 2GiB, mirrors: 3GiB }}\n",
             secret.display()
         );
         let config = keep(&text).unwrap();
         assert_eq!((config.expire_ms, config.quota), (7 * 86_400_000, 1 << 30));
+        assert_eq!((config.bases, config.mirrors), (2 << 30, 3 << 30));
         let Some(BlobsAt::S3(s3)) = config.blobs else { panic!("{:?}", config.blobs) };
         assert_eq!((s3.bucket.as_str(), s3.prefix.as_str(), s3.secret_key.as_deref()), ("ci", "gantry", Some("hunter2")));
         for (text, words) in [

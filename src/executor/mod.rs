@@ -14,7 +14,7 @@ mod not_ready;
 mod workspace;
 mod wrote;
 
-pub use docker::{Ahead, Docker, ImageRules, Limits, Registries};
+pub use docker::{Ahead, Docker, EngineFacts, ImageRules, Limits, Registries};
 pub use fake::{Fake, Put};
 pub use host::Host;
 

@@ -18,6 +18,7 @@
 //! | `output`, `resume` | From the engine's stream and log into the sink, exactly once |
 //! | `ending`, `seen` | Stopping, and the exit |
 //! | `release` | Removing what is over |
+//! | `facts` | What the engine says of itself |
 
 mod allowance;
 mod archive;
@@ -26,6 +27,7 @@ mod create;
 mod elf;
 mod ending;
 mod engine;
+mod facts;
 mod files;
 mod fill;
 mod followed;
@@ -62,6 +64,7 @@ mod trouble;
 #[allow(dead_code, reason = "the server and the init program need a half of it each")]
 mod wire;
 
+pub use self::facts::EngineFacts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
