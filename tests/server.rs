@@ -6,7 +6,7 @@ mod support;
 
 use gantry::base::Secret;
 use gantry::run::RunView;
-use gantry::server::ByHand;
+use gantry::server::{ByHand, Part};
 use gantry::store::LogKey;
 use support::{App, Remote};
 
@@ -199,7 +199,7 @@ async fn a_rerun_is_a_new_run_of_the_same_plan_and_commit() {
     let remote = Remote::with(TWO_STEPS);
     app.watch("shop", &remote).await;
     let first = app.ended("shop", 1).await;
-    app.handle().rerun(&first.id.parse().unwrap(), "ada").await.unwrap();
+    app.handle().rerun(&first.id.parse().unwrap(), Part::Whole, "ada").await.unwrap();
     let second = app.ended("shop", 2).await;
     assert_eq!((second.commit, second.outcome), (first.commit, first.outcome));
     assert_eq!(second.because, "ada ran #1 again");
@@ -372,7 +372,8 @@ async fn the_next_steps_are_ready_when_their_turn_comes_however_their_parking_we
 #[tokio::test]
 async fn a_restart_keeps_what_is_ready_and_removes_what_is_not_wanted_any_more() {
     let mut app = App::start().await;
-    let steps = "[{ name: a, image: i, run: x, env: { FAKE_MS: hang } }, { name: b, image: i, run: x }, { name: c, image: i, run: x }]";
+    let steps =
+        "[{ name: a, image: i, run: x, env: { FAKE_MS: hang } }, { name: b, image: i, run: x }, { name: c, image: i, run: x }]";
     let remote = Remote::with(&format!("steps: {steps}\n"));
     app.watch("shop", &remote).await;
     app.until("two ready steps", async |app| (app.fake.parked().len() == 2).then_some(())).await;

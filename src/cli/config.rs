@@ -10,6 +10,7 @@
 //! s3: { endpoint: "https://s3.example.org", region: eu-1, access_key: gantry, secret_key_file: /run/secrets/s3 }
 //! artifacts: { expire: 30d }
 //! caches: { quota: 5GiB }           # of each repository
+//! shell: { secrets: false }         # whether `gantry shell` opens in steps that were given secrets
 //! git:
 //!   credentials:
 //!     - { url: "https://git.example.org", user: ci, password_file: /run/secrets/git }
@@ -48,6 +49,15 @@ pub(super) struct File {
     pub artifacts: Artifacts,
     pub caches: Caches,
     pub git: Git,
+    pub shell: Shell,
+}
+
+/// Terminals in running steps.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Shell {
+    /// Also in steps that were given secrets: whoever has one can read them.
+    pub secrets: bool,
 }
 
 /// How the bucket is reached. What is left out comes from the usual variables (`AWS_ACCESS_KEY_ID`, …) or the machine's own role.

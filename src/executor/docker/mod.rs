@@ -16,6 +16,7 @@
 //! | `record`, `segment` | From the record that it writes into the sink, and to the exit |
 //! | `output`, `resume` | From the engine's stream and log into the sink, exactly once |
 //! | `ending`, `seen` | Stopping, and the exit |
+//! | `terminal`, `hijack` | A shell beside the step, on a terminal |
 //! | `release` | Removing what is over |
 
 mod allowance;
@@ -30,6 +31,7 @@ mod fill;
 mod followed;
 mod gate;
 mod hearing;
+mod hijack;
 mod image;
 mod listeners;
 mod live;
@@ -52,6 +54,7 @@ mod seen;
 mod segment;
 mod service;
 mod start;
+mod terminal;
 mod trouble;
 #[path = "init/wire.rs"]
 #[allow(dead_code, reason = "the server and the init program need a half of it each")]
@@ -74,7 +77,7 @@ use self::network::SharedNetwork;
 use self::opening::EntryPoints;
 use self::park::{Parked, Starts};
 use self::trouble::Trouble;
-use super::{ByteStream, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
+use super::{ByteStream, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Terminal, TerminalAt};
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
 
 /// The image that [`Docker::demo_image`] makes.
@@ -285,6 +288,10 @@ impl Executor for Docker {
     async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure> {
         let name = names::container_name(&self.inner.instance, key);
         archive::collect(&self.inner.engine, &name, path).await
+    }
+
+    async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
+        terminal::open(&self.inner, at).await
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {
