@@ -48,5 +48,6 @@ pub use layout::Layout;
 pub use outlines::FileOutline;
 pub use rerun::Part;
 pub use secrets::SecretView;
+pub use sink::LogSink;
 pub use source::Source;
 pub use terminal::{OpenTerminal, TerminalAsked};

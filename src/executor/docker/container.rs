@@ -9,7 +9,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Moun
 
 use super::allowance::{self, Allowance};
 use super::engine::Link;
-use super::{Limits, names, program};
+use super::{Limits, names, overlay, program};
 use crate::base::{AttemptKey, InstanceId};
 use crate::executor::workspace::WORKSPACE;
 use crate::executor::{StepSpec, wrote};
@@ -67,7 +67,7 @@ pub(super) fn of_step(
     let allowance = Allowance::of(&step.resources, limits, link.cpus);
     let private = private_dir(&step.dirs.root, &step.key);
     let mut mounts = vec![
-        bind(&step.dirs.workspace, WORKSPACE, false),
+        overlay::workspace(instance, &step.key.job_key(), &step.title, &step.dirs),
         bind(&private, PRIVATE, true),
         bind(&private.join(wrote::DIR), &format!("{PRIVATE}/{}", wrote::DIR), false),
     ];
@@ -186,6 +186,7 @@ mod tests {
                 root: "/data/jobs/x".into(),
                 workspace: "/data/jobs/x/workspace".into(),
                 shared: vec!["/data/mirrors/r/objects".into()],
+                layers: None,
             },
             image: Some("rust:1".to_owned()),
             action,
