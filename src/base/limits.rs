@@ -116,6 +116,15 @@ pub const GRACE_MS: u64 = 10_000;
 /// Wait before the first retry when the pipeline does not say; doubles with each.
 pub const RETRY_BACKOFF_MS: u64 = 1_000;
 
+/// Terminals that are open at the same time: each is a process in a container and two connections.
+pub const TERMINALS: usize = 16;
+/// Until a terminal in which nobody types is closed.
+pub const TERMINAL_IDLE_MS: u64 = 30 * 60 * 1000;
+/// Columns or rows of a terminal: more than the largest screen has.
+pub const TERMINAL_SIDE: u16 = 1000;
+/// What is typed or pasted at once.
+pub const TERMINAL_FRAME_BYTES: usize = 256 * 1024;
+
 /// Between two polls of a repository, when `--poll` does not say.
 pub const POLL_DEFAULT_MS: u64 = 30_000;
 /// The shortest interval that `--poll` takes.

@@ -17,6 +17,7 @@
 //! artifacts: { expire: 30d }
 //! caches: { quota: 5GiB }           # of each repository
 //! disk: { workspaces: 10GiB, mirrors: 10GiB }     # kept work trees; mirrors of repositories
+//! shell: { secrets: false }         # whether `gantry shell` opens in steps that were given secrets
 //! git:
 //!   credentials:
 //!     - { url: "https://git.example.org", user: ci, password_file: /run/secrets/git }
@@ -60,6 +61,15 @@ pub(super) struct File {
     pub caches: Caches,
     pub disk: Disk,
     pub git: Git,
+    pub shell: Shell,
+}
+
+/// Terminals in running steps.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Shell {
+    /// Also in steps that were given secrets: whoever has one can read them.
+    pub secrets: bool,
 }
 
 /// How the bucket is reached. What is left out comes from the usual variables (`AWS_ACCESS_KEY_ID`, …) or the machine's own role.

@@ -57,6 +57,7 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
         grace_ms: limits::GRACE_MS,
         credentials: Credentials::default(),
         keep: KeepConfig::default(),
+        shell_secrets: false,
     })
     .await?;
     out::line(format_args!("Dashboard:  {}", running.url));

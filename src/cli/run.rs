@@ -111,6 +111,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
         credentials: Credentials::default(),
         watch: false,
         keep,
+        shell_secrets: false,
     };
     let server = Server::start(config, store, executor, Source::WorkTree(Arc::new(tree)), Clock::System).await?;
     secrets::give(server.handle(), given).await?;
@@ -259,5 +260,6 @@ fn new_run((trigger, plan): Wanted) -> NewRun {
         problems: Vec::new(),
         ended: None,
         rerun_of: None,
+        begun: Vec::new(),
     }
 }

@@ -64,6 +64,7 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         grace_ms: file.grace.as_deref().map(grace_ms).transpose().map_err(Ended::usage)?.unwrap_or(limits::GRACE_MS),
         credentials: file.credentials().map_err(Ended::usage)?,
         keep: file.keep().map_err(Ended::usage)?,
+        shell_secrets: file.shell.secrets,
     })
     .await?;
     out::line(format_args!("Gantry is ready: {}", running.url));
@@ -102,6 +103,7 @@ pub(super) struct Setup {
     pub grace_ms: u64,
     pub credentials: crate::git::Credentials,
     pub keep: KeepConfig,
+    pub shell_secrets: bool,
 }
 
 /// A server with its dashboard.
@@ -132,6 +134,7 @@ impl Running {
             grace_ms,
             credentials,
             keep,
+            shell_secrets,
         } = setup;
         let data = DataDir::lock(&data)?;
         let listener = TcpListener::bind(listen).await;
@@ -145,7 +148,7 @@ impl Running {
         let executor = engine::make(kind, docker, store.instance().await?, &data.path().join("host"), &tasks)?;
         let source = Source::Mirrors(Layout::new(data.path()));
         let (at, url_of_runs) = (data.path().to_owned(), url.clone());
-        let config = Config { data: at, slots, grace_ms, url: url_of_runs, credentials, watch: true, keep };
+        let config = Config { data: at, slots, grace_ms, url: url_of_runs, credentials, watch: true, keep, shell_secrets };
         let server = Server::start(config, store, executor, source, Clock::System).await?;
         let (pages, closing) = (Tasks::default(), CancellationToken::new());
         let router = web::router(server.handle().clone(), WebOptions { tasks: pages.clone() });

@@ -11,12 +11,14 @@ mod docker;
 mod fake;
 mod host;
 mod not_ready;
+mod terminal;
 mod workspace;
 mod wrote;
 
 pub use docker::{Ahead, Docker, EngineFacts, ImageRules, Limits, Registries};
 pub use fake::{Fake, Put};
 pub use host::Host;
+pub use terminal::{Terminal, TerminalAt, TerminalControl, TerminalSize};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -91,6 +93,12 @@ pub trait Executor: Send + Sync + 'static {
     /// Reads a file or directory of an ended attempt as an archive (tar) whose names begin with the last part of `path`. `path` is absolute in the
     /// container (a work tree's begins with `/workspace`). `None` when there is no such file. What is in the archive is untrusted.
     async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure>;
+
+    /// Opens a terminal in a running attempt's container.
+    async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
+        let _ = at;
+        Err(Failure::Infrastructure(format!("there are no terminals in steps that run by `{}`", self.name())))
+    }
 
     /// Removes an ended attempt's container; kills it if it still runs. No error when there is none.
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure>;

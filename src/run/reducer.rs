@@ -194,6 +194,7 @@ pub(super) fn exited(
                 env,
                 held_back,
                 observed: observed.clone(),
+                taken: None,
             })
         }
     };

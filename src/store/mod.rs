@@ -8,7 +8,7 @@
 //! | `repo`, `intake`, `schedule`, `delivery`, `listing`, `event` | the values that go in and come out |
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
 //! | `reports` | test results: of a run, of a test, of a repository |
-//! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `summaries`, `secrets`, `record` | the methods of [`Store`], by subject |
+//! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `summaries`, `secrets`, `terminals`, `record` | the methods of [`Store`], by subject |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `blobs` | contents of artifacts and caches |
 //! | `artifacts`, `caches` | the rows that name them |
@@ -45,6 +45,7 @@ pub mod sql;
 mod store;
 mod summaries;
 mod take_in;
+mod terminals;
 mod write;
 
 pub use artifacts::{Artifact, ArtifactQuery, ArtifactSum, Kind, NewArtifact, StepOf};
@@ -67,3 +68,4 @@ pub use schedule::{LastFired, LastRun, NewSchedule, Schedule, ScheduleMove};
 pub use secrets::{SealedAttempt, SealedSecret};
 pub use store::Store;
 pub use summaries::Summary;
+pub use terminals::{ClosedTerminal, KeptTerminal};

@@ -90,7 +90,8 @@ async fn mirrors_that_are_larger_than_they_may_be_are_made_anew_and_nothing_runs
     app.stop().await;
     assert!(bytes(&mirror).unwrap() >= before);
     let made = fs::File::options().write(true).open(mirror.join("config")).unwrap();
-    made.set_modified(SystemTime::now() - Duration::from_secs(2 * 24 * 60 * 60)).unwrap();
+    let long_ago = Clock::System.now().0 - 2 * 24 * 60 * 60 * 1000;
+    made.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(long_ago.try_into().unwrap())).unwrap();
     app.restart().await;
     until("the mirror to be made anew", || bytes(&mirror).is_some_and(|now| now < before / 2)).await;
     let pushed = remote.commit(&[("small", "3")], "last");

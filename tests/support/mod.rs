@@ -119,6 +119,7 @@ impl App {
             credentials: Credentials::default(),
             watch: true,
             keep: KeepConfig { mirrors: self.mirrors, ..KeepConfig::default() },
+            shell_secrets: false,
         };
         let source = Source::Mirrors(Layout::new(&data));
         let server = Server::start(config, store, Arc::new(self.fake.clone()), source, self.clock.clone()).await.unwrap();

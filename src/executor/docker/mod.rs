@@ -17,6 +17,7 @@
 //! | `record`, `segment` | From the record that it writes into the sink, and to the exit |
 //! | `output`, `resume` | From the engine's stream and log into the sink, exactly once |
 //! | `ending`, `seen` | Stopping, and the exit |
+//! | `terminal`, `hijack` | A shell beside the step, on a terminal |
 //! | `release` | Removing what is over |
 //! | `facts` | What the engine says of itself |
 
@@ -33,6 +34,7 @@ mod fill;
 mod followed;
 mod gate;
 mod hearing;
+mod hijack;
 mod image;
 mod listeners;
 mod live;
@@ -59,6 +61,7 @@ mod seen;
 mod segment;
 mod service;
 mod start;
+mod terminal;
 mod trouble;
 #[path = "init/wire.rs"]
 #[allow(dead_code, reason = "the server and the init program need a half of it each")]
@@ -89,7 +92,9 @@ use self::trouble::Trouble;
 
 pub use self::pulls::ImageRules;
 pub use self::registries::Registries;
-use super::{ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Users};
+use super::{
+    ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal, TerminalAt, Users,
+};
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
 use crate::pipeline::Pull;
 
@@ -362,6 +367,10 @@ impl Executor for Docker {
     async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure> {
         let name = names::container_name(&self.inner.instance, key);
         archive::collect(&self.inner.engine, &name, path).await
+    }
+
+    async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
+        terminal::open(&self.inner, at).await
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

@@ -72,6 +72,8 @@ pub struct JobView {
     pub concurrency: Option<ConcurrencyView>,
     /// What it left to the jobs that need it.
     pub outputs: Values,
+    /// The run in which it ran, if that is another one.
+    pub taken_from: Option<TakenView>,
     pub services: Vec<ServiceView>,
     pub steps: Vec<StepView>,
 }
@@ -128,4 +130,13 @@ pub struct StepView {
     pub attempt: u32,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    /// The run in which it ran, if that is another one: its log is there.
+    pub taken_from: Option<TakenView>,
+}
+
+/// An older run from which something was taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TakenView {
+    pub id: String,
+    pub number: u64,
 }

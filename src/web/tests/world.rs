@@ -42,6 +42,7 @@ impl World {
             credentials: Credentials::default(),
             watch: false,
             keep: KeepConfig::default(),
+            shell_secrets: false,
         };
         let source = Source::Mirrors(Layout::new(dir.path()));
         let fake = Arc::new(Fake::new(Clock::System));
