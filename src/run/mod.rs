@@ -3,7 +3,7 @@
 //! | File | What |
 //! |---|---|
 //! | `state`, `outcome`, `reason`, `values` | what is stored |
-//! | `event`, `reducer`, `compare`, `settle`, `gate`, `verdict`, `exit`, `observed`, `permit` | what happens, and what follows |
+//! | `event`, `reducer`, `compare`, `settle`, `gate`, `verdict`, `exit`, `signal`, `observed`, `permit` | what happens, and what follows |
 //! | `written`, `known`, `reach`, `fill`, `environment` | what steps leave for others, and what they find |
 //! | `junit` | reports of test runners |
 //! | `view` | the run as people and programs see it |
@@ -26,6 +26,7 @@ mod reach;
 mod reason;
 mod reducer;
 mod settle;
+mod signal;
 mod state;
 mod stream;
 #[cfg(test)]
@@ -49,5 +50,7 @@ pub use reducer::apply;
 pub use state::{Decision, Job, JobState, Life, Run, Step, StepEnd, StepState};
 pub use stream::Stream;
 pub use values::Values;
-pub use view::{ApprovalView, ConcurrencyView, DecisionView, JobView, RunView, ServiceView, StepView, view, view_pulling};
+pub use view::{
+    ApprovalView, ConcurrencyView, DecisionView, JobView, RunView, ServiceView, StepView, Times, Usage, view, view_pulling,
+};
 pub use written::Written;

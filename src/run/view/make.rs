@@ -6,6 +6,7 @@ use crate::run::fill::{fill_step, job_environment};
 use crate::run::{Job, JobState, Run, Step, StepState, Values};
 
 use super::beside::{view_approval, view_inputs, view_job_concurrency, view_run_concurrency};
+use super::facts::{job_times, step_times, usage};
 use super::seen::{see_job, see_run, see_step};
 use super::{JobView, RunView, ServiceView, StepView};
 
@@ -43,6 +44,7 @@ pub fn view(run: &Run) -> RunView {
 
 fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
     let seen = see_job(plan, job);
+    let times = job_times(run, job, &seen);
     let outputs = match &job.state {
         JobState::Ended { outputs, .. } => outputs.clone(),
         JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Running { .. } => Values::default(),
@@ -65,6 +67,7 @@ fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
             .iter()
             .map(|ServicePlan { name, image, .. }| ServiceView { name: name.clone(), image: image.clone() })
             .collect(),
+        times,
         steps: (0..)
             .zip(plan.steps.iter().zip(&job.steps))
             .map(|(step_ix, (step_plan, step))| {
@@ -87,6 +90,10 @@ fn image_of(run: &Run, (job, step): (JobIx, StepIx), plan: &StepPlan, state: &St
 
 fn view_step(job_plan: &JobPlan, plan: &StepPlan, job: &Job, step: &Step, image: Option<String>) -> StepView {
     let seen = see_step(plan, job_plan, job, step);
+    let ended = match &step.state {
+        StepState::Ended(end) => Some(end),
+        _ => None,
+    };
     let (attempt, exit_code) = match &step.state {
         StepState::Ended(end) => (end.attempt, end.exit_code),
         StepState::Backoff { attempt, .. } => (attempt.saturating_sub(1), None),
@@ -103,5 +110,8 @@ fn view_step(job_plan: &JobPlan, plan: &StepPlan, job: &Job, step: &Step, image:
         attempt,
         started_at: seen.started_at,
         ended_at: seen.ended_at,
+        image_digest: ended.and_then(|end| end.observed.image.clone()),
+        times: ended.and_then(|end| step_times(&see_job(job_plan, job), end)),
+        usage: ended.and_then(|end| usage(job_plan, &end.observed)),
     }
 }

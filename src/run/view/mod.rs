@@ -1,9 +1,11 @@
 //! A run as people and programs see it: the JSON of the API, and what the pages show. Made from the state, holds nothing of its own.
 //!
 //! Here is what it looks like; `make` makes it, `seen` finds the sentences, `beside` is what stands beside jobs and steps,
-//! `pulling` what a run waits for that is in no state.
+//! `pulling` what a run waits for that is in no state, `facts` what is
+//! known in numbers.
 
 mod beside;
+mod facts;
 mod make;
 mod pulling;
 mod seen;
@@ -18,6 +20,7 @@ use crate::pipeline::{Policy, Problem};
 
 use super::{Outcome, TestSummary, Values};
 
+pub use facts::{Times, Usage};
 pub use make::view;
 pub use pulling::view_pulling;
 
@@ -73,6 +76,8 @@ pub struct JobView {
     /// What it left to the jobs that need it.
     pub outputs: Values,
     pub services: Vec<ServiceView>,
+    /// Once it has ended; `null` when it never began.
+    pub times: Option<Times>,
     pub steps: Vec<StepView>,
 }
 
@@ -128,4 +133,9 @@ pub struct StepView {
     pub attempt: u32,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    /// What the image's name stood for: `name@sha256:…`, or the engine's own `sha256:…`.
+    pub image_digest: Option<String>,
+    /// Once it has ended; `null` when it never ran.
+    pub times: Option<Times>,
+    pub usage: Option<Usage>,
 }
