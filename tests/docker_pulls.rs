@@ -1,6 +1,5 @@
 //! Images from a registry of our own (`docker-registry` on loopback, with basic auth) into a real engine.
 
-#[allow(dead_code, reason = "uses only parts of the rig")]
 mod executor_rig;
 
 use std::fs::File;
@@ -8,7 +7,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use executor_rig::docker::{Rig, docker};
 use executor_rig::{IMAGE, Log, TestJob, run_to_end};
@@ -72,9 +71,9 @@ impl Registry {
             .stderr(log)
             .spawn();
         self.child = Some(child.expect("`.ci/docker-up --all` installs docker-registry"));
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Clock::System.now().plus_ms(30_000);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            assert!(Instant::now() < deadline, "the registry never listened");
+            assert!(Clock::System.now() < deadline, "the registry never listened");
             std::thread::yield_now();
         }
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::base::RunId;
-use crate::executor::JobDirs;
+use crate::executor::{JobDirs, Wrote};
 use crate::pipeline::Action;
 
 /// A log that nobody reads.

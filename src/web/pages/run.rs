@@ -122,6 +122,11 @@ impl JobPart {
         telling(&self.job.reason, self.face)
     }
 
+    /// Where the time before its first step went.
+    fn before(&self) -> Option<String> {
+        self.job.times.map(|times| times.before()).filter(|before| !before.is_empty())
+    }
+
     /// What it works on, and who let it.
     fn beside(&self) -> Option<String> {
         let environment = self.job.environment.as_ref().map(|name| format!("on {name}"));
