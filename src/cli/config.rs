@@ -3,7 +3,7 @@
 //! ```yaml
 //! slots: 4
 //! executor: docker                  # docker | host
-//! docker: { host: "unix:///var/run/docker.sock" }
+//! docker: { host: "unix:///var/run/docker.sock", park: 2, sandboxes: 2 }     # steps made ready ahead, sandboxes kept ready
 //! database: "postgres://gantry@db/gantry"
 //! grace: 10s
 //! blobs: s3://bucket/prefix         # artifacts and caches; default: a directory in the data directory
@@ -81,7 +81,26 @@ pub(super) struct Caches {
 pub(super) struct Docker {
     /// Default: `DOCKER_HOST`, else the local socket.
     pub host: Option<String>,
+    /// Steps of a job that are made ready while the ones before them run; 0 for none.
+    pub park: Option<u32>,
+    /// Sandboxes that wait for jobs to come; 0 for none.
+    pub sandboxes: Option<u32>,
 }
+
+impl Docker {
+    /// Both, if they are not too many.
+    pub fn ahead(&self) -> anyhow::Result<(Option<u32>, Option<u32>)> {
+        for (name, value) in [("park", self.park), ("sandboxes", self.sandboxes)] {
+            if let Some(value) = value.filter(|value| *value > AHEAD_MOST) {
+                bail!("the settings: `docker.{name}: {value}` is more than {AHEAD_MOST}: each is a container that waits");
+            }
+        }
+        Ok((self.park, self.sandboxes))
+    }
+}
+
+/// Steps or sandboxes that may be kept ready: past this they cost more than they can save.
+const AHEAD_MOST: u32 = 50;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

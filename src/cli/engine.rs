@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::base::{Clock, InstanceId, Tasks};
-use crate::executor::{Docker, Executor, Fake, Host};
+use crate::executor::{Ahead, Docker, Executor, Fake, Host};
 
 /// The executors that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
@@ -26,12 +26,13 @@ pub(super) enum Kind {
 pub(super) fn make(
     kind: Kind,
     docker_host: Option<&str>,
+    ahead: Ahead,
     instance: InstanceId,
     state: &Path,
     tasks: &Tasks,
 ) -> std::io::Result<Arc<dyn Executor>> {
     Ok(match kind {
-        Kind::Docker => Arc::new(Docker::connect(docker_host, instance, tasks.clone(), Clock::System)),
+        Kind::Docker => Arc::new(Docker::connect(docker_host, instance, tasks.clone(), Clock::System).with_ahead(ahead)),
         Kind::Host => Arc::new(Host::new(state.to_owned(), tasks.clone(), Clock::System)?),
         Kind::Fake => Arc::new(Fake::new(Clock::System)),
     })

@@ -14,7 +14,7 @@ mod not_ready;
 mod workspace;
 mod wrote;
 
-pub use docker::{Docker, Limits};
+pub use docker::{Ahead, Docker, Limits};
 pub use fake::{Fake, Put};
 pub use host::Host;
 

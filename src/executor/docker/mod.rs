@@ -8,7 +8,7 @@
 //! | `container`, `allowance` | What a step's container is made of: the hardening; what it may use |
 //! | `overlay` | A job's work tree as a layer over a kept base |
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
-//! | `sandbox`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits |
+//! | `sandbox`, `pool`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits; some made ahead |
 //! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
 //! | `image`, `pull`, `rootfs` | Images: pulled, imported, made |
 //! | `create`, `start`, `live` | Pull, create, start, open the gate or attach; taking up again; to the end |
@@ -42,6 +42,7 @@ mod output;
 mod overlay;
 mod park;
 mod pause;
+mod pool;
 mod program;
 mod pull;
 mod ready;
@@ -76,6 +77,7 @@ use self::names::Labels;
 use self::network::SharedNetwork;
 use self::opening::EntryPoints;
 use self::park::{Parked, Starts};
+use self::pool::Pool;
 use self::trouble::Trouble;
 use super::{ByteStream, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Users};
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
@@ -98,6 +100,17 @@ pub struct Limits {
     pub nano_cpus: Option<i64>,
 }
 
+/// What is made ahead of its need.
+#[derive(Debug, Clone)]
+pub struct Ahead {
+    /// Steps of a job that are made ready while the ones before them run; without a word, 2.
+    pub park: Option<u32>,
+    /// Sandboxes that wait for jobs to come, once the engine answers; without a word, none.
+    pub sandboxes: u32,
+    /// The directory of the server, which the labels of such sandboxes name.
+    pub home: PathBuf,
+}
+
 struct Inner {
     engine: Engine,
     instance: InstanceId,
@@ -107,6 +120,7 @@ struct Inner {
     network: SharedNetwork,
     followed: Followed,
     starts: Starts,
+    pool: Pool,
     parked: Parked,
     entry_points: EntryPoints,
     /// Nobody listened at a gate: the engine shares directories with us but no sockets.
@@ -144,6 +158,7 @@ impl Docker {
                 network: SharedNetwork::default(),
                 followed: Followed::default(),
                 starts: Starts::default(),
+                pool: Pool::default(),
                 parked: Parked::default(),
                 entry_points: EntryPoints::default(),
                 is_deaf: AtomicBool::new(false),
@@ -151,6 +166,13 @@ impl Docker {
                 jobs: Mutex::default(),
             }),
         }
+    }
+
+    /// The same, with as much made ahead as this says.
+    #[must_use]
+    pub fn with_ahead(self, ahead: Ahead) -> Self {
+        self.inner.pool.want(ahead);
+        self
     }
 
     /// Whether the engine has this image.
@@ -262,7 +284,9 @@ impl Executor for Docker {
     }
 
     async fn health(&self) -> Result<(), Failure> {
-        self.inner.engine.ping().await.map_err(|trouble| trouble.into_failure("is not well"))
+        self.inner.engine.ping().await.map_err(|trouble| trouble.into_failure("is not well"))?;
+        pool::begin(&self.inner);
+        Ok(())
     }
 
     async fn prepare(&self, job: &JobSpec, services: &dyn ServiceSinks) -> Result<(), Failure> {
@@ -270,10 +294,8 @@ impl Executor for Docker {
         inner.remember(&job.key, &job.dirs.root, None);
         let hosts = service::hosts(job.services.iter().map(|service| service.name.as_str()));
         let wanted = sandbox::Job { instance: &inner.instance, key: &job.key, title: &job.title, root: &job.dirs.root, hosts };
-        let (made, removed) = tokio::join!(
-            sandbox::ensure(&inner.engine, &inner.network, &wanted),
-            overlay::remove_earlier(&inner.engine, &inner.instance, &job.key)
-        );
+        let (made, removed) =
+            tokio::join!(sandbox::ensure(inner, &wanted), overlay::remove_earlier(&inner.engine, &inner.instance, &job.key));
         made.map_err(|trouble| trouble.into_failure("could not make the job's network"))?;
         removed.map_err(|trouble| trouble.into_failure("could not remove what an earlier preparation left"))?;
         fill::fill(inner, job).await?;
@@ -285,7 +307,7 @@ impl Executor for Docker {
     }
 
     fn parks(&self) -> u32 {
-        park::PARKS
+        self.inner.pool.parks().unwrap_or(park::PARKS)
     }
 
     async fn park(&self, step: &StepSpec) -> Result<bool, Failure> {
@@ -391,10 +413,12 @@ impl Executor for Docker {
         let containers = release::list(&inner.engine, &ours).await.map_err(cannot)?;
         let networks = network::list(&inner.engine, &ours).await.map_err(cannot)?;
         let volumes = overlay::list(&inner.engine, &ours).await.map_err(cannot)?;
+        let named = containers.iter().filter_map(|found| names::job_of_sandbox(&inner.instance, &names::name_of(found)?));
+        let named: Vec<JobKey> = named.collect();
         let labels = containers.into_iter().filter_map(|found| found.labels);
         let labels = labels.chain(networks.into_iter().filter_map(|found| found.labels));
         let labels = labels.chain(volumes.into_iter().map(|(_, labels)| labels));
-        let jobs: BTreeSet<JobKey> = labels.filter_map(|labels| names::job_of(&labels)).collect();
+        let jobs: BTreeSet<JobKey> = labels.filter_map(|labels| names::job_of(&labels)).chain(named).collect();
         Ok(jobs.into_iter().collect())
     }
 }
