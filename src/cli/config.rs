@@ -3,7 +3,13 @@
 //! ```yaml
 //! slots: 4
 //! executor: docker                  # docker | host
-//! docker: { host: "unix:///var/run/docker.sock" }
+//! docker:
+//!   host: "unix:///var/run/docker.sock"
+//!   pull: missing                   # always | missing | never, where the pipeline does not say
+//!   park: 2                         # steps of a job that are made ready while the ones before them run
+//!   sandboxes: 2                    # networks that wait for jobs to come
+//! registries:                       # what each is sent to its host and port alone
+//!   - { host: "registry.example.org:5000", user: ci, password_file: /run/secrets/registry }
 //! database: "postgres://gantry@db/gantry"
 //! grace: 10s
 //! blobs: s3://bucket/prefix         # artifacts and caches; default: a directory in the data directory
@@ -23,7 +29,9 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use crate::base::{parse_duration_ms, parse_size};
+use crate::executor::{ImageRules, Registries};
 use crate::git::Credentials;
+use crate::pipeline::Pull;
 use crate::server::KeepConfig;
 use crate::store::{BlobsAt, S3};
 
@@ -39,6 +47,8 @@ pub(super) struct File {
     pub slots: Option<u32>,
     pub executor: Option<Kind>,
     pub docker: Docker,
+    /// Users of private registries.
+    pub registries: Vec<Registry>,
     /// `postgres://…`; default: SQLite in the data directory.
     pub database: Option<String>,
     /// From SIGTERM to SIGKILL: `10s`.
@@ -93,7 +103,39 @@ pub(super) struct Disk {
 pub(super) struct Docker {
     /// Default: `DOCKER_HOST`, else the local socket.
     pub host: Option<String>,
+    /// Steps of a job that are made ready while the ones before them run; 0 for none.
+    pub park: Option<u32>,
+    /// Sandboxes that wait for jobs to come; 0 for none.
+    pub sandboxes: Option<u32>,
+    /// When a registry is asked for an image, where the pipeline does not say.
+    pub pull: Pull,
 }
+
+/// A user and password for one registry.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Registry {
+    /// With its port, as in the names of images: `registry.example:5000`; `docker.io` for names without a registry.
+    pub host: String,
+    pub user: String,
+    /// Its first line is the password or token: secrets do not stand in the settings themselves.
+    pub password_file: PathBuf,
+}
+
+impl Docker {
+    /// Both, if they are not too many.
+    pub fn ahead(&self) -> anyhow::Result<(Option<u32>, Option<u32>)> {
+        for (name, value) in [("park", self.park), ("sandboxes", self.sandboxes)] {
+            if let Some(value) = value.filter(|value| *value > AHEAD_MOST) {
+                bail!("the settings: `docker.{name}: {value}` is more than {AHEAD_MOST}: each is a container that waits");
+            }
+        }
+        Ok((self.park, self.sandboxes))
+    }
+}
+
+/// Steps or sandboxes that may be kept ready: past this they cost more than they can save.
+const AHEAD_MOST: u32 = 50;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -133,6 +175,17 @@ impl File {
             credentials = credentials.with_password(url, user, &password)?;
         }
         Ok(credentials)
+    }
+
+    /// How images come to the engine, the passwords of registries read from their files.
+    pub fn images(&self) -> anyhow::Result<ImageRules> {
+        let mut registries = Registries::default();
+        for Registry { host, user, password_file } in &self.registries {
+            let password =
+                first_line(password_file).with_context(|| format!("the password of the registry `{host}` is missing"))?;
+            registries = registries.with(host, user, &password).map_err(|why| anyhow!("the settings: `registries`: {why}"))?;
+        }
+        Ok(ImageRules { pull: self.docker.pull, registries })
     }
 
     /// How artifacts and caches are kept, S3's secret read from its file.
@@ -199,6 +252,33 @@ mod tests {
     fn keep(text: &str) -> Result<KeepConfig, String> {
         let file: File = serde_yaml::from_str(text).unwrap();
         file.keep().map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn registries_have_their_passwords_in_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("secret");
+        std::fs::write(&secret, "hunter2\n").unwrap();
+        let images = |text: &str| {
+            let file: File = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+            file.images().map_err(|error| format!("{error:#}"))
+        };
+        let entry = |host: &str| format!("{{ host: {host:?}, user: ci, password_file: {} }}", secret.display());
+        let rules = images(&format!("docker: {{ pull: always }}\nregistries: [{}]", entry("r.example:5000"))).unwrap();
+        assert_eq!(rules.pull, Pull::Always);
+        let shown = format!("{rules:?}");
+        assert!(shown.contains("r.example:5000") && !shown.contains("hunter2"), "{shown}");
+        assert_eq!(images("slots: 1").unwrap().pull, Pull::Missing);
+        for (text, words) in [
+            (format!("registries: [{}]", entry("https://r.example")), "no registry"),
+            (format!("registries: [{}, {}]", entry("r.example"), entry("r.example")), "twice"),
+            ("registries: [{ host: r.example, user: ci, password_file: /nonexistent/x }]".to_owned(), "/nonexistent/x"),
+            ("registries: [{ host: r.example, user: ci, password: x }]".to_owned(), "password"),
+            ("docker: { pull: sometimes }".to_owned(), "sometimes"),
+        ] {
+            let why = images(&text).map(drop).unwrap_err();
+            assert!(why.contains(words), "{text}: {why}");
+        }
     }
 
     #[test]

@@ -49,5 +49,5 @@ pub use reducer::apply;
 pub use state::{Decision, Job, JobState, Life, Run, Step, StepEnd, StepState};
 pub use stream::Stream;
 pub use values::Values;
-pub use view::{ApprovalView, ConcurrencyView, DecisionView, JobView, RunView, ServiceView, StepView, view};
+pub use view::{ApprovalView, ConcurrencyView, DecisionView, JobView, RunView, ServiceView, StepView, view, view_pulling};
 pub use written::Written;

@@ -30,6 +30,12 @@ impl Layout {
         self.root.join("mirrors")
     }
 
+    /// Mirrors of the submodules of a repository: of what it may see with the server's credentials, or of what everybody may see.
+    #[must_use]
+    pub fn submodules(&self, repo: &RepoId, trusted: bool) -> PathBuf {
+        self.root.join("mirrors").join(format!("{repo}.{}", if trusted { "modules" } else { "modules-anonymous" }))
+    }
+
     /// What seals the secrets.
     #[must_use]
     pub fn secret_key(&self) -> PathBuf {

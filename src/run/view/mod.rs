@@ -1,9 +1,11 @@
 //! A run as people and programs see it: the JSON of the API, and what the pages show. Made from the state, holds nothing of its own.
 //!
-//! Here is what it looks like; `make` makes it, `seen` finds the sentences, `beside` is what stands beside jobs and steps.
+//! Here is what it looks like; `make` makes it, `seen` finds the sentences, `beside` is what stands beside jobs and steps,
+//! `pulling` what a run waits for that is in no state.
 
 mod beside;
 mod make;
+mod pulling;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use crate::pipeline::{Policy, Problem};
 use super::{Outcome, TestSummary, Values};
 
 pub use make::view;
+pub use pulling::view_pulling;
 
 /// The JSON of `GET /api/v1/runs/{id}`. Times are Unix milliseconds; `outcome` is null until done; `reason` is the sentence that explains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -20,7 +20,7 @@ use super::shell::Shell;
 use super::words::Words;
 use crate::base::Timestamp;
 use crate::pipeline::{Problem as Fault, Severity};
-use crate::run::{JobView, RunView, ServiceView, StepView, view};
+use crate::run::{JobView, RunView, ServiceView, StepView};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At};
 use crate::web::problem::Problem;
@@ -140,7 +140,7 @@ pub(super) async fn page(State(app): State<App>, At(id): At<String>, Asked(wante
     let mut shell = Shell::live(&app, "runs", "").await?;
     let run = app.run(&id).await?;
     let now = app.now();
-    let shown = view(&run);
+    let shown = app.handle.view(&run);
     let face = Face::of(shown.state, shown.outcome);
     let chosen = choose(&shown, &wanted);
     let pane = match chosen {
