@@ -70,8 +70,18 @@ fn images(jobs: Vec<&JobPlan>) -> BTreeMap<String, Option<Pull>> {
         let of_services = job.services.iter().map(|service| (service.image.clone(), service.pull));
         for (image, pull) in of_steps.chain(of_services) {
             let wish = images.entry(image).or_insert(pull);
-            *wish = (*wish).max(pull);
+            *wish = std::cmp::max_by_key(*wish, pull, asks);
         }
     }
     images
+}
+
+/// How much a wish asks for. What the server is set up for may be anything but is said nowhere here; whoever needs more asks itself.
+fn asks(pull: &Option<Pull>) -> u8 {
+    match pull {
+        Some(Pull::Never) => 0,
+        Some(Pull::Missing) => 1,
+        None => 2,
+        Some(Pull::Always) => 3,
+    }
 }
