@@ -23,15 +23,16 @@ mod streaming;
 mod support;
 mod table;
 mod watch;
+mod workspace;
 
 use std::process::ExitCode;
 
 use table::Table;
 
 /// The parts of the table, in its order. `cargo bench --bench figures -- steps output` measures these alone.
-const PARTS: [&str; 9] = ["reading", "logs", "start", "push", "steps", "jobs", "output", "memory", "cache"];
+const PARTS: [&str; 10] = ["reading", "workspace", "logs", "start", "push", "steps", "jobs", "output", "memory", "cache"];
 /// Those that need no engine.
-const ALONE: [&str; 2] = ["reading", "logs"];
+const ALONE: [&str; 3] = ["reading", "workspace", "logs"];
 
 fn main() -> ExitCode {
     // `cargo bench` adds words of its own, which begin with dashes.
@@ -76,6 +77,7 @@ async fn measure(parts: &[&str]) -> Table {
         table.extend(match *part {
             "reading" => check::rows(),
             "logs" => logs::rows(),
+            "workspace" => workspace::rows(),
             "start" => ready::rows().await,
             "push" => push::rows().await,
             "steps" => chain::rows().await,

@@ -281,7 +281,8 @@ async fn a_hostile_step_harms_no_more_than_its_own_record() {
         assert!(!log.kept().stdout().contains("root:"), "{what}");
     }
     // An end that it made up ends it: what it would have done after that is not waited for.
-    let forged = r#"echo ok; printf '\001\0\0\0\0\0\0\0\006\0\0\0\007\0\0\0code=0\n' >> /gantry/run/segment; sleep 1000"#;
+    let forged =
+        r#"echo ok; sleep 1; printf '\001\0\0\0\0\0\0\0\006\0\0\0\007\0\0\0code=0\n' >> /gantry/run/segment; sleep 1000"#;
     let (exit, kept) = run(&rig.docker, &job.script(20, forged)).await;
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "ok\n"));
     rig.docker.release(&job.spec.key).await.unwrap();

@@ -4,7 +4,7 @@ mod support;
 
 use gantry::base::RunId;
 use gantry::run::RunView;
-use gantry::server::{Answer, Refusal};
+use gantry::server::{Answer, Part, Refusal};
 use support::{App, Remote};
 
 async fn ended(pipeline: &str) -> (App, RunView) {
@@ -133,7 +133,7 @@ async fn an_approval_is_asked_for_survives_a_restart_and_counts_for_its_run_only
     assert!(matches!(&late, Refusal::Conflict(why) if why.contains("has ended as passed")), "{late}");
 
     // A rerun asks again; a no ends the job.
-    let again = app.handle().rerun(&deploy, "ada").await.unwrap();
+    let again = app.handle().rerun(&deploy, Part::Whole, "ada").await.unwrap();
     says(&app, 2, "waits for approval").await;
     app.handle().approve(&again, "deploy", "ops", Answer::Reject).await.unwrap();
     let run = app.ended("shop", 2).await;

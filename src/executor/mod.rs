@@ -11,17 +11,19 @@ mod docker;
 mod fake;
 mod host;
 mod not_ready;
+mod terminal;
 mod workspace;
 mod wrote;
 
-pub use docker::{Docker, ImageRules, Limits, Registries};
+pub use docker::{Ahead, Docker, EngineFacts, ImageRules, Limits, Registries};
 pub use fake::{Fake, Put};
 pub use host::Host;
+pub use terminal::{Terminal, TerminalAt, TerminalControl, TerminalSize};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -92,8 +94,27 @@ pub trait Executor: Send + Sync + 'static {
     /// container (a work tree's begins with `/workspace`). `None` when there is no such file. What is in the archive is untrusted.
     async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure>;
 
+    /// Opens a terminal in a running attempt's container.
+    async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
+        let _ = at;
+        Err(Failure::Infrastructure(format!("there are no terminals in steps that run by `{}`", self.name())))
+    }
+
     /// Removes an ended attempt's container; kills it if it still runs. No error when there is none.
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure>;
+
+    /// Whether work trees below `dir`, a directory of this machine, can be layers over a kept base ([`JobDirs::layers`]): `Ok(Err(why))` where they
+    /// cannot be. Tried once, then remembered.
+    async fn layers(&self, dir: &Path) -> Result<Result<(), String>, Failure> {
+        let _ = dir;
+        Ok(Err(format!("the executor `{}` has none", self.name())))
+    }
+
+    /// As whom containers of these images run, as far as it can be told now.
+    async fn users(&self, images: &BTreeSet<String>) -> Result<Users, Failure> {
+        let _ = images;
+        Ok(Users::Owner)
+    }
 
     /// Every attempt of this instance that the engine knows of, running or exited.
     async fn survivors(&self) -> Result<Vec<Survivor>, Failure>;
@@ -180,6 +201,28 @@ pub struct JobDirs {
     pub workspace: PathBuf,
     /// Directories that steps may read under the same path (the mirror's objects, which the workspace's `.git` borrows).
     pub shared: Vec<PathBuf>,
+    /// The work tree is not `workspace` but these; only where [`Executor::layers`] says that it can be.
+    pub layers: Option<Layers>,
+}
+
+/// As whom the steps of a job run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// As root in a container, or as this server's own user: nothing in a work tree keeps them from writing.
+    Owner,
+    /// Some as another user.
+    Others,
+    /// Some image is not there yet.
+    Unknown,
+}
+
+/// A work tree that is an overlay: a base that is only read, a layer that takes what is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layers {
+    pub base: PathBuf,
+    pub upper: PathBuf,
+    /// The kernel's own.
+    pub work: PathBuf,
 }
 
 /// All that one attempt needs. Its `Debug` tells no value of a variable: there are secrets among them.

@@ -5,6 +5,7 @@
 //! | `state`, `outcome`, `reason`, `values` | what is stored |
 //! | `event`, `reducer`, `compare`, `settle`, `gate`, `verdict`, `exit`, `signal`, `observed`, `permit` | what happens, and what follows |
 //! | `written`, `known`, `reach`, `fill`, `environment` | what steps leave for others, and what they find |
+//! | `taken` | what a new run takes over from an older one |
 //! | `junit` | reports of test runners |
 //! | `view` | the run as people and programs see it |
 //!
@@ -29,6 +30,7 @@ mod settle;
 mod signal;
 mod state;
 mod stream;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -49,8 +51,10 @@ pub use reason::{StopReason, Wait};
 pub use reducer::apply;
 pub use state::{Decision, Job, JobState, Life, Run, Step, StepEnd, StepState};
 pub use stream::Stream;
+pub use taken::{Taken, taken_over};
 pub use values::Values;
 pub use view::{
-    ApprovalView, ConcurrencyView, DecisionView, JobView, RunView, ServiceView, StepView, Times, Usage, view, view_pulling,
+    ApprovalView, ConcurrencyView, DecisionView, JobView, RunView, ServiceView, StepView, TakenView, Times, Usage, view,
+    view_pulling,
 };
 pub use written::Written;

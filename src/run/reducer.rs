@@ -199,6 +199,7 @@ pub(super) fn exited(
                 env,
                 held_back,
                 observed: observed.clone(),
+                taken: None,
             })
         }
     };

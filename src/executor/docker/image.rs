@@ -18,6 +18,20 @@ pub(super) async fn has(engine: &Engine, name: &str) -> Result<bool, Trouble> {
     Ok(resolve(engine, name).await?.is_some())
 }
 
+/// The user that an image names for its containers, if the engine has the image: nothing is root.
+pub(super) async fn user(engine: &Engine, name: &str) -> Result<Option<String>, Trouble> {
+    match engine.ask(|client| async move { client.inspect_image(name).await }).await {
+        Ok(found) => Ok(Some(found.config.and_then(|config| config.user).unwrap_or_default())),
+        Err(trouble) if trouble.is(404) => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// Whether that is root: by number or by the name that it has everywhere, whatever the group is.
+pub(super) fn is_root(user: &str) -> bool {
+    matches!(user.split(':').next().unwrap_or_default(), "" | "0" | "root")
+}
+
 /// What a name stands for: `name@sha256:…` where a registry said it, else the engine's own id `sha256:…`; `None` when the image is not here.
 pub(super) async fn resolve(engine: &Engine, name: &str) -> Result<Option<String>, Trouble> {
     let found = match engine.ask(|client| async move { client.inspect_image(name).await }).await {
@@ -115,6 +129,16 @@ fn without_tag(repository: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn root_is_known_by_its_name_and_number() {
+        for user in ["", "0", "root", "0:0", "root:staff", ":100"] {
+            assert!(is_root(user), "{user}");
+        }
+        for user in ["1000", "node", "1000:0", "rooty", "00x"] {
+            assert!(!is_root(user), "{user}");
+        }
+    }
 
     #[test]
     fn references_are_split_and_a_missing_tag_is_latest() {

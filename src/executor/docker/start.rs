@@ -24,7 +24,7 @@ use super::park::Reached;
 use super::record::Record;
 use super::seen::{self, Phase};
 use super::trouble::Trouble;
-use super::{Inner, files, fill, gate, names, opening, park, release, sandbox, segment, service};
+use super::{Inner, files, fill, gate, names, opening, overlay, park, release, sandbox, segment, service};
 use crate::executor::{Archive, Failure, Live, Sink, StepSpec, workspace};
 use crate::pipeline::Network;
 
@@ -117,8 +117,11 @@ async fn restore(
     'container: loop {
         for (at, archive) in archives.iter().enumerate() {
             let into = Archive::into(&***archive);
-            let owner =
-                if workspace::relative(into).is_some() { fill::owner_of(&step.dirs.workspace) } else { Owner { uid: 0, gid: 0 } };
+            let owner = if workspace::relative(into).is_some() {
+                fill::owner_of(overlay::top(&step.dirs))
+            } else {
+                Owner { uid: 0, gid: 0 }
+            };
             let put = tokio::select! {
                 put = archive::put(&inner.engine, name, &***archive, owner) => put,
                 () = stop.cancelled() => return Err(Failure::Stopped),
@@ -220,7 +223,7 @@ where
     // What is parked has joined the old one.
     inner.parked.forget(|key| key.job_key() == job);
     let job = sandbox::Job { instance: &inner.instance, key: &job, title: &step.title, root: &step.dirs.root, hosts };
-    sandbox::ensure(&inner.engine, &inner.network, &job).await.map_err(cannot)?;
+    sandbox::ensure(inner, &job).await.map_err(cannot)?;
     start().await.map_err(cannot)
 }
 

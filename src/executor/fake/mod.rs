@@ -15,12 +15,15 @@
 //!
 //! Services are steered in the same way, see [`services`].
 //!
+//! A terminal is steered by what is typed, see [`terminal`].
+//!
 //! **Invariant:** clones share one engine, which outlives a server: that is what lets a test kill the server and start another.
 
 mod container;
 mod files;
 mod images;
 mod services;
+mod terminal;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +40,10 @@ use self::files::Files;
 use self::images::Images;
 use self::services::Service;
 use super::workspace::WORKSPACE;
-use super::{Archive, ByteStream, Ended, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor};
+use super::{
+    Archive, ByteStream, Ended, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal,
+    TerminalAt,
+};
 use crate::base::{AttemptKey, Clock, JobKey, Timestamp};
 use crate::pipeline::Pull;
 use crate::run::{Exit, Stream};
@@ -327,6 +333,13 @@ impl Executor for Fake {
         };
         let packed = packed.map_err(|error| Failure::Infrastructure(format!("`{path}` cannot be packed: {error}")))?;
         Ok(packed.map(|bytes| Box::pin(futures_util::stream::once(async { Ok(bytes.into()) })) as ByteStream))
+    }
+
+    async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
+        self.ask()?;
+        let engine = self.engine();
+        let runs = engine.containers.get(&at.key).is_some_and(|container| container.runs_at(self.clock.now()));
+        if runs { Ok(terminal::open(at)) } else { Err(Failure::Gone) }
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

@@ -98,6 +98,7 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
         service.pull = service.pull.or(defaults.pull);
     }
     let resources = fields.get("resources").map(|field| reader.resources(field)).unwrap_or_default();
+    let checkout = fields.get("checkout").map(|field| reader.checkout(field)).unwrap_or_default();
     let approval = fields.get("approval").and_then(|field| reader.approval(field));
     let environment = fields.get("environment").and_then(|field| reader.environment(field));
     let outputs = fields.get("outputs").map(|field| reader.outputs(field)).unwrap_or_default();
@@ -123,6 +124,7 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
         axes_are_known,
         services,
         resources,
+        checkout,
         approval,
         environment,
         concurrency: None,

@@ -1,6 +1,7 @@
 //! The reducer by its exact moves and commands. The simulation covers what nobody thought of; these say what is meant.
 
 mod language;
+mod taken;
 
 use std::sync::Arc;
 

@@ -75,6 +75,8 @@ pub struct JobView {
     pub concurrency: Option<ConcurrencyView>,
     /// What it left to the jobs that need it.
     pub outputs: Values,
+    /// The run in which it ran, if that is another one.
+    pub taken_from: Option<TakenView>,
     pub services: Vec<ServiceView>,
     /// Once it has ended; `null` when it never began.
     pub times: Option<Times>,
@@ -138,4 +140,13 @@ pub struct StepView {
     /// Once it has ended; `null` when it never ran.
     pub times: Option<Times>,
     pub usage: Option<Usage>,
+    /// The run in which it ran, if that is another one: its log is there.
+    pub taken_from: Option<TakenView>,
+}
+
+/// An older run from which something was taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TakenView {
+    pub id: String,
+    pub number: u64,
 }

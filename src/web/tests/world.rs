@@ -43,6 +43,7 @@ impl World {
             credentials: Credentials::default(),
             watch: false,
             keep: KeepConfig::default(),
+            shell_secrets: false,
         };
         let source = Source::Mirrors(Layout::new(dir.path()));
         let fake = Fake::new(Clock::System);
