@@ -23,7 +23,10 @@ impl Ahead {
     pub fn begin(&mut self, shared: &Arc<Shared>, run: &Run, job: &JobKey) {
         let known = self.0.get(&run.id).cloned();
         let jobs: Vec<&JobPlan> = match &known {
-            None => run.plan.jobs.iter().filter(|plan| plan.skip.is_none()).collect(),
+            None => {
+                let jobs = run.plan.jobs.iter().zip(&run.jobs);
+                jobs.filter(|(plan, job)| plan.skip.is_none() && !job.state.is_ended()).map(|(plan, _)| plan).collect()
+            }
             Some(_) => run.plan.jobs.get(job.job as usize).into_iter().collect(),
         };
         let stop = known.unwrap_or_else(|| shared.tasks.ending.child_token());
@@ -70,8 +73,20 @@ fn images(jobs: Vec<&JobPlan>) -> BTreeMap<String, Option<Pull>> {
         let of_services = job.services.iter().map(|service| (service.image.clone(), service.pull));
         for (image, pull) in of_steps.chain(of_services) {
             let wish = images.entry(image).or_insert(pull);
-            *wish = (*wish).max(pull);
+            if asks(pull) > asks(*wish) {
+                *wish = pull;
+            }
         }
     }
     images
+}
+
+/// How much a wish asks for. What the server is set up for may be anything but is said nowhere here; whoever needs more asks itself.
+fn asks(pull: Option<Pull>) -> u8 {
+    match pull {
+        Some(Pull::Never) => 0,
+        Some(Pull::Missing) => 1,
+        None => 2,
+        Some(Pull::Always) => 3,
+    }
 }

@@ -132,11 +132,11 @@ mod tests {
         warning[old-key]: use another
          --> .gantry.yml
 
-        JOB / STEP  STATE    TOOK        BEFORE                        USED                      REASON
-        build       failed   1 min 03 s  waited 1.0 s, prepared 500 ms                           a step failed
-          compile   passed   3.0 s       pulled 3.0 s, prepared 80 ms  1 MiB memory, 900 ms CPU
-          test      failed   1 min 00 s                                                          attempt 2: exit code 1
-          ship      skipped                                                                      `test` failed
+        JOB / STEP  STATE    TOOK        BEFORE                         USED                      REASON
+        build       failed   1 min 03 s  waited 1.0 s, prepared 500 ms                            a step failed
+          compile   passed   3.0 s       pulled 3.0 s, prepared 80 ms   1 MiB memory, 900 ms CPU
+          test      failed   1 min 00 s                                                           attempt 2: exit code 1
+          ship      skipped                                                                       `test` failed
         ");
         let colours = render(&run, Timestamp(125_000), Colour(true));
         assert!(colours.contains("\x1b[31mfailed\x1b[0m"), "{colours:?}");

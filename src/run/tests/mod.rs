@@ -291,7 +291,7 @@ fn a_job_that_is_not_prepared_within_its_time_ends_with_all_its_steps() {
     let release = Command::ReleaseJob(JobKey { run: run.id.clone(), job: 0 });
     assert_eq!(woken(&mut run, at(60_000)), Applied::Applied { commands: vec![release] });
     for step in 0..2 {
-        assert_eq!(end_of(&run, step), ("timed_out", "the job's timeout of 1 min 00 s is over before it was prepared"));
+        assert_eq!(end_of(&run, step), ("timed_out", "the job's timeout of 60 s is over before it was prepared"));
     }
     assert!(matches!(&run.life, Life::Ended { outcome: Outcome::TimedOut, .. }));
 }

@@ -68,7 +68,7 @@ fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
             .iter()
             .map(|ServicePlan { name, image, .. }| ServiceView { name: name.clone(), image: image.clone() })
             .collect(),
-        times,
+        times: times.filter(|_| taken.is_none()),
         steps: (0..)
             .zip(plan.steps.iter().zip(&job.steps))
             .map(|(step_ix, (step_plan, step))| {
@@ -113,7 +113,7 @@ fn view_step(job_plan: &JobPlan, plan: &StepPlan, job: &Job, step: &Step, image:
         ended_at: seen.ended_at,
         taken_from: taken.map(view_taken),
         image_digest: ended.and_then(|end| end.observed.image.clone()),
-        times: ended.and_then(|end| step_times(&see_job(job_plan, job), end)),
+        times: ended.filter(|end| end.taken.is_none()).and_then(|end| step_times(&see_job(job_plan, job), end)),
         usage: ended.and_then(|end| usage(job_plan, &end.observed)),
     }
 }

@@ -135,13 +135,13 @@ pub struct StepView {
     pub attempt: u32,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
-    /// The run in which it ran, if that is another one: its log is there.
-    pub taken_from: Option<TakenView>,
     /// What the image's name stood for: `name@sha256:…`, or the engine's own `sha256:…`.
     pub image_digest: Option<String>,
     /// Once it has ended; `null` when it never ran.
     pub times: Option<Times>,
     pub usage: Option<Usage>,
+    /// The run in which it ran, if that is another one: its log is there.
+    pub taken_from: Option<TakenView>,
 }
 
 /// An older run from which something was taken over.
