@@ -19,6 +19,7 @@
 //! **Invariant:** clones share one engine, which outlives a server: that is what lets a test kill the server and start another.
 
 mod files;
+mod output;
 mod services;
 mod terminal;
 #[cfg(test)]
@@ -33,12 +34,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::files::Files;
+use self::output::write;
 use self::services::Service;
 use super::workspace::WORKSPACE;
-use super::{
-    Archive, ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Terminal, TerminalAt,
-    Wrote,
-};
+use super::{Archive, ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Wrote};
 use crate::base::{AttemptKey, Clock, JobKey, Timestamp};
 use crate::run::{Exit, Stream};
 
@@ -260,13 +259,6 @@ impl Container {
     }
 }
 
-fn write(sink: &mut dyn Sink, at_ns: i64, stream: Stream, bytes: &[u8]) -> Result<(), Failure> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    sink.write(at_ns, stream, bytes).map_err(|error| Failure::Infrastructure(format!("the log cannot be written: {error}")))
-}
-
 #[async_trait]
 impl Executor for Fake {
     fn name(&self) -> &'static str {
@@ -367,11 +359,8 @@ impl Executor for Fake {
         Ok(packed.map(|bytes| Box::pin(futures_util::stream::once(async { Ok(bytes.into()) })) as ByteStream))
     }
 
-    async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
-        self.ask()?;
-        let engine = self.engine();
-        let runs = engine.containers.get(&at.key).is_some_and(|container| container.runs_at(self.clock.now()));
-        if runs { Ok(terminal::open(at)) } else { Err(Failure::Gone) }
+    async fn terminal(&self, at: &super::TerminalAt) -> Result<super::Terminal, Failure> {
+        terminal::open_in(self, at)
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

@@ -15,7 +15,8 @@ use crate::executor::{Failure, JobSpec, ServiceSinks, not_ready};
 use crate::pipeline::ServicePlan;
 use crate::run::Stream;
 
-use super::{Fake, write};
+use super::Fake;
+use super::output::write;
 
 /// One service that was started.
 #[derive(Clone)]
