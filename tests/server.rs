@@ -1,5 +1,7 @@
 //! The whole server with the fake executor: from a push to an end, and what can go wrong on the way.
 
+#[path = "server/disk.rs"]
+mod disk;
 #[path = "server/secrets.rs"]
 mod secrets;
 mod support;

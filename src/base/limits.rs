@@ -145,6 +145,12 @@ pub const GIT_SILENCE_MS: i32 = 120_000;
 pub const TREE_ENTRIES: usize = 1_000_000;
 /// Paths that are compared with `paths` filters: a push that changed more than these counts as one that changed everything.
 pub const CHANGED_PATHS: usize = 10_000;
+/// Submodules of one work tree, those in submodules included: each is a fetch.
+pub const SUBMODULES: usize = 64;
+/// Submodules in submodules.
+pub const SUBMODULE_DEPTH: usize = 4;
+/// `.gitmodules`: a hundred times the longest for as many submodules as there may be.
+pub const GITMODULES_BYTES: usize = 256 * 1024;
 /// A path inside a commit, in bytes: what Linux takes.
 pub const TREE_PATH_BYTES: usize = 4_096;
 
@@ -153,6 +159,8 @@ pub const TREE_PATH_BYTES: usize = 4_096;
 pub const MOVED_ENTRIES: usize = 2_000;
 /// Kept work trees of all repositories when nobody says; past it the least recently used go.
 pub const BASES_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+/// Mirrors of all repositories when nobody says; past it the largest are fetched anew, without what nobody can reach any more.
+pub const MIRRORS_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 
 /// One JUnit file: the largest known ones hold the output of every test and stay below.
 pub const REPORT_FILE_BYTES: usize = 8 * 1024 * 1024;
@@ -215,3 +223,5 @@ pub const CACHE_QUOTA_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 pub const CACHE_KEY_BYTES: usize = 1_024;
 /// What stands between two files of an archive (headers and long names), in bytes: names are at most 4,096 bytes, attributes at most 64 KiB.
 pub const ARCHIVE_HEADER_BYTES: u64 = 1024 * 1024;
+/// Pauses between tries to pull an image: long enough for a registry that restarts, short enough to wait for. One more try than pauses.
+pub const PULL_PAUSES_MS: [u64; 3] = [1_000, 2_000, 4_000];

@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::checkout::Told;
-use super::lay::Times;
-use super::{Error, Mirror, directory, entries, lay};
+use super::lay::{Access, Times};
+use super::{Checkout, Error, Mirror, directory, entries, lay};
 use crate::base::{Timestamp, random_hex};
 
-/// In a base's directory: its work tree, with `.git/index` and nothing else of a `.git`.
+/// In a base's directory: its work tree, with the `.git` that the first job had which wanted it.
 const TREE: &str = "tree";
 /// In a base's directory: [`About`], as JSON; its modification time is when the base was last used.
 const ABOUT: &str = "about";
@@ -55,6 +55,24 @@ pub(super) struct Base {
     pub converted: bool,
 }
 
+/// Added to the commit in the name of a base in which everybody may write: what is in it has other modes.
+const OPEN: &str = "open";
+
+/// The name of a base.
+fn key(commit: &str, access: Access) -> String {
+    match access {
+        Access::Owner => commit.to_owned(),
+        Access::Everyone => format!("{commit}{OPEN}"),
+    }
+}
+
+impl Base {
+    /// Its own `.git`, of which a layer shows what it has not otherwise.
+    pub fn dot_git(&self) -> PathBuf {
+        self.tree.join(".git")
+    }
+}
+
 impl Bases {
     /// Bases in `root`; `jobs` is where each job has its directory.
     #[must_use]
@@ -87,22 +105,23 @@ impl Bases {
         &self,
         mirror: &Mirror,
         repo: &str,
-        commit: &str,
+        at: &Checkout,
         job: &Path,
         now: Timestamp,
         near: impl Fn(&Base) -> Result<bool, Error>,
     ) -> Result<(Base, bool), Error> {
         let gate = self.gate(repo);
         let _one_at_a_time = held(&gate);
-        let found = match self.find(repo, commit) {
+        let found = match self.find(repo, &key(&at.commit, at.access)) {
             Some(base) => Some(base),
-            None => self.nearest(repo, near)?,
+            None => self.nearest(repo, at.access, near)?,
         };
         let is_new = found.is_none();
-        let base = found.map_or_else(|| self.make(mirror, repo, commit), Ok)?;
+        let base = found.map_or_else(|| self.make(mirror, repo, at), Ok)?;
+        let name = key(&base.commit, at.access);
         let mark = job.join(STANDS_ON);
-        fs::write(&mark, format!("{repo}/{}", base.commit)).map_err(Error::io("write", &mark))?;
-        self.was_used(repo, &base.commit, now);
+        fs::write(&mark, format!("{repo}/{name}")).map_err(Error::io("write", &mark))?;
+        self.was_used(repo, &name, now);
         Ok((base, is_new))
     }
 
@@ -175,21 +194,25 @@ impl Bases {
         Ok(names(&self.jobs)?.iter().filter_map(|job| stands_on(&self.jobs.join(job))).collect())
     }
 
-    fn find(&self, repo: &str, commit: &str) -> Option<Base> {
-        let dir = self.root.join(repo).join(commit);
+    fn find(&self, repo: &str, name: &str) -> Option<Base> {
+        let dir = self.root.join(repo).join(name);
         let about: About = serde_json::from_slice(&fs::read(dir.join(ABOUT)).ok()?).ok()?;
         let About { boot, told, converted } = about;
-        (boot == this_boot()).then(|| Base { commit: commit.to_owned(), tree: dir.join(TREE), told, converted })
+        let commit = name.strip_suffix(OPEN).unwrap_or(name).to_owned();
+        (boot == this_boot()).then(|| Base { commit, tree: dir.join(TREE), told, converted })
     }
 
     /// The most recently used base that is near enough.
-    fn nearest(&self, repo: &str, near: impl Fn(&Base) -> Result<bool, Error>) -> Result<Option<Base>, Error> {
+    fn nearest(&self, repo: &str, access: Access, near: impl Fn(&Base) -> Result<bool, Error>) -> Result<Option<Base>, Error> {
         /// Each costs a comparison of two trees.
         const LOOKED_AT: usize = 3;
         let dir = self.root.join(repo);
-        let mut found: Vec<_> = names(&dir)?.into_iter().filter_map(|commit| self.find(repo, &commit)).collect();
+        let alike = names(&dir)?.into_iter().filter(|name| name.ends_with(OPEN) == (access == Access::Everyone));
+        let mut found: Vec<_> = alike.filter_map(|name| self.find(repo, &name)).collect();
         found.sort_by_cached_key(|base| {
-            std::cmp::Reverse(fs::metadata(dir.join(&base.commit).join(ABOUT)).and_then(|about| about.modified()).ok())
+            std::cmp::Reverse(
+                fs::metadata(dir.join(key(&base.commit, access)).join(ABOUT)).and_then(|about| about.modified()).ok(),
+            )
         });
         for base in found.into_iter().filter(|base| !base.converted).take(LOOKED_AT) {
             if near(&base)? {
@@ -200,20 +223,21 @@ impl Bases {
     }
 
     /// Makes the base of a commit, which has none that can be used.
-    fn make(&self, mirror: &Mirror, repo: &str, commit: &str) -> Result<Base, Error> {
-        let place = self.root.join(repo).join(commit);
+    fn make(&self, mirror: &Mirror, repo: &str, at: &Checkout) -> Result<Base, Error> {
+        let name = key(&at.commit, at.access);
+        let place = self.root.join(repo).join(&name);
         if fs::symlink_metadata(&place).is_ok() {
-            directory::removed(&self.set_aside(repo, commit)?)?;
+            directory::removed(&self.set_aside(repo, &name)?)?;
         }
         let dir = self.root.join(repo);
         fs::create_dir_all(&dir).map_err(Error::io("make the directory", &dir))?;
         let aside = tempfile::Builder::new().prefix(".making-").tempdir_in(&dir);
         let aside = aside.map_err(Error::io("make a directory in", &dir))?;
-        let about = make_tree(mirror, commit, aside.path())?;
+        let about = make_tree(mirror, at, aside.path())?;
         let text = serde_json::to_vec(&about).map_err(|error| Error::io("describe", &place)(error.into()))?;
         fs::write(aside.path().join(ABOUT), text).map_err(Error::io("write", &place))?;
         fs::rename(aside.path(), &place).map_err(Error::io("put a work tree at", &place))?;
-        self.find(repo, commit).ok_or_else(|| Error::Workspace { dir: place, why: "it is gone again".to_owned() })
+        self.find(repo, &name).ok_or_else(|| Error::Workspace { dir: place, why: "it is gone again".to_owned() })
     }
 
     /// What cannot be noted only makes the base older than it is.
@@ -230,29 +254,17 @@ impl Bases {
     }
 }
 
-/// Makes the work tree of a commit below `dir`.
-fn make_tree(mirror: &Mirror, commit: &str, dir: &Path) -> Result<About, Error> {
+/// Makes the work tree of a commit below `dir`, with all of its history.
+fn make_tree(mirror: &Mirror, at: &Checkout, dir: &Path) -> Result<About, Error> {
     let (tree, damaged) = (dir.join(TREE), Error::damaged(&mirror.dir));
     let repository = mirror.repository()?;
-    let id = mirror.find(&repository, commit)?.tree_id();
-    let seen = entries::check(&repository, commit, (b"", id), &damaged)?;
+    let id = mirror.find(&repository, &at.commit)?.tree_id();
+    let seen = entries::check(&repository, &at.commit, (b"", id), &damaged)?;
     let converted = seen.converts(&repository).map_err(&damaged)?;
-    lay::make_dir(&tree)?;
-    let index = tree.join(".git/index");
-    if converted {
-        // The library needs a whole repository to convert files in; of it only the index stays.
-        let at = super::Checkout::of(commit, None, "/");
-        let dot_git = mirror.dot_git(&repository, &at, &tree)?;
-        let told = mirror.write_tree(&repository, &seen, id, &tree, &dot_git, Times::Now)?;
-        let kept = dir.join("index");
-        fs::rename(&index, &kept).map_err(Error::io("move", &index))?;
-        directory::removed(&dot_git)?;
-        lay::make_dir(&dot_git)?;
-        fs::rename(&kept, &index).map_err(Error::io("move", &kept))?;
-        return Ok(About { boot: this_boot(), told, converted });
-    }
-    lay::make_dir(&tree.join(".git"))?;
-    let told = mirror.write_tree(&repository, &seen, id, &tree, &tree.join(".git"), Times::Settled)?;
+    let at = Checkout { depth: None, times: Times::Settled, ..at.clone() };
+    lay::make_dir(&tree, at.access)?;
+    let dot_git = mirror.dot_git(&repository, &at, &tree, None)?;
+    let told = mirror.write_tree(&repository, &seen, id, &tree, &dot_git, &at)?;
     Ok(About { boot: this_boot(), told, converted })
 }
 

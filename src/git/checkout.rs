@@ -1,7 +1,7 @@
 //! A commit put into a workspace, with a usable `.git`. **Invariants:** nothing of the repository is executed (no hooks, no filter programs, no
 //! LFS) and nothing is written outside of the workspace: the whole tree is looked through before the first byte of it is written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use git2::build::CheckoutBuilder;
 use git2::{Oid, Repository};
@@ -9,7 +9,7 @@ use git2::{Oid, Repository};
 use super::address::Address;
 use super::dot_git::{DotGit, Head, PackedRef};
 use super::entries::Seen;
-use super::lay::{self, Laid, Times};
+use super::lay::{self, Access, Laid, Times};
 use super::tree_index::TreeIndex;
 use super::{Error, Mirror, depth, directory, entries};
 
@@ -25,13 +25,14 @@ pub struct Checkout {
     /// How many commits of the history `.git` shows; `None`: all.
     pub depth: Option<u32>,
     pub times: Times,
+    pub access: Access,
 }
 
 impl Checkout {
     /// With all of its history.
     #[must_use]
     pub fn of(commit: impl Into<String>, branch: Option<String>, url: impl Into<String>) -> Self {
-        Self { commit: commit.into(), branch, url: url.into(), depth: None, times: Times::Now }
+        Self { commit: commit.into(), branch, url: url.into(), depth: None, times: Times::Now, access: Access::Owner }
     }
 }
 
@@ -42,6 +43,18 @@ pub struct Told {
     pub bytes: u64,
     /// Pointers of Git LFS: files that are left as the commit has them.
     pub lfs_pointers: u64,
+}
+
+impl Told {
+    /// Of both.
+    #[must_use]
+    pub fn and(self, other: Told) -> Told {
+        Told {
+            files: self.files + other.files,
+            bytes: self.bytes + other.bytes,
+            lfs_pointers: self.lfs_pointers + other.lfs_pointers,
+        }
+    }
 }
 
 impl Mirror {
@@ -56,13 +69,20 @@ impl Mirror {
         let found = self.find(&mirror, &at.commit)?;
         let seen = entries::check(&mirror, &at.commit, (b"", found.tree_id()), &Error::damaged(&self.dir))?;
         directory::emptied(workspace)?;
-        let dot_git = self.dot_git(&mirror, at, workspace)?;
-        self.write_tree(&mirror, &seen, found.tree_id(), workspace, &dot_git, at.times)
+        lay::open_dir(workspace, at.access).map_err(Error::io("open up", workspace))?;
+        let dot_git = self.dot_git(&mirror, at, workspace, None)?;
+        self.write_tree(&mirror, &seen, found.tree_id(), workspace, &dot_git, at)
     }
 
-    /// Makes the `.git` of a work tree in `workspace`, which has none. It has no index yet.
-    pub(super) fn dot_git(&self, mirror: &Repository, at: &Checkout, workspace: &Path) -> Result<std::path::PathBuf, Error> {
-        let Checkout { commit, branch, url, depth, times: _ } = at;
+    /// Makes the `.git` of a work tree in `workspace`, which has none, over another that shows through if there is one. It has no index of its own yet.
+    pub(super) fn dot_git(
+        &self,
+        mirror: &Repository,
+        at: &Checkout,
+        workspace: &Path,
+        below: Option<&Path>,
+    ) -> Result<PathBuf, Error> {
+        let Checkout { commit, branch, url, depth, times: _, access } = at;
         let origin = Address::read(url)?.shown;
         let id = self.find(mirror, commit)?.id();
         let (mut refs, mut default_branch) = self.refs(mirror, branch.as_deref().map(|branch| (branch, id)))?;
@@ -82,7 +102,7 @@ impl Mirror {
             origin_head: default_branch.as_deref(),
             shallow,
         };
-        dot_git.make(workspace)
+        dot_git.make(workspace, below, *access)
     }
 
     /// Writes all files of a tree that was looked through, and the index that fits them. `dot_git` is the workspace's.
@@ -93,7 +113,7 @@ impl Mirror {
         tree: Oid,
         workspace: &Path,
         dot_git: &Path,
-        times: Times,
+        at: &Checkout,
     ) -> Result<Told, Error> {
         let files = seen.entries.iter().filter(|entry| matches!(entry.what, entries::What::File { .. })).count() as u64;
         if seen.converts(mirror).map_err(Error::damaged(&self.dir))? {
@@ -102,16 +122,21 @@ impl Mirror {
             let tree = repository.find_tree(tree).map_err(Error::damaged(&self.dir))?;
             let mut options = CheckoutBuilder::new();
             options.force();
+            if at.access == Access::Everyone {
+                options.dir_perm(0o777).file_perm(0o666);
+            }
             repository.checkout_tree(tree.as_object(), Some(&mut options)).map_err(Error::workspace(workspace))?;
+            index_access(dot_git, at.access)?;
             let objects = mirror.odb().map_err(Error::damaged(&self.dir))?;
             let sizes = seen.entries.iter().filter(|entry| matches!(entry.what, entries::What::File { .. }));
             let sizes = sizes.map(|entry| objects.read_header(entry.id).map_or(0, |(bytes, _)| bytes as u64));
             return Ok(Told { files, bytes: sizes.sum(), lfs_pointers: 0 });
         }
-        let Laid { written, bytes, lfs_pointers } = lay::lay(self, workspace, &seen.entries, times)?;
+        let Laid { written, bytes, lfs_pointers } = lay::lay(self, workspace, &seen.entries, (at.times, at.access))?;
         let mut index = TreeIndex::open(&dot_git.join("index"))?;
         index.add(&seen.entries, &written)?;
         index.write()?;
+        index_access(dot_git, at.access)?;
         Ok(Told { files, bytes, lfs_pointers })
     }
 
@@ -150,6 +175,12 @@ impl Mirror {
         let default_branch = branch.filter(there).map(str::to_owned);
         Ok((refs, default_branch))
     }
+}
+
+/// The library makes its files as this server's umask says.
+pub(super) fn index_access(dot_git: &Path, access: Access) -> Result<(), Error> {
+    let index = dot_git.join("index");
+    lay::open_file(&index, access).map_err(Error::io("open up", &index))
 }
 
 fn origin_ref(branch: &str) -> Vec<u8> {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use git2::{Oid, Reference};
 
-use super::{Error, lay};
+use super::lay::Access;
+use super::{Error, lay, layer};
 
 /// What a new `.git` is made of.
 pub(super) struct DotGit<'a> {
@@ -54,11 +55,12 @@ fn peel_tag(reference: &Reference<'_>) -> Option<Oid> {
 }
 
 impl DotGit<'_> {
-    /// Makes `.git` in `workspace`, which has none. No file is checked out.
+    /// Makes `.git` in `workspace`, which has none. No file is checked out. `below` is the `.git` that shows through where this one has nothing, if
+    /// there is one: what it has the same is left out.
     ///
     /// # Errors
     /// The files cannot be written.
-    pub fn make(self, workspace: &Path) -> Result<PathBuf, Error> {
+    pub fn make(self, workspace: &Path, below: Option<&Path>, access: Access) -> Result<PathBuf, Error> {
         let Self { objects, mut refs, head, origin, origin_head, shallow } = self;
         let refuse = |why: String| Error::Workspace { dir: workspace.to_owned(), why };
         let objects = objects
@@ -66,34 +68,69 @@ impl DotGit<'_> {
             .filter(|path| !path.contains(char::is_control))
             .ok_or_else(|| refuse(format!("the path of the objects to borrow, {}, is not plain text", objects.display())))?;
         let config = config(&head, origin).ok_or_else(|| refuse("its origin or its branch has a line break in it".to_owned()))?;
-        let dot_git = workspace.join(".git");
-        fs::create_dir_all(workspace).map_err(Error::io("make the directory", workspace))?;
-        for dir in ["", "info", "objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags"] {
-            lay::make_dir(&dot_git.join(dir))?;
-        }
-        write(&dot_git.join("objects/info/alternates"), format!("{objects}\n").as_bytes())?;
-        refs.sort();
-        refs.dedup_by(|a, b| a.name == b.name);
-        write(&dot_git.join("packed-refs"), &packed(&refs))?;
-        write(&dot_git.join("config"), config.as_bytes())?;
-        if let Some(branch) = origin_head {
-            for dir in ["refs/remotes", "refs/remotes/origin"] {
-                lay::make_dir(&dot_git.join(dir))?;
-            }
-            let text = format!("ref: refs/remotes/origin/{branch}\n");
-            write(&dot_git.join("refs/remotes/origin/HEAD"), text.as_bytes())?;
-        }
-        if !shallow.is_empty() {
-            let lines: String = shallow.iter().map(|id| format!("{id}\n")).collect();
-            write(&dot_git.join("shallow"), lines.as_bytes())?;
-        }
         let head = match head {
             Head::Branch(branch) => format!("ref: refs/heads/{branch}\n"),
             Head::Detached(id) => format!("{id}\n"),
         };
+        refs.sort();
+        refs.dedup_by(|a, b| a.name == b.name);
+        let place = Place { dot_git: workspace.join(".git"), below, access };
+        place.dir("")?;
+        for dir in ["info", "objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags", "refs/remotes"] {
+            place.dir(dir)?;
+        }
+        place.dir("refs/remotes/origin")?;
+        place.file("objects/info/alternates", Some(format!("{objects}\n").as_bytes()))?;
+        place.file("packed-refs", Some(&packed(&refs)))?;
+        place.file("config", Some(config.as_bytes()))?;
+        let origin_head = origin_head.map(|branch| format!("ref: refs/remotes/origin/{branch}\n"));
+        place.file("refs/remotes/origin/HEAD", origin_head.as_deref().map(str::as_bytes))?;
+        let lines: String = shallow.iter().map(|id| format!("{id}\n")).collect();
+        place.file("shallow", Some(lines.as_bytes()).filter(|lines| !lines.is_empty()))?;
         // Last: what has a HEAD is a repository.
-        write(&dot_git.join("HEAD"), head.as_bytes())?;
-        Ok(dot_git)
+        place.file("HEAD", Some(head.as_bytes()))?;
+        Ok(place.dot_git)
+    }
+}
+
+/// Where a `.git` is written, and what shows through from below.
+struct Place<'a> {
+    dot_git: PathBuf,
+    below: Option<&'a Path>,
+    access: Access,
+}
+
+impl Place<'_> {
+    fn dir(&self, name: &str) -> Result<(), Error> {
+        if !name.is_empty() && self.below.is_some_and(|below| below.join(name).is_dir()) {
+            return Ok(());
+        }
+        lay::make_dir(&self.dot_git.join(name), self.access)
+    }
+
+    /// A file with this content, or none.
+    fn file(&self, name: &str, content: Option<&[u8]>) -> Result<(), Error> {
+        let (path, shown) = (self.dot_git.join(name), self.below.and_then(|below| fs::read(below.join(name)).ok()));
+        if shown.as_deref() == content {
+            return Ok(());
+        }
+        if self.below.is_some() {
+            self.dirs_above(name)?;
+        }
+        match content {
+            Some(content) => lay::write_file(&path, content, self.access),
+            None => layer::mark_gone(&path),
+        }
+    }
+
+    /// The directories of a file, which may so far only show through.
+    fn dirs_above(&self, name: &str) -> Result<(), Error> {
+        let mut above: Vec<&Path> = Path::new(name).ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
+        above.reverse();
+        for dir in above.into_iter().map(|dir| self.dot_git.join(dir)).filter(|dir| !dir.is_dir()) {
+            lay::make_dir(&dir, self.access)?;
+        }
+        Ok(())
     }
 }
 
@@ -116,7 +153,7 @@ fn config(head: &Head, origin: Option<&str>) -> Option<String> {
 }
 
 /// A value, or the name of a subsection, as git-config(1) reads it.
-fn quoted(value: &str) -> Option<String> {
+pub(super) fn quoted(value: &str) -> Option<String> {
     let plain = !value.contains(['\n', '\r', '\0']);
     plain.then(|| format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")))
 }
@@ -133,8 +170,4 @@ fn packed(refs: &[PackedRef]) -> Vec<u8> {
         }
     }
     text
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    fs::write(path, bytes).map_err(Error::io("write", path))
 }

@@ -37,6 +37,34 @@ pub enum Times {
     Settled,
 }
 
+/// Who may write in a work tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Whoever made it, and root in a container: the modes that Git gives.
+    #[default]
+    Owner,
+    /// Everybody who sees it: some step runs as a user of its image's own.
+    Everyone,
+}
+
+impl Access {
+    fn dir(self) -> u32 {
+        match self {
+            Access::Owner => 0o755,
+            Access::Everyone => 0o777,
+        }
+    }
+
+    fn file(self, executable: bool) -> u32 {
+        match (self, executable) {
+            (Access::Owner, false) => 0o644,
+            (Access::Owner, true) => 0o755,
+            (Access::Everyone, false) => 0o666,
+            (Access::Everyone, true) => 0o777,
+        }
+    }
+}
+
 /// What an entry became, as the index tells it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
@@ -61,11 +89,11 @@ pub(super) struct Laid {
 ///
 /// # Errors
 /// An object is missing, or the directory cannot be written.
-pub(super) fn lay(mirror: &Mirror, into: &Path, entries: &[Entry], times: Times) -> Result<Laid, Error> {
+pub(super) fn lay(mirror: &Mirror, into: &Path, entries: &[Entry], (times, access): (Times, Access)) -> Result<Laid, Error> {
     let (mut files, mut links) = (Vec::new(), Vec::new());
     for (at, entry) in entries.iter().enumerate() {
         match entry.what {
-            What::Directory | What::Submodule => make_dir(&place(into, &entry.path))?,
+            What::Directory | What::Submodule => make_dir(&place(into, &entry.path), access)?,
             What::File { executable } => files.push((at, executable)),
             What::Link => links.push(at),
         }
@@ -74,7 +102,7 @@ pub(super) fn lay(mirror: &Mirror, into: &Path, entries: &[Entry], times: Times)
         Times::Now => None,
         Times::Settled => Some(now(into)? - 1),
     };
-    let writing = Writing { mirror, into, entries, files: &files, next: AtomicUsize::new(0), settled_at };
+    let writing = Writing { mirror, into, entries, files: &files, next: AtomicUsize::new(0), settled_at, access };
     let mut laid = Laid { written: vec![None; entries.len()], ..Laid::default() };
     let count = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS).min(files.len() / AT_A_TIME + 1);
     for part in in_threads(count, || writing.part()) {
@@ -121,6 +149,7 @@ struct Writing<'a> {
     next: AtomicUsize,
     /// In seconds since 1970.
     settled_at: Option<i64>,
+    access: Access,
 }
 
 impl Writing<'_> {
@@ -153,7 +182,7 @@ impl Writing<'_> {
     fn file(&self, objects: &Odb<'_>, entry: &Entry, executable: bool) -> Result<(Written, bool), Error> {
         let object = objects.read(entry.id).map_err(Error::damaged(&self.mirror.dir))?;
         let content = object.data();
-        let (path, mode) = (place(self.into, &entry.path), if executable { 0o755 } else { 0o644 });
+        let (path, mode) = (place(self.into, &entry.path), self.access.file(executable));
         let write = || {
             let mut file: File = File::options().write(true).create_new(true).mode(mode).open(&path)?;
             file.write_all(content)?;
@@ -213,16 +242,35 @@ pub(super) fn place(into: &Path, path: &[u8]) -> PathBuf {
 }
 
 /// Makes one directory, as everybody may read it.
-pub(super) fn make_dir(path: &Path) -> Result<(), Error> {
-    const MODE: u32 = 0o755;
-    let make = || {
-        DirBuilder::new().mode(MODE).create(path)?;
-        if fs::symlink_metadata(path)?.mode() & 0o777 != MODE {
-            fs::set_permissions(path, Permissions::from_mode(MODE))?;
+pub(super) fn make_dir(path: &Path, access: Access) -> Result<(), Error> {
+    DirBuilder::new().mode(access.dir()).create(path).and_then(|()| open_dir(path, access)).map_err(|error| why(path, error))
+}
+
+/// Gives a directory the modes that it shall have, whatever this server's umask is.
+pub(super) fn open_dir(path: &Path, access: Access) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.mode() & 0o777 == access.dir() {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(access.dir()))
+}
+
+/// The same for a file that is not executable.
+pub(super) fn open_file(path: &Path, access: Access) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(access.file(false)))
+}
+
+/// Writes a file anew, as [`lay`] would.
+pub(super) fn write_file(path: &Path, bytes: &[u8], access: Access) -> Result<(), Error> {
+    let mode = access.file(false);
+    let write = || {
+        let mut file = File::options().write(true).create(true).truncate(true).mode(mode).open(path)?;
+        file.write_all(bytes)?;
+        if file.metadata()?.mode() & 0o777 != mode {
+            file.set_permissions(Permissions::from_mode(mode))?;
         }
         Ok(())
     };
-    make().map_err(|error| why(path, error))
+    write().map_err(Error::io("write", path))
 }
 
 fn why(path: &Path, error: io::Error) -> Error {

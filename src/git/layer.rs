@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::bases::{Base, Bases};
-use super::checkout::Told;
-use super::lay::{self, Laid, Times};
+use super::checkout::{Told, index_access};
+use super::lay::{self, Access, Laid, Times};
 use super::moves::{self, Moves};
 use super::tree_index::TreeIndex;
 use super::{Checkout, Error, Mirror, directory};
@@ -53,9 +53,10 @@ impl Bases {
             Err(error) => Err(error),
         };
         let near = |base: &Base| moves_from(&base.commit).map(|moves| moves.is_some());
-        let (base, is_new_base) = self.take(mirror, repo, &at.commit, job, now, near)?;
+        let (base, is_new_base) = self.take(mirror, repo, at, job, now, near)?;
         directory::emptied(upper)?;
-        mirror.dot_git(&repository, at, upper)?;
+        lay::open_dir(upper, at.access).map_err(Error::io("open up", upper))?;
+        mirror.dot_git(&repository, at, upper, Some(&base.dot_git()))?;
         let exact = base.commit == at.commit;
         let mut told = base.told;
         if !exact {
@@ -65,20 +66,19 @@ impl Bases {
             };
             let moves = moves_from(&base.commit)?.ok_or_else(gone)?;
             // What the base had of these is not subtracted: it is said, not reckoned with.
-            told.lfs_pointers += move_to(mirror, &base, &moves, upper)?.lfs_pointers;
+            told.lfs_pointers += move_to(mirror, &base, &moves, (upper, at.access))?.lfs_pointers;
         }
         Ok(Layer { base: base.tree, exact, is_new_base, told })
     }
 }
 
-fn move_to(mirror: &Mirror, base: &Base, moves: &Moves, upper: &Path) -> Result<Laid, Error> {
-    let laid = lay::lay(mirror, upper, &moves.write, Times::Settled)?;
+fn move_to(mirror: &Mirror, base: &Base, moves: &Moves, (upper, access): (&Path, Access)) -> Result<Laid, Error> {
+    let laid = lay::lay(mirror, upper, &moves.write, (Times::Settled, access))?;
     for path in &moves.gone {
-        let mark = lay::place(upper, path);
-        mknodat(CWD, &mark, FileType::CharacterDevice, Mode::empty(), 0)
-            .map_err(|error| Error::io("mark what is gone at", &mark)(error.into()))?;
+        mark_gone(&lay::place(upper, path))?;
     }
-    let (kept, own) = (base.tree.join(".git/index"), upper.join(".git/index"));
+    let (kept, dot_git) = (base.dot_git().join("index"), upper.join(".git"));
+    let own = dot_git.join("index");
     fs::copy(&kept, &own).map_err(Error::io("copy", &kept))?;
     let mut index = TreeIndex::open(&own)?;
     for path in &moves.forget {
@@ -86,5 +86,12 @@ fn move_to(mirror: &Mirror, base: &Base, moves: &Moves, upper: &Path) -> Result<
     }
     index.add(&moves.write, &laid.written)?;
     index.write()?;
+    index_access(&dot_git, access)?;
     Ok(laid)
+}
+
+/// Marks a name as gone: what is below it in the base is not shown.
+pub(super) fn mark_gone(path: &Path) -> Result<(), Error> {
+    let made = mknodat(CWD, path, FileType::CharacterDevice, Mode::empty(), 0);
+    made.map_err(|error| Error::io("mark what is gone at", path)(error.into()))
 }

@@ -225,12 +225,16 @@ impl Handle {
         let runs = self.shared.store.remove_repo(&repo.id, self.shared.clock.now()).await?;
         self.shared.outlines.forget(&repo.id);
         let (logs, mirror) = (self.shared.store.logs().clone(), self.shared.layout.mirror(&repo.id));
+        let modules = [true, false].map(|trusted| self.shared.layout.submodules(&repo.id, trusted));
         let bases = Arc::clone(&self.shared.bases);
         let cleaned = self.shared.tasks.spawn_blocking(move || {
             for run in runs {
                 logs.remove_run(&run)?;
             }
             bases.forget(repo.id.as_str()).map_err(std::io::Error::other)?;
+            for modules in modules.iter().filter(|modules| modules.exists()) {
+                std::fs::remove_dir_all(modules)?;
+            }
             if mirror.exists() { std::fs::remove_dir_all(mirror) } else { Ok(()) }
         });
         if let Ok(Err(error)) = cleaned.await {

@@ -20,6 +20,7 @@
 //! **Invariants:** persist before perform; a failed commit throws the board away and reloads it, the same path as after a crash; a start is a
 //! restart that may find nothing.
 
+mod ahead;
 mod approve;
 mod attempt;
 mod core;
@@ -32,6 +33,7 @@ mod layout;
 mod outlines;
 mod perform;
 mod poll;
+mod pulls;
 mod rerun;
 mod secrets;
 mod sink;
@@ -46,6 +48,7 @@ pub use intake::{ByHand, Planned, Unmeant, place, plan_files};
 pub use keep::KeepConfig;
 pub use layout::Layout;
 pub use outlines::FileOutline;
+pub use pulls::PullWatch;
 pub use rerun::Part;
 pub use secrets::SecretView;
 pub use sink::LogSink;

@@ -13,6 +13,7 @@
 //! | `blobs` | contents of artifacts and caches |
 //! | `artifacts`, `caches` | the rows that name them |
 //! | `logs` | log files: writer, pages, search, nudges |
+//! | `examine` | a look at a database that changes nothing |
 //! | `data_dir` | the data directory and its lock |
 
 mod artifacts;
@@ -25,6 +26,7 @@ mod deliveries;
 mod delivery;
 mod error;
 mod event;
+mod examine;
 mod intake;
 mod listing;
 mod logs;
@@ -53,6 +55,7 @@ pub use data_dir::DataDir;
 pub use delivery::Delivery;
 pub use error::Error;
 pub use event::{EventKind, StoredEvent};
+pub use examine::{Examined, Schema, examine};
 pub use intake::{Intake, NewNote, NewRun, Note, RefMove};
 pub use listing::{Page, RunFilter, RunSummary};
 pub use logs::{LogKey, LogLine, LogPage, LogWriter, Logs};

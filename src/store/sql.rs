@@ -233,6 +233,7 @@ statements! {
                 ON CONFLICT (run_id, job, step) DO UPDATE SET state_json = excluded.state_json";
 
     RUN = run_select!("WHERE id = $1");
+    RUN_KNOWN = "SELECT id FROM runs WHERE id = $1";
     RUN_JOBS = "SELECT run_id, job, state_json, decision_json, stop_json FROM jobs WHERE run_id = $1";
     RUN_STEPS = "SELECT run_id, job, step, state_json FROM steps WHERE run_id = $1";
     OPEN = run_select!("WHERE state <> 'ended' ORDER BY made");
@@ -358,5 +359,8 @@ statements! {
          ORDER BY made_at DESC, id DESC LIMIT 1"
     );
     CACHES = cache_select!("ORDER BY used_at DESC, id DESC");
+    /// The newest step of the schema, and how many were left half done.
+    SCHEMA_STEPS = "SELECT CAST(MAX(version) AS BIGINT) AS newest, CAST(SUM(CASE WHEN success THEN 0 ELSE 1 END) AS BIGINT) AS failed \
+                    FROM _sqlx_migrations";
     CACHE_REPOS = "SELECT DISTINCT repo_id FROM caches";
 }

@@ -67,6 +67,11 @@ impl Rig {
         docker(&["ps", "-a", "--filter", &label, "--filter", "label=io.gantry.key", "--format", "{{.Names}}"])
     }
 
+    /// Work trees that are layers.
+    pub fn volumes(&self) -> Vec<String> {
+        docker(&["volume", "ls", "--filter", &format!("label=io.gantry.instance={}", self.instance), "--format", "{{.Name}}"])
+    }
+
     pub fn networks(&self) -> Vec<String> {
         docker(&["network", "ls", "--filter", &format!("label=io.gantry.instance={}", self.instance), "--format", "{{.Name}}"])
     }
@@ -79,6 +84,9 @@ impl Drop for Rig {
         }
         for network in self.networks() {
             docker(&["network", "rm", &network]);
+        }
+        for volume in self.volumes() {
+            docker(&["volume", "rm", &volume]);
         }
     }
 }

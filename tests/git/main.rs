@@ -7,5 +7,6 @@ mod fetch;
 mod http;
 mod peer;
 mod pipeline_files;
+mod submodules;
 mod union;
 mod work_tree;

@@ -189,6 +189,7 @@ mod tests {
                 layers: None,
             },
             image: Some("rust:1".to_owned()),
+            pull: None,
             action,
             env: [("A", "1"), ("GIT_CONFIG_COUNT", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             grace_ms: 10_000,

@@ -26,6 +26,9 @@ use crate::executor::{Failure, JobDirs, Layers};
 /// What the kernel takes for all options together is a page; some of it is its own.
 const OPTIONS_BYTES: usize = 3_500;
 
+/// How directories of trials begin.
+const TRIAL: &str = ".overlay-";
+
 /// What stands for `/workspace` in every container of a job.
 pub(super) fn workspace(instance: &InstanceId, job: &JobKey, title: &str, dirs: &JobDirs) -> Mount {
     match &dirs.layers {
@@ -131,7 +134,12 @@ struct Trial {
 
 impl Trial {
     fn lay(dir: &Path, token: &str) -> std::io::Result<Self> {
-        let dir = dir.join(format!(".overlay-{token}"));
+        fs::create_dir_all(dir)?;
+        // Of a trial that a crash cut off.
+        for left in fs::read_dir(dir)?.flatten().filter(|left| left.file_name().to_string_lossy().starts_with(TRIAL)) {
+            fs::remove_dir_all(left.path())?;
+        }
+        let dir = dir.join(format!("{TRIAL}{token}"));
         let layers = Layers { base: dir.join("base"), upper: dir.join("upper"), work: dir.join("work") };
         for path in [&layers.base, &layers.upper, &layers.work, &layers.base.join("both"), &layers.upper.join("both")] {
             fs::create_dir_all(path)?;

@@ -54,6 +54,8 @@ pub(super) async fn remove_job(engine: &Engine, instance: &InstanceId, job: &Job
             removed?;
         }
     }
+    // One that came from the pool has the job's name and not its labels.
+    remove_container(engine, &names::sandbox_name(instance, job)).await?;
     for network in network::list(engine, &labels).await? {
         if let Some(id) = network.id {
             network::remove(engine, &id).await?;

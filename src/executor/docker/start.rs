@@ -223,7 +223,7 @@ where
     // What is parked has joined the old one.
     inner.parked.forget(|key| key.job_key() == job);
     let job = sandbox::Job { instance: &inner.instance, key: &job, title: &step.title, root: &step.dirs.root, hosts };
-    sandbox::ensure(&inner.engine, &inner.network, &job).await.map_err(cannot)?;
+    sandbox::ensure(inner, &job).await.map_err(cannot)?;
     start().await.map_err(cannot)
 }
 

@@ -15,8 +15,7 @@ use crate::executor::{Failure, JobSpec, ServiceSinks, not_ready};
 use crate::pipeline::ServicePlan;
 use crate::run::Stream;
 
-use super::Fake;
-use super::output::write;
+use super::{Fake, write};
 
 /// One service that was started.
 #[derive(Clone)]

@@ -6,7 +6,6 @@ use futures_util::stream;
 use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::watch;
 
-use super::Fake;
 use crate::executor::Failure;
 use crate::executor::terminal::{Terminal, TerminalAt, TerminalControl, TerminalSize};
 
@@ -18,15 +17,8 @@ struct Control {
     code: watch::Receiver<Option<i64>>,
 }
 
-/// Opens one in a container that runs.
-pub(super) fn open_in(fake: &Fake, at: &TerminalAt) -> Result<Terminal, Failure> {
-    fake.ask()?;
-    let runs = fake.engine().containers.get(&at.key).is_some_and(|container| container.runs_at(fake.clock.now()));
-    if runs { Ok(open(at)) } else { Err(Failure::Gone) }
-}
-
 /// Opens one; its shell lives in the stream of its output.
-fn open(at: &TerminalAt) -> Terminal {
+pub(super) fn open(at: &TerminalAt) -> Terminal {
     let (typed, input) = tokio::io::duplex(PIPE);
     let size = watch::Sender::new(at.size);
     let (code, exit) = watch::channel(None);

@@ -6,6 +6,7 @@ use crate::run::fill::{fill_step, job_environment};
 use crate::run::{Job, JobState, Run, Step, StepState, Taken, Values};
 
 use super::beside::{view_approval, view_inputs, view_job_concurrency, view_run_concurrency};
+use super::facts::{job_times, step_times, usage};
 use super::seen::{see_job, see_run, see_step};
 use super::{JobView, RunView, ServiceView, StepView, TakenView};
 
@@ -43,6 +44,7 @@ pub fn view(run: &Run) -> RunView {
 
 fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
     let seen = see_job(plan, job);
+    let times = job_times(run, job, &seen);
     let (outputs, taken) = match &job.state {
         JobState::Ended { outputs, taken, .. } => (outputs.clone(), taken.as_ref()),
         JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Running { .. } => (Values::default(), None),
@@ -66,6 +68,7 @@ fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
             .iter()
             .map(|ServicePlan { name, image, .. }| ServiceView { name: name.clone(), image: image.clone() })
             .collect(),
+        times,
         steps: (0..)
             .zip(plan.steps.iter().zip(&job.steps))
             .map(|(step_ix, (step_plan, step))| {
@@ -88,6 +91,10 @@ fn image_of(run: &Run, (job, step): (JobIx, StepIx), plan: &StepPlan, state: &St
 
 fn view_step(job_plan: &JobPlan, plan: &StepPlan, job: &Job, step: &Step, image: Option<String>) -> StepView {
     let seen = see_step(plan, job_plan, job, step);
+    let ended = match &step.state {
+        StepState::Ended(end) => Some(end),
+        _ => None,
+    };
     let (attempt, exit_code, taken) = match &step.state {
         StepState::Ended(end) => (end.attempt, end.exit_code, end.taken.as_ref()),
         StepState::Backoff { attempt, .. } => (attempt.saturating_sub(1), None, None),
@@ -105,6 +112,9 @@ fn view_step(job_plan: &JobPlan, plan: &StepPlan, job: &Job, step: &Step, image:
         started_at: seen.started_at,
         ended_at: seen.ended_at,
         taken_from: taken.map(view_taken),
+        image_digest: ended.and_then(|end| end.observed.image.clone()),
+        times: ended.and_then(|end| step_times(&see_job(job_plan, job), end)),
+        usage: ended.and_then(|end| usage(job_plan, &end.observed)),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::BY;
 use crate::base::{RunId, limits};
-use crate::run::{Outcome, RunView, view};
+use crate::run::{Outcome, RunView};
 use crate::server::{Answer, ByHand, Part};
 use crate::store::{Page, RunFilter, RunSummary};
 use crate::web::app::App;
@@ -56,7 +56,7 @@ pub(super) async fn list(State(app): State<App>, Asked(filter): Asked<Filter>) -
 
 pub(super) async fn show(State(app): State<App>, At(id): At<String>) -> Result<Json<RunView>, Problem> {
     let run = app.run(&id).await?;
-    Ok(Json(RunView { tests: app.store().test_summary(&run.id).await?, ..view(&run) }))
+    Ok(Json(RunView { tests: app.store().test_summary(&run.id).await?, ..app.handle.view(&run) }))
 }
 
 #[derive(Deserialize)]

@@ -21,7 +21,7 @@ use super::terminals::{self, TerminalRow};
 use super::words::Words;
 use crate::base::Timestamp;
 use crate::pipeline::{Problem as Fault, Severity};
-use crate::run::{JobView, Outcome, RunView, ServiceView, StepView, view};
+use crate::run::{JobView, Outcome, RunView, ServiceView, StepView};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At};
 use crate::web::problem::Problem;
@@ -122,6 +122,11 @@ impl JobPart {
         telling(&self.job.reason, self.face)
     }
 
+    /// Where the time before its first step went.
+    fn before(&self) -> Option<String> {
+        self.job.times.map(|times| times.before()).filter(|before| !before.is_empty())
+    }
+
     /// What it works on, and who let it.
     fn beside(&self) -> Option<String> {
         let environment = self.job.environment.as_ref().map(|name| format!("on {name}"));
@@ -147,7 +152,7 @@ pub(super) async fn page(State(app): State<App>, At(id): At<String>, Asked(wante
     let mut shell = Shell::live(&app, "runs", "").await?;
     let run = app.run(&id).await?;
     let now = app.now();
-    let shown = view(&run);
+    let shown = app.handle.view(&run);
     let face = Face::of(shown.state, shown.outcome);
     let chosen = choose(&shown, &wanted);
     let pane = match chosen {

@@ -129,6 +129,7 @@ pub(crate) fn with_services(mut plan: Plan) -> Plan {
     let service = |name: &str, image: &str| ServicePlan {
         name: name.to_owned(),
         image: image.to_owned(),
+        pull: None,
         env: Default::default(),
         command: None,
         ready: Ready::Port(5432),
