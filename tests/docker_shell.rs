@@ -16,8 +16,8 @@ use support::{PATIENCE, Remote};
 /// what the command ended with.
 const PERSON: &str = r##"
 import fcntl, os, pty, select, struct, sys, termios, time
-keys = [("# ", "stty size\n"), ("33 111", "echo in:$CI_JOB_NAME:$TERM\n"), ("in:gantry:xterm", "SIZE"), ("# ", "sleep 1000\n"),
-        ("sleep 1000", "\x03"), ("^C", "stty size\n"), ("22 77", "env; echo all\n"), ("all\r\n", "exit 7\n")]
+keys = [("# ", "stty size\n"), ("33 111", "echo in:$CI_JOB_NAME:$TERM\n"), ("in:gantry:xterm", "SIZE"), ("# ", "echo go''ing; sleep 1000\n"),
+        ("going", "\x03"), ("^C", "stty size\n"), ("22 77", "env; echo all\n"), ("all\r\n", "exit 7\n")]
 def size(fd, rows, columns):
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 master, slave = pty.openpty()
@@ -100,7 +100,7 @@ async fn a_client_that_is_killed_leaves_no_shell_in_the_container() {
     std::io::Write::write_all(client.stdin.as_mut().unwrap(), b"sleep 54321\n").unwrap();
     let container = process::docker_names(None, served.data.path()).into_iter().find(|name| name.ends_with("-0-0-1")).unwrap();
     let sleeps = || {
-        let listed = Command::new("docker").args(["top", &container, "-eo", "args"]).output().unwrap();
+        let listed = Command::new("docker").args(["top", &container, "-eo", "pid,args"]).output().unwrap();
         String::from_utf8_lossy(&listed.stdout).contains("sleep 54321")
     };
     let until = async |wanted: bool| {

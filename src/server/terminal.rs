@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::approve::check_name;
 use super::handle::{Handle, Refusal, Shared};
 use crate::base::{AttemptKey, JobIx, RunId, StepIx, TerminalId, limits};
 use crate::executor::{Failure, Terminal, TerminalAt, TerminalSize};
@@ -43,7 +44,7 @@ impl Handle {
     /// Opens a terminal in a running step's container.
     pub async fn open_terminal(&self, run: &RunId, asked: TerminalAsked) -> Result<OpenTerminal, Refusal> {
         let TerminalAsked { job, step, by, address, size } = asked;
-        let who = super::approve::check_name(&by)?.to_owned();
+        let who = check_name(&by, "asks")?.to_owned();
         check_size(size)?;
         let found = self.find_run(run).await?;
         let (job, step) = place(&found, &job, &step)?;

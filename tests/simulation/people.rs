@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gantry::base::{JobKey, RepoId, RunId};
+use gantry::pipeline::Plan;
 use gantry::run::{Event, Job, JobState, Run, StopReason, Wait, taken_over};
 use gantry::schedule::Input;
 
@@ -13,11 +14,18 @@ use super::world::{Due, World};
 
 impl World {
     pub fn new_run(&mut self) {
-        let again = if self.dice.chance(35) { self.run_to_do_again() } else { None };
-        let plan = match &again {
-            Some((old, _)) => Arc::clone(&old.plan),
-            None => plan(&mut self.dice),
-        };
+        let plan = plan(&mut self.dice);
+        self.make_run(plan, None);
+    }
+
+    /// Someone wants what failed of an ended run again.
+    pub fn do_again(&mut self) {
+        if let Some((old, taken)) = self.run_to_do_again() {
+            self.make_run(Arc::clone(&old.plan), Some((old, taken)));
+        }
+    }
+
+    fn make_run(&mut self, plan: Arc<Plan>, again: Option<(Run, Vec<(u32, Job)>)>) {
         let number = self.counts.of("runs") + 1;
         let id = invariants::run_id(number);
         // Mostly of one repository, so that they meet; each counts its own runs.
