@@ -1,17 +1,19 @@
 //! Images: whether one is here, pulling one, and making one from an archive.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::{CreateImageOptions, CreateImageOptionsBuilder};
+use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt};
 
 use super::engine::Engine;
 use super::output::Output;
 use super::pull::Progress;
 use super::trouble::Trouble;
-use crate::executor::Failure;
+use crate::executor::{Failure, Users};
 
 /// Between two lines about a pull that goes on.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -25,8 +27,22 @@ pub(super) async fn has(engine: &Engine, name: &str) -> Result<bool, Trouble> {
     }
 }
 
+/// As whom containers of these images run.
+pub(super) async fn users(engine: &Engine, images: &BTreeSet<String>) -> Result<Users, Failure> {
+    let cannot = |trouble: Trouble| trouble.into_failure("could not be asked whose an image is");
+    let mut users = Users::Owner;
+    for found in join_all(images.iter().map(|name| user(engine, name))).await {
+        match found.map_err(cannot)? {
+            None => return Ok(Users::Unknown),
+            Some(user) if !is_root(&user) => users = Users::Others,
+            Some(_) => {}
+        }
+    }
+    Ok(users)
+}
+
 /// The user that an image names for its containers, if the engine has the image: nothing is root.
-pub(super) async fn user(engine: &Engine, name: &str) -> Result<Option<String>, Trouble> {
+async fn user(engine: &Engine, name: &str) -> Result<Option<String>, Trouble> {
     match engine.ask(|client| async move { client.inspect_image(name).await }).await {
         Ok(found) => Ok(Some(found.config.and_then(|config| config.user).unwrap_or_default())),
         Err(trouble) if trouble.is(404) => Ok(None),
@@ -35,7 +51,7 @@ pub(super) async fn user(engine: &Engine, name: &str) -> Result<Option<String>, 
 }
 
 /// Whether that is root: by number or by the name that it has everywhere, whatever the group is.
-pub(super) fn is_root(user: &str) -> bool {
+fn is_root(user: &str) -> bool {
     matches!(user.split(':').next().unwrap_or_default(), "" | "0" | "root")
 }
 

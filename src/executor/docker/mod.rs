@@ -67,7 +67,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use self::container::Form;
@@ -348,31 +347,11 @@ impl Executor for Docker {
     }
 
     async fn layers(&self, dir: &Path) -> Result<Result<(), String>, Failure> {
-        let tried = self.inner.layers.get_or_try_init(|| async {
-            let tried = overlay::probe(&self.inner, dir).await?;
-            match &tried {
-                Ok(()) => tracing::info!("work trees are layers over kept ones, which the engine mounts"),
-                Err(why) => {
-                    tracing::info!(%why, "work trees are checked out for each job: the engine mounts no overlay for them")
-                }
-            }
-            Ok(tried)
-        });
-        tried.await.cloned()
+        self.inner.layers.get_or_try_init(|| overlay::try_once(&self.inner, dir)).await.cloned()
     }
 
     async fn users(&self, images: &BTreeSet<String>) -> Result<Users, Failure> {
-        let looked = join_all(images.iter().map(|name| image::user(&self.inner.engine, name))).await;
-        let cannot = |trouble: Trouble| trouble.into_failure("could not be asked whose an image is");
-        let mut users = Users::Owner;
-        for found in looked {
-            match found.map_err(cannot)? {
-                None => return Ok(Users::Unknown),
-                Some(user) if !image::is_root(&user) => users = Users::Others,
-                Some(_) => {}
-            }
-        }
-        Ok(users)
+        image::users(&self.inner.engine, images).await
     }
 
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
@@ -407,18 +386,7 @@ impl Executor for Docker {
     }
 
     async fn jobs(&self) -> Result<Vec<JobKey>, Failure> {
-        let inner = &self.inner;
-        let ours = [(names::INSTANCE, Some(inner.instance.as_str()))];
-        let cannot = |trouble: Trouble| trouble.into_failure("could not list what it holds");
-        let containers = release::list(&inner.engine, &ours).await.map_err(cannot)?;
-        let networks = network::list(&inner.engine, &ours).await.map_err(cannot)?;
-        let volumes = overlay::list(&inner.engine, &ours).await.map_err(cannot)?;
-        let named = containers.iter().filter_map(|found| names::job_of_sandbox(&inner.instance, &names::name_of(found)?));
-        let named: Vec<JobKey> = named.collect();
-        let labels = containers.into_iter().filter_map(|found| found.labels);
-        let labels = labels.chain(networks.into_iter().filter_map(|found| found.labels));
-        let labels = labels.chain(volumes.into_iter().map(|(_, labels)| labels));
-        let jobs: BTreeSet<JobKey> = labels.filter_map(|labels| names::job_of(&labels)).chain(named).collect();
-        Ok(jobs.into_iter().collect())
+        let jobs = release::jobs(&self.inner.engine, &self.inner.instance).await;
+        jobs.map_err(|trouble| trouble.into_failure("could not list what it holds"))
     }
 }

@@ -65,6 +65,21 @@ pub(super) async fn remove_job(engine: &Engine, instance: &InstanceId, job: &Job
     Ok(Removed { containers, roots })
 }
 
+/// Jobs of this instance of which there is something: a container, a network, a work tree.
+pub(super) async fn jobs(engine: &Engine, instance: &InstanceId) -> Result<Vec<JobKey>, Trouble> {
+    let ours = [(names::INSTANCE, Some(instance.as_str()))];
+    let containers = list(engine, &ours).await?;
+    // A sandbox of the pool says by its name alone whose it is.
+    let named = containers.iter().filter_map(|found| names::job_of_sandbox(instance, &names::name_of(found)?));
+    let named: Vec<JobKey> = named.collect();
+    let containers = containers.into_iter().filter_map(|found| found.labels);
+    let networks = network::list(engine, &ours).await?.into_iter().filter_map(|found| found.labels);
+    let volumes = overlay::list(engine, &ours).await?.into_iter().map(|(_, labels)| labels);
+    let labels = containers.chain(networks).chain(volumes);
+    let jobs: BTreeSet<JobKey> = labels.filter_map(|labels| names::job_of(&labels)).chain(named).collect();
+    Ok(jobs.into_iter().collect())
+}
+
 /// Removes a directory tree; none is fine.
 pub(super) fn remove_tree(dir: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(dir) {
