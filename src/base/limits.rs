@@ -116,6 +116,15 @@ pub const GRACE_MS: u64 = 10_000;
 /// Wait before the first retry when the pipeline does not say; doubles with each.
 pub const RETRY_BACKOFF_MS: u64 = 1_000;
 
+/// Terminals that are open at the same time: each is a process in a container and two connections.
+pub const TERMINALS: usize = 16;
+/// Until a terminal in which nobody types is closed.
+pub const TERMINAL_IDLE_MS: u64 = 30 * 60 * 1000;
+/// Columns or rows of a terminal: more than the largest screen has.
+pub const TERMINAL_SIDE: u16 = 1000;
+/// What is typed or pasted at once.
+pub const TERMINAL_FRAME_BYTES: usize = 256 * 1024;
+
 /// Between two polls of a repository, when `--poll` does not say.
 pub const POLL_DEFAULT_MS: u64 = 30_000;
 /// The shortest interval that `--poll` takes.
@@ -150,6 +159,8 @@ pub const TREE_PATH_BYTES: usize = 4_096;
 pub const MOVED_ENTRIES: usize = 2_000;
 /// Kept work trees of all repositories when nobody says; past it the least recently used go.
 pub const BASES_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+/// Mirrors of all repositories when nobody says; past it the largest are fetched anew, without what nobody can reach any more.
+pub const MIRRORS_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 
 /// One JUnit file: the largest known ones hold the output of every test and stay below.
 pub const REPORT_FILE_BYTES: usize = 8 * 1024 * 1024;
@@ -212,3 +223,5 @@ pub const CACHE_QUOTA_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 pub const CACHE_KEY_BYTES: usize = 1_024;
 /// What stands between two files of an archive (headers and long names), in bytes: names are at most 4,096 bytes, attributes at most 64 KiB.
 pub const ARCHIVE_HEADER_BYTES: u64 = 1024 * 1024;
+/// Pauses between tries to pull an image: long enough for a registry that restarts, short enough to wait for. One more try than pauses.
+pub const PULL_PAUSES_MS: [u64; 3] = [1_000, 2_000, 4_000];

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, Tasks, limits, parse_duration_ms};
-use crate::executor::Ahead;
+use crate::executor::{Ahead, ImageRules};
 use crate::server::{Config, Handle, KeepConfig, Layout, Server, Source};
 use crate::store::{DataDir, Database, Store, StoreConfig};
 use crate::web::{self, WebOptions};
@@ -59,10 +59,12 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         kind,
         docker_host: file.docker.host.clone(),
         ahead: file.docker.ahead().map_err(Ended::usage)?,
+        images: file.images().map_err(Ended::usage)?,
         database: file.database.clone(),
         grace_ms: file.grace.as_deref().map(grace_ms).transpose().map_err(Ended::usage)?.unwrap_or(limits::GRACE_MS),
         credentials: file.credentials().map_err(Ended::usage)?,
         keep: file.keep().map_err(Ended::usage)?,
+        shell_secrets: file.shell.secrets,
     })
     .await?;
     out::line(format_args!("Gantry is ready: {}", running.url));
@@ -96,10 +98,12 @@ pub(super) struct Setup {
     pub docker_host: Option<String>,
     /// Steps made ready, and sandboxes kept ready; without a word the usual numbers.
     pub ahead: (Option<u32>, Option<u32>),
+    pub images: ImageRules,
     pub database: Option<String>,
     pub grace_ms: u64,
     pub credentials: crate::git::Credentials,
     pub keep: KeepConfig,
+    pub shell_secrets: bool,
 }
 
 /// A server with its dashboard.
@@ -118,8 +122,20 @@ pub(super) struct Running {
 
 impl Running {
     pub async fn start(setup: Setup) -> anyhow::Result<Self> {
-        let Setup { data, listen, slots, kind, docker_host, ahead: (park, sandboxes), database, grace_ms, credentials, keep } =
-            setup;
+        let Setup {
+            data,
+            listen,
+            slots,
+            kind,
+            docker_host,
+            ahead: (park, sandboxes),
+            images,
+            database,
+            grace_ms,
+            credentials,
+            keep,
+            shell_secrets,
+        } = setup;
         let data = DataDir::lock(&data)?;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("{listen} cannot be listened on: is another server there?"))?;
@@ -128,11 +144,11 @@ impl Running {
         let store = Store::open(&StoreConfig { database, logs: data.logs() }).await?;
         let tasks = Tasks::default();
         let ahead = Ahead { park, sandboxes: sandboxes.unwrap_or(SANDBOXES), home: data.path().to_owned() };
-        let executor =
-            engine::make(kind, docker_host.as_deref(), ahead, store.instance().await?, &data.path().join("host"), &tasks)?;
+        let docker = (docker_host.as_deref(), ahead, images);
+        let executor = engine::make(kind, docker, store.instance().await?, &data.path().join("host"), &tasks)?;
         let source = Source::Mirrors(Layout::new(data.path()));
         let (at, url_of_runs) = (data.path().to_owned(), url.clone());
-        let config = Config { data: at, slots, grace_ms, url: url_of_runs, credentials, watch: true, keep };
+        let config = Config { data: at, slots, grace_ms, url: url_of_runs, credentials, watch: true, keep, shell_secrets };
         let server = Server::start(config, store, executor, source, Clock::System).await?;
         let (pages, closing) = (Tasks::default(), CancellationToken::new());
         let router = web::router(server.handle().clone(), WebOptions { tasks: pages.clone() });

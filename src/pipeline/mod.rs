@@ -30,7 +30,7 @@ pub use cron::next_after;
 pub use late::{KnownEnd, Scope};
 pub use outline::{InputView, Outline, outline};
 pub use parts::{
-    Approval, ArtifactsPlan, CachePlan, Cell, CheckoutPlan, Concurrency, InputValue, Network, Policy, Ready, Resources,
+    Approval, ArtifactsPlan, CachePlan, Cell, CheckoutPlan, Concurrency, InputValue, Network, Policy, Pull, Ready, Resources,
     ServicePlan,
 };
 pub use pattern::Pattern;

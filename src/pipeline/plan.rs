@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{
-    Approval, ArtifactsPlan, CachePlan, Cell, CheckoutPlan, Concurrency, InputValue, Network, Resources, ServicePlan,
+    Approval, ArtifactsPlan, CachePlan, Cell, CheckoutPlan, Concurrency, InputValue, Network, Pull, Resources, ServicePlan,
 };
 use crate::base::{JobIx, StepIx};
 
@@ -80,6 +80,9 @@ pub struct StepPlan {
     pub condition: Option<Late>,
     /// Reference of the image, as written; `None` only when no executor needs one.
     pub image: Option<Text>,
+    /// `None`: as the server is set up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Pull>,
     pub action: Action,
     /// Pipeline, job and step `env` merged, the nearer one winning, and `with` as `PLUGIN_…`. Gantry's own variables come on top at the start.
     pub env: BTreeMap<String, Text>,
@@ -295,6 +298,7 @@ impl StepPlan {
             skip: None,
             condition: None,
             image: None,
+            pull: None,
             action,
             env: BTreeMap::new(),
             secrets: BTreeMap::new(),

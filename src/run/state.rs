@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Observed, Outcome, StopReason, Values, Wait};
+use super::{Observed, Outcome, StopReason, Taken, Values, Wait};
 use crate::base::{RepoId, RunId, Timestamp};
 use crate::pipeline::{Plan, Problem, Trigger};
 
@@ -94,6 +94,9 @@ pub enum JobState {
         /// Skipped because of a failure before it, not because it was not wanted.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         held_back: bool,
+        /// It ran in another run, and was taken over from there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        taken: Option<Taken>,
     },
 }
 
@@ -164,6 +167,9 @@ pub struct StepEnd {
     /// What was seen of the last attempt from outside.
     #[serde(default, skip_serializing_if = "Observed::is_empty")]
     pub observed: Observed,
+    /// It ran in another run, and was taken over from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
 }
 
 /// Most parts leave nothing: that needs no room in a row.
@@ -186,6 +192,7 @@ impl StepEnd {
             env: Values::default(),
             held_back: false,
             observed: Observed::default(),
+            taken: None,
         }
     }
 }
@@ -223,7 +230,15 @@ impl JobState {
     /// An end that leaves nothing.
     #[must_use]
     pub fn ended(outcome: Outcome, reason: impl Into<String>, started_at: Option<Timestamp>, at: Timestamp) -> Self {
-        JobState::Ended { outcome, reason: reason.into(), started_at, at, outputs: Values::default(), held_back: false }
+        JobState::Ended {
+            outcome,
+            reason: reason.into(),
+            started_at,
+            at,
+            outputs: Values::default(),
+            held_back: false,
+            taken: None,
+        }
     }
     /// Whether it holds a slot.
     #[must_use]

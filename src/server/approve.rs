@@ -77,11 +77,11 @@ fn waiting(run: &Run) -> String {
 }
 
 /// A name stands in sentences and on pages.
-fn check_name(by: &str) -> Result<&str, Refusal> {
+pub(super) fn check_name(by: &str) -> Result<&str, Refusal> {
     let by = by.trim();
     let fits = !by.is_empty() && by.chars().count() <= limits::NAME_CHARS && !by.chars().any(char::is_control);
     if fits {
         return Ok(by);
     }
-    Err(Refusal::Invalid(format!("say who answers: a name of 1 to {} characters on one line", limits::NAME_CHARS)))
+    Err(Refusal::Invalid(format!("say who you are: a name of 1 to {} characters on one line", limits::NAME_CHARS)))
 }

@@ -94,6 +94,7 @@ pub(super) async fn live(mut begin: Begin, masks: Result<Masks, Exit>, beside: B
             let _ = sink.say(clock, &line);
         }
     }
+    let asked_at = clock.now();
     let pauses = sink.pauses(&masks);
     let sink: Box<dyn Sink> = Box::new(sink.goes_on());
     let begun = match &begin {
@@ -111,7 +112,10 @@ pub(super) async fn live(mut begin: Begin, masks: Result<Masks, Exit>, beside: B
     };
     let _ = tell.send(Message::Happened { key: key.clone(), event: Event::StepStarted { job, step, attempt, at } });
     match pauses.beside(exit).await {
-        Ok(Ended { exit, wrote, observed }) => {
+        Ok(Ended { exit, wrote, mut observed }) => {
+            if let Begin::Start(_) = &begin {
+                observed.prepared_ms = Some(at.ms_since(asked_at).saturating_sub(observed.pulled_ms.unwrap_or_default()));
+            }
             let wrote = masked(wrote, &masks);
             // Before the exit is told: once that is stored, nobody asks for the rest again.
             let left = match &files {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::base::{AttemptKey, Clock, JobKey, Tasks, Timestamp};
+use crate::base::{AttemptKey, Clock, JobKey, Tasks, Timestamp, limits};
 use crate::executor::{Executor, Survivor};
 use crate::git::{Bases, Credentials};
 use crate::run::{Event, Run};
@@ -37,6 +37,8 @@ pub struct Config {
     /// Whether repositories are watched; `gantry run` has none.
     pub watch: bool,
     pub keep: KeepConfig,
+    /// Whether terminals open in steps that were given secrets.
+    pub shell_secrets: bool,
 }
 
 /// What the loop is told.
@@ -109,6 +111,7 @@ impl Server {
             engine: watch::Sender::new(Err("it has not been asked yet".to_owned())),
             watchers: poll::Watchers::default(),
             timer: Notify::new(),
+            terminals: Arc::new(Semaphore::new(limits::TERMINALS)),
             outlines: Outlines::default(),
             tasks: tasks.clone(),
             store,
@@ -120,6 +123,7 @@ impl Server {
         });
         source::sweep(&shared);
         shared.store.sweep_attempt_secrets().await?;
+        shared.store.sweep_terminals(shared.clock.now()).await?;
         let unfinished = shared.store.unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(runs = unfinished.len(), "taking up the runs that had not ended");

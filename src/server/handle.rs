@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
 use crate::executor::Executor;
@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub outlines: Outlines,
     /// Wakes whoever waits for the next schedule.
     pub timer: Notify,
+    /// Places for terminals.
+    pub terminals: Arc<Semaphore>,
     pub tasks: Tasks,
 }
 
@@ -170,28 +172,6 @@ impl Handle {
             Err(Refused::Ignored(why)) => Err(Refusal::Conflict(format!("run #{} was not cancelled: {why}", found.number))),
             Err(Refused::Store(error)) => Err(error.into()),
         }
-    }
-
-    /// Makes a new run of the same plan for the same commit.
-    pub async fn rerun(&self, run: &RunId, by: &str) -> Result<RunId, Refusal> {
-        let old = self.find_run(run).await?;
-        if old.plan.jobs.is_empty() {
-            let why = format!("run #{} has no plan, since its pipeline was not valid: push a corrected one", old.number);
-            return Err(Refusal::Conflict(why));
-        }
-        let mut trigger = old.trigger.clone();
-        trigger.because = format!("{by} ran #{} again", old.number);
-        let new = NewRun {
-            id: RunId::new(&self.shared.clock),
-            repo_name: old.repo_name.clone(),
-            trigger,
-            plan: Arc::clone(&old.plan),
-            problems: old.problems.clone(),
-            ended: None,
-            rerun_of: Some(old.id.clone()),
-        };
-        let runs = self.make_runs(&old.repo, vec![new]).await?;
-        runs.first().map(|run| run.id.clone()).ok_or_else(|| Refusal::Conflict("the repository is gone".to_owned()))
     }
 
     /// Stores runs that were asked for, outside of any poll, and queues them.

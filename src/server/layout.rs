@@ -21,7 +21,13 @@ impl Layout {
     /// The bare mirror of a repository.
     #[must_use]
     pub fn mirror(&self, repo: &RepoId) -> PathBuf {
-        self.root.join("mirrors").join(format!("{repo}.git"))
+        self.mirrors().join(format!("{repo}.git"))
+    }
+
+    /// All mirrors.
+    #[must_use]
+    pub fn mirrors(&self) -> PathBuf {
+        self.root.join("mirrors")
     }
 
     /// Mirrors of the submodules of a repository: of what it may see with the server's credentials, or of what everybody may see.

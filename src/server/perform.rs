@@ -16,6 +16,7 @@ use crate::pipeline::Text;
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
 use crate::schedule::Board;
 
+use super::ahead::Ahead;
 use super::attempt::{self, Begin, Beside};
 use super::core::Message;
 use super::handle::Shared;
@@ -35,6 +36,7 @@ struct Preparing {
 pub(super) struct Performer {
     shared: Arc<Shared>,
     cleaning: Tasks,
+    ahead: Ahead,
     /// Live attempts, with the word that makes them stop.
     live: BTreeMap<AttemptKey, CancellationToken>,
     preparing: BTreeMap<JobKey, Preparing>,
@@ -51,7 +53,17 @@ pub(super) struct Performer {
 impl Performer {
     pub fn new(shared: Arc<Shared>, cleaning: Tasks) -> Self {
         let (live, preparing, parking, removals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { shared, cleaning, live, preparing, parking, removals, caching: BTreeSet::new(), held: BTreeMap::new() }
+        Self {
+            shared,
+            cleaning,
+            ahead: Ahead::default(),
+            live,
+            preparing,
+            parking,
+            removals,
+            caching: BTreeSet::new(),
+            held: BTreeMap::new(),
+        }
     }
 
     pub fn live_attempts(&self) -> impl Iterator<Item = &AttemptKey> {
@@ -74,6 +86,7 @@ impl Performer {
                 if let Some(run) = board.run(&key.run)
                     && !self.preparing.contains_key(&key)
                 {
+                    self.ahead.begin(&self.shared, run, &key);
                     let preparing = self.prepare(run, key.clone());
                     self.preparing.insert(key, preparing);
                 }
@@ -112,7 +125,10 @@ impl Performer {
                     self.remove(key);
                 }
             }
-            Command::ReleaseJob(key) => self.release(key),
+            Command::ReleaseJob(key) => {
+                self.ahead.released(&key, board.run(&key.run));
+                self.release(key);
+            }
         }
     }
 
@@ -163,6 +179,7 @@ impl Performer {
             title: format!("{} / {}", job.name, step.name),
             dirs: self.shared.dirs(run, &key.job_key()),
             image: step.image.as_ref().and_then(known),
+            pull: step.pull,
             resources: job.resources,
             network: step.network,
             before: Vec::new(),
@@ -211,6 +228,7 @@ impl Performer {
             title: format!("{} / {}", job.name, step.name),
             dirs: self.shared.dirs(run, &key.job_key()),
             image: filled.image,
+            pull: step.pull,
             resources: job.resources,
             network: step.network,
             before: Vec::new(),

@@ -4,7 +4,7 @@ use super::app::App;
 use super::problem::Problem;
 use crate::base::{AttemptKey, JobIx, JobKey};
 use crate::pipeline::JobPlan;
-use crate::run::{Run, StepState};
+use crate::run::{Run, StepEnd, StepState};
 use crate::store::{LogKey, LogPage};
 use tokio::sync::watch;
 
@@ -66,7 +66,12 @@ fn of_step(run: &Run, job: &str, step: &str, attempt: Option<u32>) -> Result<Opt
     if attempt > latest || (attempt == 0 && latest > 0) {
         return Err(Problem::not_found(format!("This step has no attempt {attempt}; the latest is {latest}.")));
     }
-    let key = AttemptKey { run: run.id.clone(), job: job_ix, step: step_ix, attempt }.into();
+    // What was taken over has its log where it ran.
+    let at = match state {
+        StepState::Ended(StepEnd { taken: Some(taken), .. }) => &taken.run,
+        _ => &run.id,
+    };
+    let key = AttemptKey { run: at.clone(), job: job_ix, step: step_ix, attempt }.into();
     let is_over = attempt < latest || state.live_attempt().is_none();
     Ok((attempt > 0).then_some(Log { key, attempt, is_over }))
 }

@@ -161,6 +161,7 @@ impl TestJob {
             title: format!("test / {step}"),
             dirs: self.spec.dirs.clone(),
             image: Some(IMAGE.to_owned()),
+            pull: None,
             action,
             env: BTreeMap::new(),
             grace_ms: 5_000,

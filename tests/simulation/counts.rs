@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Everything that must happen often enough in some hundred worlds.
-pub const KINDS: [&str; 33] = [
+pub const KINDS: [&str; 34] = [
     "crashes",
     "silences of the engine",
     "cancels",
@@ -37,6 +37,7 @@ pub const KINDS: [&str; 33] = [
     "variables left to later steps",
     "starts of what was ready",
     "what was ready and not wanted",
+    "jobs that were taken over",
 ];
 
 /// Counts by kind.

@@ -242,7 +242,7 @@ impl Served {
         let left = || {
             let on_disk = std::fs::read_dir(&work).map(|dir| dir.count()).unwrap_or(0);
             let (host, data) = (self.docker_host(), self.data.path());
-            let names: Vec<_> = docker_names(host, data).into_iter().filter(|name| !name.contains("-pool-")).collect();
+            let names = docker_names(host, data).into_iter().filter(|name| !name.contains("-pool-")).collect();
             (names, docker_networks(host, data), docker_volumes(host, data), on_disk)
         };
         let looked = tokio::time::timeout(PATIENCE, async {

@@ -144,7 +144,11 @@ pub(super) fn script() -> String {
 
 /// The step's whole environment, over that of its image.
 pub(super) fn environment(step: &StepSpec) -> BTreeMap<String, String> {
-    let mut env = step.env.clone();
+    with_ours(step.env.clone())
+}
+
+/// The variables of a step, with those that are the same for every container.
+pub(super) fn with_ours(mut env: BTreeMap<String, String>) -> BTreeMap<String, String> {
     env.insert("CI_WORKSPACE".to_owned(), WORKSPACE.to_owned());
     env.extend(wrote::variables(&format!("{PRIVATE}/{}", wrote::DIR)));
     // The work tree belongs to the server's user and the step often runs as another: git refuses such a tree as "dubious ownership" unless it is told
@@ -185,6 +189,7 @@ mod tests {
                 layers: None,
             },
             image: Some("rust:1".to_owned()),
+            pull: None,
             action,
             env: [("A", "1"), ("GIT_CONFIG_COUNT", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             grace_ms: 10_000,

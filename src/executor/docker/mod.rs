@@ -10,14 +10,16 @@
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
 //! | `sandbox`, `pool`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits; some made ahead |
 //! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
-//! | `image`, `pull`, `rootfs` | Images: pulled, imported, made |
+//! | `image`, `pulls`, `pull`, `registries`, `rootfs` | Images: asked for, pulled once for all, imported, made |
 //! | `create`, `start`, `live` | Pull, create, start, open the gate or attach; taking up again; to the end |
 //! | `park`, `gate`, `opening`, `files` | Containers that wait for their step, and what is said to them |
 //! | `init/`, `program`, `wire` | Their first process: a program of its own, which goes into this binary; what it and we say to each other |
 //! | `record`, `segment` | From the record that it writes into the sink, and to the exit |
 //! | `output`, `resume` | From the engine's stream and log into the sink, exactly once |
 //! | `ending`, `seen` | Stopping, and the exit |
+//! | `terminal`, `hijack` | A shell beside the step, on a terminal |
 //! | `release` | Removing what is over |
+//! | `facts` | What the engine says of itself |
 
 mod allowance;
 mod archive;
@@ -26,11 +28,13 @@ mod create;
 mod elf;
 mod ending;
 mod engine;
+mod facts;
 mod files;
 mod fill;
 mod followed;
 mod gate;
 mod hearing;
+mod hijack;
 mod image;
 mod listeners;
 mod live;
@@ -45,8 +49,10 @@ mod pause;
 mod pool;
 mod program;
 mod pull;
+mod pulls;
 mod ready;
 mod record;
+mod registries;
 mod release;
 mod resume;
 mod rootfs;
@@ -55,18 +61,21 @@ mod seen;
 mod segment;
 mod service;
 mod start;
+mod terminal;
 mod trouble;
 #[path = "init/wire.rs"]
 #[allow(dead_code, reason = "the server and the init program need a half of it each")]
 mod wire;
 
+pub use self::facts::EngineFacts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::container::Form;
@@ -77,9 +86,16 @@ use self::network::SharedNetwork;
 use self::opening::EntryPoints;
 use self::park::{Parked, Starts};
 use self::pool::Pool;
+use self::pulls::{For, Images};
 use self::trouble::Trouble;
-use super::{ByteStream, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Users};
+
+pub use self::pulls::ImageRules;
+pub use self::registries::Registries;
+use super::{
+    ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal, TerminalAt, Users,
+};
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
+use crate::pipeline::Pull;
 
 /// The image that [`Docker::demo_image`] makes.
 const DEMO_IMAGE: &str = "gantry-demo:1";
@@ -117,6 +133,9 @@ struct Inner {
     clock: Clock,
     limits: Limits,
     network: SharedNetwork,
+    images: Images,
+    /// For what goes on by itself.
+    me: Weak<Inner>,
     followed: Followed,
     starts: Starts,
     pool: Pool,
@@ -141,20 +160,29 @@ impl Docker {
     /// engine may be down, which [`Executor::health`] tells.
     #[must_use]
     pub fn connect(host: Option<&str>, instance: InstanceId, tasks: Tasks, clock: Clock) -> Self {
-        Self::connect_with(host, instance, tasks, clock, Limits::default())
+        Self::connect_with(host, instance, tasks, clock, Limits::default(), ImageRules::default())
     }
 
-    /// The same, with limits for each step.
+    /// The same, with limits for each step and rules for images.
     #[must_use]
-    pub fn connect_with(host: Option<&str>, instance: InstanceId, tasks: Tasks, clock: Clock, limits: Limits) -> Self {
+    pub fn connect_with(
+        host: Option<&str>,
+        instance: InstanceId,
+        tasks: Tasks,
+        clock: Clock,
+        limits: Limits,
+        images: ImageRules,
+    ) -> Self {
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new_cyclic(|me| Inner {
                 engine: Engine::new(host),
                 instance,
                 tasks,
                 clock,
                 limits,
                 network: SharedNetwork::default(),
+                images: Images::new(images),
+                me: Weak::clone(me),
                 followed: Followed::default(),
                 starts: Starts::default(),
                 pool: Pool::default(),
@@ -305,6 +333,14 @@ impl Executor for Docker {
         service::follow_all(&self.inner, job, services).await
     }
 
+    async fn pull(&self, job: &JobKey, image: &str, pull: Option<Pull>) -> Result<(), Failure> {
+        pulls::provide(&self.inner, For::Run(&job.run), (image, pull), None).await
+    }
+
+    fn pulls(&self) -> Vec<watch::Receiver<Pulls>> {
+        vec![self.inner.images.going()]
+    }
+
     fn parks(&self) -> u32 {
         self.inner.pool.parks().unwrap_or(park::PARKS)
     }
@@ -314,17 +350,26 @@ impl Executor for Docker {
     }
 
     async fn start(&self, step: &StepSpec, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
-        start::start(&self.inner, step, sink, stop).await
+        let live = start::start(&self.inner, step, sink, stop).await?;
+        let image = step.image.clone();
+        Ok(pulls::seen_in(&self.inner, &step.key, async { image }, live))
     }
 
     async fn attach(&self, key: &AttemptKey, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
         let name = names::container_name(&self.inner.instance, key);
-        start::attach(&self.inner, name, sink, stop).await
+        let live = start::attach(&self.inner, name.clone(), sink, stop).await?;
+        let inner = Arc::clone(&self.inner);
+        let image = async move { image::of_container(&inner.engine, &name).await.ok() };
+        Ok(pulls::seen_in(&self.inner, key, image, live))
     }
 
     async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure> {
         let name = names::container_name(&self.inner.instance, key);
         archive::collect(&self.inner.engine, &name, path).await
+    }
+
+    async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
+        terminal::open(&self.inner, at).await
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

@@ -110,7 +110,9 @@ impl Starts {
 /// Makes an attempt ready: false where it cannot wait at a gate, or its image is not here.
 pub(super) async fn park(inner: &Inner, step: &StepSpec) -> Result<bool, Failure> {
     inner.remember(&step.key.job_key(), &step.dirs.root, step.image.as_deref());
-    if step.image.is_none() || !inner.has_gates(step).await? {
+    let Some(image) = &step.image else { return Ok(false) };
+    // Its name may stand for another image by the time it starts.
+    if inner.images.must_ask(&step.key.run, image, step.pull) || !inner.has_gates(step).await? {
         return Ok(false);
     }
     if let Some(reached) = inner.parked.take(&step.key)

@@ -61,6 +61,7 @@ fn features() -> Vec<Feature> {
         step("reports", "reports: { junit: x.xml }", |_, _, step| step.junit == ["x.xml"]),
         step("secrets", "secrets: [KEY]", |_, _, step| step.secrets["KEY"] == "KEY"),
         step("network", "network: none", |_, _, step| step.network == Network::None),
+        step("pull", "pull: always", |_, _, step| step.pull == Some(Pull::Always)),
         step("with", "with: { l: [1] }", |_, _, step| step.env["PLUGIN_L"] == "[1]".into()),
         step("exit codes", "allow_failure: [3]", |_, _, step| step.allow_failure == AllowFailure::Codes(vec![3])),
         step("late image", "image: \"i:${{ needs.first.outputs.v }}\"", |_, _, step| {

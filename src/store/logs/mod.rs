@@ -146,6 +146,11 @@ impl Logs {
         })
     }
 
+    /// The runs that there are logs of.
+    pub fn runs(&self) -> io::Result<Vec<RunId>> {
+        Ok(list(&self.dir)?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
     /// Removes the logs of a run. No error when there are none.
     pub fn remove_run(&self, run: &RunId) -> io::Result<()> {
         let dir = self.run_dir(run)?;

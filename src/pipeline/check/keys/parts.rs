@@ -26,7 +26,7 @@ pub(in crate::pipeline) static MATRIX: Level = Level {
 
 pub(in crate::pipeline) static SERVICE: Level = Level {
     noun: "a service",
-    keys: &["image", "env", "command", "ready", "timeout"],
+    keys: &["image", "pull", "env", "command", "ready", "timeout"],
     synonyms: &[("environment", "env"), ("variables", "env"), ("commands", "command")],
     hints: &[
         ("name", "a service is named by its key under `services`"),
