@@ -446,7 +446,7 @@ jobs:
     let kept = artifacts(&app, &second).await;
     assert_eq!((paths(&kept), text(&app, &kept[0]).await.as_str()), (vec!["dist/app"], "binary"));
     assert_eq!(second.jobs[0].taken_from.as_ref().map(|from| from.number), Some(1));
-    let page = app.handle().store().logs().read(&key(1), 1, 100).unwrap();
+    let page = app.handle().store().logs().read(key(1), 1, 100).unwrap();
     assert!(page.lines.iter().any(|line| line.text == "1.2"), "{page:?}");
     // Taken over once more, it is still the first run's.
     app.handle().rerun(&again, Part::Failed, "ada").await.unwrap();

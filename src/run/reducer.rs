@@ -198,7 +198,7 @@ pub(super) fn exited(
                 outputs,
                 env,
                 held_back,
-                observed: observed.clone(),
+                observed: Box::new(observed.clone()),
                 taken: None,
             })
         }

@@ -166,7 +166,7 @@ pub struct StepEnd {
     pub held_back: bool,
     /// What was seen of the last attempt from outside.
     #[serde(default, skip_serializing_if = "Observed::is_empty")]
-    pub observed: Observed,
+    pub observed: Box<Observed>,
     /// It ran in another run, and was taken over from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<Taken>,
@@ -191,7 +191,7 @@ impl StepEnd {
             outputs: Values::default(),
             env: Values::default(),
             held_back: false,
-            observed: Observed::default(),
+            observed: Box::default(),
             taken: None,
         }
     }

@@ -221,7 +221,7 @@ async fn a_step_s_page_says_where_its_time_went_and_what_it_used() {
     seed.set(&[
         run_is(&run, run_ended(Outcome::Failed, "r", Timestamp(0), 6_000)),
         job_is(&run, 0, job_ended(Outcome::Failed, "r", Timestamp(0), 6_000)),
-        step_is(&run, 0, 0, StepState::Ended(StepEnd { observed, ..end })),
+        step_is(&run, 0, 0, StepState::Ended(StepEnd { observed: Box::new(observed), ..end })),
     ])
     .await;
     let page = world.read(&format!("/runs/{}", run.id)).await;
