@@ -14,8 +14,9 @@ use futures_util::future::join_all;
 
 use super::engine::Engine;
 use super::trouble::Trouble;
-use super::{container, names, network, overlay};
+use super::{Inner, container, names, network, overlay};
 use crate::base::{InstanceId, JobKey};
+use crate::executor::Failure;
 
 /// Kills and removes a container, with its anonymous volumes; none of that name is fine, as is one that is being removed.
 pub(super) async fn remove_container(engine: &Engine, name: &str) -> Result<(), Trouble> {
@@ -78,6 +79,33 @@ pub(super) async fn jobs(engine: &Engine, instance: &InstanceId) -> Result<Vec<J
     let labels = containers.chain(networks).chain(volumes);
     let jobs: BTreeSet<JobKey> = labels.filter_map(|labels| names::job_of(&labels)).chain(named).collect();
     Ok(jobs.into_iter().collect())
+}
+
+impl Inner {
+    /// Removes a job's directory, whoever its files belong to.
+    pub(super) async fn remove_dir(&self, dir: PathBuf, images: &BTreeSet<String>) -> Result<(), Failure> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            Failure::Infrastructure(format!("the job's directory {} cannot be removed: {error}", dir.display()))
+        };
+        let remove = |dir: PathBuf| async move {
+            let removed = self.tasks.spawn_blocking(move || remove_tree(&dir)).await;
+            removed.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+        };
+        match remove(dir.clone()).await {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let images: Vec<_> = images.iter().cloned().collect();
+                let emptied = empty_by_container(&self.engine, &dir, &images).await;
+                emptied.map_err(|trouble| trouble.into_failure("could not empty the job's directory"))?;
+                let why = |_| {
+                    cannot(
+                        &"steps wrote in it as root, this server is not root, and no image here has `rm` to do it in a container",
+                    )
+                };
+                remove(dir.clone()).await.map_err(why)
+            }
+            done => done.map_err(|error| cannot(&error)),
+        }
+    }
 }
 
 /// Removes a directory tree; none is fine.
