@@ -1,14 +1,18 @@
 //! Single questions about images: what a name stands for here, one try to pull it, making one from an archive.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::{CreateImageOptions, CreateImageOptionsBuilder, InspectContainerOptions};
+use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt};
 
 use super::engine::Engine;
 use super::trouble::Trouble;
+use crate::executor::{Failure, Users};
 
 /// In which the engine takes credentials.
 const AUTH: &str = "X-Registry-Auth";
@@ -18,8 +22,22 @@ pub(super) async fn has(engine: &Engine, name: &str) -> Result<bool, Trouble> {
     Ok(resolve(engine, name).await?.is_some())
 }
 
+/// As whom containers of these images run.
+pub(super) async fn users(engine: &Engine, images: &BTreeSet<String>) -> Result<Users, Failure> {
+    let cannot = |trouble: Trouble| trouble.into_failure("could not be asked whose an image is");
+    let mut users = Users::Owner;
+    for found in join_all(images.iter().map(|name| user(engine, name))).await {
+        match found.map_err(cannot)? {
+            None => return Ok(Users::Unknown),
+            Some(user) if !is_root(&user) => users = Users::Others,
+            Some(_) => {}
+        }
+    }
+    Ok(users)
+}
+
 /// The user that an image names for its containers, if the engine has the image: nothing is root.
-pub(super) async fn user(engine: &Engine, name: &str) -> Result<Option<String>, Trouble> {
+async fn user(engine: &Engine, name: &str) -> Result<Option<String>, Trouble> {
     match engine.ask(|client| async move { client.inspect_image(name).await }).await {
         Ok(found) => Ok(Some(found.config.and_then(|config| config.user).unwrap_or_default())),
         Err(trouble) if trouble.is(404) => Ok(None),
@@ -28,7 +46,7 @@ pub(super) async fn user(engine: &Engine, name: &str) -> Result<Option<String>, 
 }
 
 /// Whether that is root: by number or by the name that it has everywhere, whatever the group is.
-pub(super) fn is_root(user: &str) -> bool {
+fn is_root(user: &str) -> bool {
     matches!(user.split(':').next().unwrap_or_default(), "" | "0" | "root")
 }
 

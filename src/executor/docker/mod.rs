@@ -10,7 +10,7 @@
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
 //! | `sandbox`, `pool`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits; some made ahead |
 //! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
-//! | `image`, `pulls`, `pull`, `registries`, `rootfs` | Images: asked for, pulled once for all, imported, made |
+//! | `image`, `pulls`, `pull`, `registries`, `rootfs`, `demo` | Images: asked for, pulled once for all, imported, made |
 //! | `create`, `start`, `live` | Pull, create, start, open the gate or attach; taking up again; to the end |
 //! | `park`, `gate`, `opening`, `files` | Containers that wait for their step, and what is said to them |
 //! | `init/`, `program`, `wire` | Their first process: a program of its own, which goes into this binary; what it and we say to each other |
@@ -25,6 +25,7 @@ mod allowance;
 mod archive;
 mod container;
 mod create;
+mod demo;
 mod elf;
 mod ending;
 mod engine;
@@ -69,13 +70,11 @@ mod wire;
 
 pub use self::facts::EngineFacts;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -88,7 +87,6 @@ use self::opening::EntryPoints;
 use self::park::{Parked, Starts};
 use self::pool::Pool;
 use self::pulls::{For, Images};
-use self::trouble::Trouble;
 
 pub use self::pulls::ImageRules;
 pub use self::registries::Registries;
@@ -97,9 +95,6 @@ use super::{
 };
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
 use crate::pipeline::Pull;
-
-/// The image that [`Docker::demo_image`] makes.
-const DEMO_IMAGE: &str = "gantry-demo:1";
 
 /// Runs steps in the containers of one Docker engine. Cheap to clone.
 #[derive(Clone)]
@@ -202,42 +197,6 @@ impl Docker {
         self.inner.pool.want(ahead);
         self
     }
-
-    /// Whether the engine has this image.
-    ///
-    /// # Errors
-    /// The engine does not answer or refuses.
-    pub async fn has_image(&self, name: &str) -> Result<bool, Failure> {
-        image::has(&self.inner.engine, name).await.map_err(|trouble| trouble.into_failure("could not be asked for the image"))
-    }
-
-    /// Makes an image out of the archive (tar) of a root file system.
-    ///
-    /// # Errors
-    /// The engine does not answer or refuses.
-    pub async fn import_image(&self, name: &str, tar: Vec<u8>) -> Result<(), Failure> {
-        let cannot = |trouble: Trouble| trouble.into_failure("could not make the image");
-        image::import(&self.inner.engine, name, tar).await.map_err(cannot)
-    }
-
-    /// The name of an image with a shell that needs no registry: made of this machine's static busybox. `None` if there is none.
-    ///
-    /// # Errors
-    /// The engine does not answer or refuses; busybox cannot be read.
-    pub async fn demo_image(&self) -> Result<Option<String>, Failure> {
-        if self.has_image(DEMO_IMAGE).await? {
-            return Ok(Some(DEMO_IMAGE.to_owned()));
-        }
-        let packed =
-            self.inner.tasks.spawn_blocking(rootfs::from_busybox).await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-        let Some(tar) =
-            packed.map_err(|error| Failure::Infrastructure(format!("/bin/busybox cannot be packed into an image: {error}")))?
-        else {
-            return Ok(None);
-        };
-        self.import_image(DEMO_IMAGE, tar).await?;
-        Ok(Some(DEMO_IMAGE.to_owned()))
-    }
 }
 
 impl Inner {
@@ -274,30 +233,6 @@ impl Inner {
     /// What is known of a job that is to be released; put back if the release fails.
     fn forget(&self, job: &JobKey) -> Known {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(job).unwrap_or_default()
-    }
-
-    async fn remove_dir(&self, dir: PathBuf, images: &BTreeSet<String>) -> Result<(), Failure> {
-        let cannot = |error: &dyn std::fmt::Display| {
-            Failure::Infrastructure(format!("the job's directory {} cannot be removed: {error}", dir.display()))
-        };
-        let remove = |dir: PathBuf| async move {
-            let removed = self.tasks.spawn_blocking(move || release::remove_tree(&dir)).await;
-            removed.unwrap_or_else(|panic| Err(io::Error::other(panic)))
-        };
-        match remove(dir.clone()).await {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let images: Vec<_> = images.iter().cloned().collect();
-                let emptied = release::empty_by_container(&self.engine, &dir, &images).await;
-                emptied.map_err(|trouble| trouble.into_failure("could not empty the job's directory"))?;
-                let why = |_| {
-                    cannot(
-                        &"steps wrote in it as root, this server is not root, and no image here has `rm` to do it in a container",
-                    )
-                };
-                remove(dir.clone()).await.map_err(why)
-            }
-            done => done.map_err(|error| cannot(&error)),
-        }
     }
 }
 
@@ -393,31 +328,11 @@ impl Executor for Docker {
     }
 
     async fn layers(&self, dir: &Path) -> Result<Result<(), String>, Failure> {
-        let tried = self.inner.layers.get_or_try_init(|| async {
-            let tried = overlay::probe(&self.inner, dir).await?;
-            match &tried {
-                Ok(()) => tracing::info!("work trees are layers over kept ones, which the engine mounts"),
-                Err(why) => {
-                    tracing::info!(%why, "work trees are checked out for each job: the engine mounts no overlay for them")
-                }
-            }
-            Ok(tried)
-        });
-        tried.await.cloned()
+        self.inner.layers.get_or_try_init(|| overlay::try_once(&self.inner, dir)).await.cloned()
     }
 
     async fn users(&self, images: &BTreeSet<String>) -> Result<Users, Failure> {
-        let looked = join_all(images.iter().map(|name| image::user(&self.inner.engine, name))).await;
-        let cannot = |trouble: Trouble| trouble.into_failure("could not be asked whose an image is");
-        let mut users = Users::Owner;
-        for found in looked {
-            match found.map_err(cannot)? {
-                None => return Ok(Users::Unknown),
-                Some(user) if !image::is_root(&user) => users = Users::Others,
-                Some(_) => {}
-            }
-        }
-        Ok(users)
+        image::users(&self.inner.engine, images).await
     }
 
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
@@ -452,18 +367,7 @@ impl Executor for Docker {
     }
 
     async fn jobs(&self) -> Result<Vec<JobKey>, Failure> {
-        let inner = &self.inner;
-        let ours = [(names::INSTANCE, Some(inner.instance.as_str()))];
-        let cannot = |trouble: Trouble| trouble.into_failure("could not list what it holds");
-        let containers = release::list(&inner.engine, &ours).await.map_err(cannot)?;
-        let networks = network::list(&inner.engine, &ours).await.map_err(cannot)?;
-        let volumes = overlay::list(&inner.engine, &ours).await.map_err(cannot)?;
-        let named = containers.iter().filter_map(|found| names::job_of_sandbox(&inner.instance, &names::name_of(found)?));
-        let named: Vec<JobKey> = named.collect();
-        let labels = containers.into_iter().filter_map(|found| found.labels);
-        let labels = labels.chain(networks.into_iter().filter_map(|found| found.labels));
-        let labels = labels.chain(volumes.into_iter().map(|(_, labels)| labels));
-        let jobs: BTreeSet<JobKey> = labels.filter_map(|labels| names::job_of(&labels)).chain(named).collect();
-        Ok(jobs.into_iter().collect())
+        let jobs = release::jobs(&self.inner.engine, &self.inner.instance).await;
+        jobs.map_err(|trouble| trouble.into_failure("could not list what it holds"))
     }
 }

@@ -81,11 +81,21 @@ fn is_plain(dir: &Path) -> bool {
     dir.is_absolute() && bytes.iter().copied().all(plain) && 3 * (bytes.len() + 200) < OPTIONS_BYTES
 }
 
+/// Tries it, and says in the log what came of it.
+pub(super) async fn try_once(inner: &Inner, dir: &Path) -> Result<Result<(), String>, Failure> {
+    let tried = probe(inner, dir).await?;
+    match &tried {
+        Ok(()) => tracing::info!("work trees are layers over kept ones, which the engine mounts"),
+        Err(why) => tracing::info!(%why, "work trees are checked out for each job: the engine mounts no overlay for them"),
+    }
+    Ok(tried)
+}
+
 /// Tries it: a file of the base is seen, one that the layer says is gone is not, and what is written arrives in the layer.
 ///
 /// # Errors
 /// The engine does not answer. `Ok(Err(why))`: it does not work here.
-pub(super) async fn probe(inner: &Inner, dir: &Path) -> Result<Result<(), String>, Failure> {
+async fn probe(inner: &Inner, dir: &Path) -> Result<Result<(), String>, Failure> {
     let engine = &inner.engine;
     if !engine.is_local() {
         return Ok(Err(format!("the engine at {} may be on another machine", engine.host)));

@@ -14,8 +14,9 @@ use futures_util::future::join_all;
 
 use super::engine::Engine;
 use super::trouble::Trouble;
-use super::{container, names, network, overlay};
+use super::{Inner, container, names, network, overlay};
 use crate::base::{InstanceId, JobKey};
+use crate::executor::Failure;
 
 /// Kills and removes a container, with its anonymous volumes; none of that name is fine, as is one that is being removed.
 pub(super) async fn remove_container(engine: &Engine, name: &str) -> Result<(), Trouble> {
@@ -63,6 +64,48 @@ pub(super) async fn remove_job(engine: &Engine, instance: &InstanceId, job: &Job
     }
     let roots = overlay::remove_all(engine, &labels).await?;
     Ok(Removed { containers, roots })
+}
+
+/// Jobs of this instance of which there is something: a container, a network, a work tree.
+pub(super) async fn jobs(engine: &Engine, instance: &InstanceId) -> Result<Vec<JobKey>, Trouble> {
+    let ours = [(names::INSTANCE, Some(instance.as_str()))];
+    let containers = list(engine, &ours).await?;
+    // A sandbox of the pool says by its name alone whose it is.
+    let named = containers.iter().filter_map(|found| names::job_of_sandbox(instance, &names::name_of(found)?));
+    let named: Vec<JobKey> = named.collect();
+    let containers = containers.into_iter().filter_map(|found| found.labels);
+    let networks = network::list(engine, &ours).await?.into_iter().filter_map(|found| found.labels);
+    let volumes = overlay::list(engine, &ours).await?.into_iter().map(|(_, labels)| labels);
+    let labels = containers.chain(networks).chain(volumes);
+    let jobs: BTreeSet<JobKey> = labels.filter_map(|labels| names::job_of(&labels)).chain(named).collect();
+    Ok(jobs.into_iter().collect())
+}
+
+impl Inner {
+    /// Removes a job's directory, whoever its files belong to.
+    pub(super) async fn remove_dir(&self, dir: PathBuf, images: &BTreeSet<String>) -> Result<(), Failure> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            Failure::Infrastructure(format!("the job's directory {} cannot be removed: {error}", dir.display()))
+        };
+        let remove = |dir: PathBuf| async move {
+            let removed = self.tasks.spawn_blocking(move || remove_tree(&dir)).await;
+            removed.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+        };
+        match remove(dir.clone()).await {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let images: Vec<_> = images.iter().cloned().collect();
+                let emptied = empty_by_container(&self.engine, &dir, &images).await;
+                emptied.map_err(|trouble| trouble.into_failure("could not empty the job's directory"))?;
+                let why = |_| {
+                    cannot(
+                        &"steps wrote in it as root, this server is not root, and no image here has `rm` to do it in a container",
+                    )
+                };
+                remove(dir.clone()).await.map_err(why)
+            }
+            done => done.map_err(|error| cannot(&error)),
+        }
+    }
 }
 
 /// Removes a directory tree; none is fine.
