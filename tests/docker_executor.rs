@@ -336,9 +336,9 @@ async fn an_image_that_cannot_be_pulled_is_told_in_a_sentence() {
     spec.image = Some("127.0.0.1:1/nobody/nothing:9".to_owned());
     let (exit, kept) = run(&rig.docker, &spec).await;
     let Err(Failure::Infrastructure(sentence)) = exit else { panic!("{exit:?}") };
-    assert!(sentence.starts_with("the image `127.0.0.1:1/nobody/nothing:9` cannot be pulled: "), "{sentence}");
+    assert!(sentence.starts_with("the image `127.0.0.1:1/nobody/nothing:9` cannot be pulled in 4 tries: "), "{sentence}");
     assert!(sentence.contains("refused"), "{sentence}");
-    assert_eq!(kept.system(), "pulling 127.0.0.1:1/nobody/nothing:9\n");
+    assert!(kept.system().starts_with("pulling 127.0.0.1:1/nobody/nothing:9\n"), "{}", kept.system());
     assert_eq!(rig.step_containers(), [""; 0]);
 }
 
@@ -358,7 +358,7 @@ async fn a_missing_image_is_pulled_from_its_registry() {
     docker(&["rmi", "-f", &image]);
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "pulled and run\n"));
     assert!(
-        kept.system().starts_with(&format!("pulling {image}\n")) && kept.system().ends_with(&format!("pulled {image}\n")),
+        kept.system().starts_with(&format!("pulling {image}\n")) && kept.system().contains(&format!("\npulled {image} in ")),
         "{}",
         kept.system()
     );

@@ -143,8 +143,9 @@ async fn what_cannot_even_start_is_told_by_the_services_name() {
     let rig = Rig::new().await;
     let no_image = ServicePlan { image: "127.0.0.1:1/no/such:1".to_owned(), ..service("db", Ready::Health, "true") };
     let (sentence, logs) = refused(&rig, no_image).await;
-    assert!(sentence.starts_with("service `db`: the image `127.0.0.1:1/no/such:1` cannot be pulled: "), "{sentence}");
-    assert!(logs.of("db").kept().system().contains("pulling 127.0.0.1:1/no/such:1\nservice `db`: the image "));
+    assert!(sentence.starts_with("service `db`: the image `127.0.0.1:1/no/such:1` cannot be pulled in 4 tries: "), "{sentence}");
+    let said = logs.of("db").kept().system();
+    assert!(said.starts_with("pulling 127.0.0.1:1/no/such:1\n") && said.contains("\nservice `db`: the image "), "{said}");
     let no_program = ServicePlan { command: Some(vec!["/no/such".to_owned()]), ..service("db", Ready::Health, "true") };
     let (sentence, _) = refused(&rig, no_program).await;
     assert!(sentence.starts_with("service `db` ended with 127 before it was ready; its last lines: "), "{sentence}");
