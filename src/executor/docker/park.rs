@@ -93,9 +93,7 @@ impl Starts {
         // Nobody closes it.
         starts.acquire().await.map_err(|closed| Trouble::Unreachable(closed.to_string()))
     }
-}
 
-impl Starts {
     /// How many there have been.
     pub(super) fn count(&self) -> u64 {
         self.begun.load(Ordering::Relaxed)
