@@ -235,7 +235,7 @@ async fn a_hostile_step_harms_no_more_than_its_own_record() {
             6,
             end("written over the record"),
         ),
-        ("cut", "echo ok; sleep 0.3; : > /gantry/run/segment; echo lost; exit 6", 6, end("")),
+        ("cut", "echo ok; until [ -e seen ]; do sleep 0.01; done; : > /gantry/run/segment; echo lost; exit 6", 6, end("")),
         (
             "a link to a file of the machine",
             "echo ok; rm /gantry/run/segment; ln -s /etc/shadow /gantry/run/segment; exit 6",
@@ -268,8 +268,12 @@ async fn a_hostile_step_harms_no_more_than_its_own_record() {
         ),
     ];
     for (number, (what, text, code, said)) in (0..).zip(stories) {
-        let step = job.script(number, text);
-        let (exit, kept) = run(&rig.docker, &step).await;
+        let (step, log) = (job.script(number, text), Log::default());
+        let driving = drive(rig.docker.start(&step, log.sink(), CancellationToken::new()).await.unwrap());
+        log.until(what, |kept| kept.stdout.starts_with(b"ok\n")).await;
+        std::fs::write(job.workspace().join("seen"), "").unwrap();
+        let exit = driving.await.unwrap();
+        let kept = log.kept();
         assert_eq!(exit, Ok(Exit::Code(code)), "{what}: {} {} {}", kept.stdout(), kept.stderr(), kept.system());
         assert!(kept.stdout().starts_with("ok\n"), "{what}: {}", kept.stdout());
         assert!(kept.system().contains(&said), "{what}: {}", kept.system());
