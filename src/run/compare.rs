@@ -1,4 +1,4 @@
-//! The comparison of a run with what the executor has: after a start, after a silence, and now and then.
+//! The comparison of a run's jobs with what their engine has: after a start, after a silence, and now and then.
 //!
 //! **Invariant:** what is younger than the question is left alone: the answer could not know it.
 
@@ -7,11 +7,20 @@ use crate::base::{AttemptKey, JobKey, Timestamp};
 use super::reducer::exited;
 use super::{Command, Exit, JobState, Observed, Run, StepState, StopReason, Written};
 
-/// Compares each live attempt with what the executor has.
-pub(super) fn compared(run: &mut Run, known: &[AttemptKey], asked_at: Timestamp, now: Timestamp, commands: &mut Vec<Command>) {
+/// Compares each live attempt of the jobs on that engine with what it has.
+pub(super) fn compared(
+    run: &mut Run,
+    (engine, known): (&str, &[AttemptKey]),
+    asked_at: Timestamp,
+    now: Timestamp,
+    commands: &mut Vec<Command>,
+) {
     let mut vanished = Vec::new();
     let run_goes_on = run.stop.is_none();
     for (job, job_state) in (0..).zip(&mut run.jobs) {
+        if job_state.engine.as_deref() != Some(engine) {
+            continue;
+        }
         let goes_on = run_goes_on && job_state.stop.is_none();
         let job_key = JobKey { run: run.id.clone(), job };
         match job_state.state {

@@ -29,8 +29,8 @@ struct Hall {
 
 impl Hall {
     fn with_slots(slots: u32) -> Self {
-        let mut board = Board::new(slots);
-        board.handle(Input::Engine(Ok(())), NOW);
+        let mut board = Board::new(vec![EngineInfo::local(slots, 0)]);
+        board.handle(Input::Engine { name: EngineInfo::LOCAL.to_owned(), state: Ok(()) }, NOW);
         Self { board, repo: RepoId::new(&Clock::System), made: 0, now: NOW, ended: BTreeMap::new() }
     }
 

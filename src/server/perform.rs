@@ -14,7 +14,7 @@ use crate::base::{AttemptKey, JobKey, Tasks};
 use crate::executor::{Archive, Failure, JobDirs, JobSpec, StepSpec};
 use crate::pipeline::Text;
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
-use crate::schedule::Board;
+use crate::schedule::{Board, Order};
 
 use super::attempt::{self, Begin, Beside};
 use super::core::Message;
@@ -67,7 +67,7 @@ impl Performer {
     }
 
     /// Performs one command. `board` has the runs that the command is about, unless it cleans up.
-    pub fn perform(&mut self, command: Command, board: &Board) {
+    pub fn perform(&mut self, Order { engine: _, command }: Order, board: &Board) {
         tracing::debug!(?command, "performing");
         match command {
             Command::PrepareJob(key) => {

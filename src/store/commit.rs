@@ -25,13 +25,14 @@ impl Store {
         for change in changes {
             match change {
                 Change::Run { run, life, stop } => self.change_run(&mut write, run, life, stop.as_ref()).await?,
-                Change::Job { run, job, state, decision, stop } => {
+                Change::Job { run, job, state, engine, decision, stop } => {
                     let query = sqlx::query(sql::JOB_SET)
                         .bind(run.as_str())
                         .bind(i64::from(*job))
                         .bind(to_json(state)?)
                         .bind(decision.as_ref().map(to_json).transpose()?)
-                        .bind(stop.as_ref().map(to_json).transpose()?);
+                        .bind(stop.as_ref().map(to_json).transpose()?)
+                        .bind(engine.as_deref());
                     self.change_part(&mut write, run, query).await?;
                     write.event(About::Job(run, *job), to_json(&JobBody::of(state))?).await?;
                 }

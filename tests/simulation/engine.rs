@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gantry::base::AttemptKey;
 use gantry::run::{Exit, JobState, StepState, Written};
-use gantry::schedule::{Board, Input};
+use gantry::schedule::{Board, EngineInfo, Input};
 
 use super::world::{Container, Due, World};
 
@@ -56,7 +56,7 @@ impl World {
             }
         }
         self.watch.stray = self.parked().cloned().collect();
-        self.board = Board::new(self.slots).parking(self.park);
+        self.board = Board::new(vec![EngineInfo::local(self.slots, self.park)]);
         self.disturbed_at = self.now;
         let process = self.process;
         for run in self.stored.values().filter(|run| !run.is_ended()).cloned().collect::<Vec<_>>() {
@@ -111,7 +111,8 @@ impl World {
         // What a live task holds counts as known, as in the server.
         let known: BTreeSet<AttemptKey> = self.containers.keys().chain(self.live.keys()).cloned().collect();
         let process = self.process;
-        let input = Input::Survivors { known: known.into_iter().collect(), asked_at: self.now };
+        let input =
+            Input::Survivors { engine: EngineInfo::LOCAL.to_owned(), known: known.into_iter().collect(), asked_at: self.now };
         self.after(1, Due::Input { process, input, last_of: None });
     }
 

@@ -4,7 +4,7 @@
 
 use gantry::base::{AttemptKey, JobKey, RunId};
 use gantry::run::{Command, Event, Exit, JobState, Life, Outcome, StepState, Wait, Written, fill_step};
-use gantry::schedule::{Change, Input, Turn};
+use gantry::schedule::{Change, EngineInfo, Input, Turn};
 
 use super::invariants;
 use super::promises;
@@ -28,7 +28,7 @@ impl World {
             if wild && self.dice.chance(1) && self.dice.chance(40) {
                 return self.crash();
             }
-            self.perform(command);
+            self.perform(command.command);
         }
         invariants::after_each_turn(self);
         if let Some(at) = self.board.wake_at() {
@@ -54,7 +54,7 @@ impl World {
                     row.life = life;
                     row.stop = stop;
                 }
-                Change::Job { run, job, state, decision, stop } => {
+                Change::Job { run, job, state, engine, decision, stop } => {
                     if let JobState::Waiting { why: Wait::Approval { until: Some(until), .. } } = &state
                         && self.dice.chance(50)
                     {
@@ -63,7 +63,7 @@ impl World {
                         self.after(delay.saturating_sub(100), Due::Answer);
                     }
                     let row = &mut self.stored.get_mut(&run).unwrap().jobs[job as usize];
-                    (row.state, row.decision, row.stop) = (state, decision, stop);
+                    (row.state, row.engine, row.decision, row.stop) = (state, engine, decision, stop);
                 }
                 Change::Step { run, job, step, state } => {
                     match &state {
@@ -156,7 +156,7 @@ impl World {
 
     pub fn tell_engine(&mut self, state: Result<(), String>) {
         let process = self.process;
-        self.after(0, Due::Input { process, input: Input::Engine(state), last_of: None });
+        self.after(0, Due::Input { process, input: Input::Engine { name: EngineInfo::LOCAL.to_owned(), state }, last_of: None });
     }
 
     pub fn prepare_reaches(&mut self, key: JobKey) {

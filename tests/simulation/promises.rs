@@ -52,7 +52,7 @@ pub fn on_changes(world: &mut World, input: &Input, changes: &[Change]) {
     values::on_changes(world, changes);
     for change in changes {
         match change {
-            Change::Job { run, job, state, decision, stop } => {
+            Change::Job { run, job, state, engine: _, decision, stop } => {
                 let (run, ix) = (&world.stored[run], *job as usize);
                 let (old, plan) = (&run.jobs[ix], &run.plan.jobs[ix]);
                 if (old.decision.is_some() && old.decision != *decision) || (old.stop.is_some() && old.stop != *stop) {
@@ -248,6 +248,7 @@ fn lie(world: &World, open: &[&Run], run: &Run, plan: &JobPlan, why: &Wait) -> O
         }
         Wait::Slot { slots } => world.jobs_with_slots() == *slots as usize,
         Wait::Engine { .. } => true,
+        Wait::Labels { .. } => false,
     };
     (!is_true).then_some("that is not so")
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gantry::base::{AttemptKey, JobKey, RunId, Timestamp};
 use gantry::run::{Exit, Filled, Run, Written};
-use gantry::schedule::{Board, Input};
+use gantry::schedule::{Board, EngineInfo, Input};
 
 use super::counts::Counts;
 use super::dice::Dice;
@@ -130,7 +130,7 @@ impl World {
         let mut world = World {
             dice,
             now: Timestamp(1_000_000),
-            board: Board::new(slots).parking(park),
+            board: Board::new(vec![EngineInfo::local(slots, park)]),
             stored: BTreeMap::new(),
             containers: BTreeMap::new(),
             live: BTreeMap::new(),
