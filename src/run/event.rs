@@ -12,13 +12,15 @@ pub enum Event {
         job: JobIx,
         engine: String,
     },
-    /// Workspace and network are there.
+    /// Workspace and network are there, on that engine.
     JobPrepared {
         job: JobIx,
+        engine: String,
     },
     /// They could not be made. `again`: the engine did not answer, so the job goes back to the queue.
     JobNotPrepared {
         job: JobIx,
+        engine: String,
         message: String,
         again: bool,
     },

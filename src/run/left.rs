@@ -8,6 +8,7 @@
 use crate::base::{AttemptKey, JobIx, JobKey, StepIx, Timestamp};
 use crate::pipeline::StepPlan;
 
+use super::compare::may_have_begun;
 use super::reducer::Done;
 use super::verdict::Verdict;
 use super::{Command, Exit, JobState, Outcome, Run, StepEnd, StepState, StopReason, Wait};
@@ -30,7 +31,15 @@ pub(super) fn engine_lost(run: &mut Run, job: JobIx, message: &str, now: Timesta
         }
     }
     let steps = || job_plan.steps.iter().zip(&job.steps);
-    let again: Option<Vec<StepState>> = steps().map(|(plan, step)| elsewhere(plan, &step.state, message, now)).collect();
+    let was_running = matches!(job.state, JobState::Running { .. });
+    let ended: Vec<bool> = job.steps.iter().map(|step| step.state.is_ended()).collect();
+    let again: Option<Vec<StepState>> = (0..)
+        .zip(steps())
+        .map(|(ix, (plan, step))| {
+            let may_have_begun = was_running && may_have_begun(job_plan, ix, &ended);
+            elsewhere(plan, &step.state, may_have_begun, message, now)
+        })
+        .collect();
     match again.filter(|_| goes_on && job.stop.is_none()) {
         Some(states) => {
             for (step, state) in job.steps.iter_mut().zip(states) {
@@ -62,15 +71,20 @@ fn verdict(why: Option<&StopReason>, message: &str) -> Verdict {
 }
 
 /// The step when its job begins anew on another engine; `None` when it cannot.
-fn elsewhere(plan: &StepPlan, state: &StepState, message: &str, now: Timestamp) -> Option<StepState> {
+fn elsewhere(plan: &StepPlan, state: &StepState, may_have_begun: bool, message: &str, now: Timestamp) -> Option<StepState> {
     match state {
+        // The same, of a first attempt.
+        StepState::Waiting if may_have_begun => Some(StepState::Backoff { attempt: 2, until: now, reason: message.to_owned() }),
         StepState::Waiting | StepState::Parked { .. } => Some(StepState::Waiting),
         StepState::Starting { attempt, .. } | StepState::Running { attempt, .. } => {
             let verdict = verdict(None, message);
             let wait = verdict.retry_after_ms(plan, *attempt)?;
             Some(StepState::Backoff { attempt: attempt + 1, until: now.plus_ms(wait), reason: verdict.reason })
         }
-        StepState::Backoff { .. } => Some(state.clone()),
+        // Its start may have been answered by a silence: then that attempt is spent.
+        StepState::Backoff { attempt, until, reason } => {
+            Some(StepState::Backoff { attempt: attempt + 1, until: *until, reason: reason.clone() })
+        }
         // It never ran, and nobody waits for files of it.
         StepState::Ended(end) if end.attempt == 0 => Some(state.clone()),
         StepState::Stopping { .. } | StepState::Ended(_) => None,

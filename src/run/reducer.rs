@@ -11,8 +11,8 @@ use super::left::engine_lost;
 use super::settle::settle;
 use super::verdict::Verdict;
 use super::{
-    Applied, Command, Decision, Event, Exit, JobState, Observed, Outcome, Permits, Run, StepEnd, StepState, StopReason, Wait,
-    Written,
+    Applied, Command, Decision, Event, Exit, Job, JobState, Observed, Outcome, Permits, Run, StepEnd, StepState, StopReason,
+    Wait, Written,
 };
 
 /// Applies one event.
@@ -23,8 +23,10 @@ pub fn apply(run: &mut Run, event: &Event, now: Timestamp, permits: &dyn Permits
     let mut commands = Vec::new();
     let done = match event {
         Event::JobAdmitted { job, engine } => admit(run, (*job, engine), now, &mut commands),
-        Event::JobPrepared { job } => prepared(run, *job),
-        Event::JobNotPrepared { job, message, again } => not_prepared(run, *job, message, *again, now, &mut commands),
+        Event::JobPrepared { job, engine } => prepared(run, (*job, engine)),
+        Event::JobNotPrepared { job, engine, message, again } => {
+            not_prepared(run, (*job, engine), message, *again, now, &mut commands)
+        }
         Event::StepStarted { job, step, attempt, at } => started(run, (*job, *step, *attempt), *at),
         Event::StepNotStarted { job, step, attempt } => not_started(run, (*job, *step, *attempt), now),
         Event::StepExited { job, step, attempt, exit, wrote, observed } => {
@@ -70,8 +72,17 @@ fn admit(run: &mut Run, (job, engine): (JobIx, &str), now: Timestamp, commands: 
     }
 }
 
-fn prepared(run: &mut Run, job: JobIx) -> Done {
-    let state = &mut run.jobs.get_mut(job as usize).ok_or("no such job")?.state;
+/// The job, if it is on that engine: what is said of another one is of a time before it was given up.
+fn job_on<'r>(run: &'r mut Run, (job, engine): (JobIx, &str)) -> Result<&'r mut Job, &'static str> {
+    let job = run.jobs.get_mut(job as usize).ok_or("no such job")?;
+    match job.state {
+        JobState::Preparing { .. } if job.engine.as_deref() != Some(engine) => Err("the job is on another engine meanwhile"),
+        JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Running { .. } | JobState::Ended { .. } => Ok(job),
+    }
+}
+
+fn prepared(run: &mut Run, on: (JobIx, &str)) -> Done {
+    let state = &mut job_on(run, on)?.state;
     match state {
         JobState::Preparing { since } => {
             *state = JobState::Running { since: *since };
@@ -83,9 +94,16 @@ fn prepared(run: &mut Run, job: JobIx) -> Done {
     }
 }
 
-fn not_prepared(run: &mut Run, job: JobIx, message: &str, again: bool, now: Timestamp, commands: &mut Vec<Command>) -> Done {
-    let key = JobKey { run: run.id.clone(), job };
-    let job = run.jobs.get_mut(job as usize).ok_or("no such job")?;
+fn not_prepared(
+    run: &mut Run,
+    on: (JobIx, &str),
+    message: &str,
+    again: bool,
+    now: Timestamp,
+    commands: &mut Vec<Command>,
+) -> Done {
+    let key = JobKey { run: run.id.clone(), job: on.0 };
+    let job = job_on(run, on)?;
     match job.state {
         JobState::Preparing { .. } if again => {
             job.state = JobState::Waiting { why: Wait::Engine { message: message.to_owned() } };

@@ -21,7 +21,7 @@ fn wrote(step: u32, outputs: &[(&str, &str)], env: &[(&str, &str)]) -> Event {
 /// Lets a job that waits for the board begin.
 fn admitted(run: &mut Run, job: u32) -> Vec<Command> {
     commands(run, Event::JobAdmitted { job, engine: ENGINE.to_owned() });
-    commands(run, Event::JobPrepared { job })
+    commands(run, Event::JobPrepared { job, engine: ENGINE.to_owned() })
 }
 
 fn why(run: &Run, job: usize) -> String {

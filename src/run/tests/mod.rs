@@ -53,7 +53,7 @@ fn begun(jobs: Vec<JobPlan>) -> (Run, Vec<Command>) {
     let mut run = run_of(jobs);
     let first = commands(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() });
     assert_eq!(first, [Command::PrepareJob(JobKey { run: run.id.clone(), job: 0 })]);
-    let commands = commands(&mut run, Event::JobPrepared { job: 0 });
+    let commands = commands(&mut run, Event::JobPrepared { job: 0, engine: ENGINE.to_owned() });
     (run, commands)
 }
 
@@ -228,7 +228,10 @@ fn a_timeout_counts_from_the_start_and_names_whose_it_was() {
 fn nothing_starts_while_the_engine_is_silent_and_everything_does_once_it_answers() {
     let mut run = run_of(vec![job("j", vec![step("s")])]);
     commands(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() });
-    assert_eq!(apply(&mut run, &Event::JobPrepared { job: 0 }, NOW, &Permit::NOTHING), Applied::Applied { commands: vec![] });
+    assert_eq!(
+        apply(&mut run, &Event::JobPrepared { job: 0, engine: ENGINE.to_owned() }, NOW, &Permit::NOTHING),
+        Applied::Applied { commands: vec![] }
+    );
     assert_eq!(commands(&mut run, Event::Woken), [Command::StartStep(key(&run, 0, 1))]);
     let back = apply(&mut run, &Event::StepNotStarted { job: 0, step: 0, attempt: 1 }, NOW, &Permit::NOTHING);
     assert_eq!(back, Applied::Applied { commands: vec![] });
@@ -272,7 +275,7 @@ fn a_job_that_cannot_be_prepared_ends_as_error_and_skips_those_that_need_it() {
     let mut run = run_of(vec![job("first", vec![step("s")]), second]);
     commands(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() });
     let message = "the commit is gone".to_owned();
-    commands(&mut run, Event::JobNotPrepared { job: 0, message, again: false });
+    commands(&mut run, Event::JobNotPrepared { job: 0, engine: ENGINE.to_owned(), message, again: false });
     let Life::Ended { outcome, reason, .. } = &run.life else { panic!("{:?}", run.life) };
     assert_eq!((*outcome, reason.as_str()), (Outcome::Error, "job `first` could not be run: the commit is gone"));
     assert!(
@@ -297,13 +300,13 @@ fn a_cancel_while_the_job_is_prepared_ends_it_at_once_unless_it_has_something_to
     assert!(matches!(run.jobs[0].state, JobState::Preparing { .. }), "the clean-up needs the workspace");
     let release = Command::ReleaseJob(JobKey { run: run.id.clone(), job: 0 });
     assert_eq!(commands(&mut run, cancel()), [release], "the second cancel spares nothing");
-    assert_eq!(ignored(&mut run, Event::JobPrepared { job: 0 }), "the run has ended");
+    assert_eq!(ignored(&mut run, Event::JobPrepared { job: 0, engine: ENGINE.to_owned() }), "the run has ended");
 }
 
 #[test]
 fn nonsense_is_ignored_and_never_panics() {
     let (mut run, _) = begun(vec![job("j", vec![step("s")])]);
-    assert_eq!(ignored(&mut run, Event::JobPrepared { job: 7 }), "no such job");
+    assert_eq!(ignored(&mut run, Event::JobPrepared { job: 7, engine: ENGINE.to_owned() }), "no such job");
     assert_eq!(ignored(&mut run, exited(9, 1, Exit::Code(0))), "no such step");
     assert_eq!(ignored(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() }), "the job has its slot already");
     assert_eq!(ignored(&mut run, exited(0, 2, Exit::Code(0))), "it speaks of another attempt");
