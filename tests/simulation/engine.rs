@@ -115,7 +115,7 @@ impl World {
             };
             self.containers.retain(|(engine, key), _| engine != name || !answered(key));
         }
-        let longest = self.dice.pick(&[20_000, 60_000]);
+        let longest = self.dice.pick(&[20_000, 90_000]);
         self.at_random(longest, Due::Speech { engine: name.to_owned() });
     }
 

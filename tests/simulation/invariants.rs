@@ -159,10 +159,11 @@ fn leaves_only_a_dead_engine(
     };
     let is_dead = world.engines.len() > 1 && world.engine(&left).silent.is_some();
     if engine == Some(&left) {
-        if let (JobState::Ended { reason, .. }, true) = (new, is_dead)
-            && reason.contains("has not answered for")
-        {
-            world.counts.one("jobs that ended with their engine");
+        if let (JobState::Ended { reason, .. }, true) = (new, is_dead) {
+            if reason.contains("has not answered for") {
+                world.counts.one("jobs that ended with their engine");
+            }
+            // Whether a start that was never answered has made something there cannot be known.
             world.watch.given_up.insert((left, key));
         }
         return;

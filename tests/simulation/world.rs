@@ -150,7 +150,7 @@ impl World {
     pub fn new(seed: u64, talk: bool) -> Self {
         let mut dice = Dice::new(seed);
         let late_ms = dice.pick(&[0, 1_500]);
-        let engines: Vec<Engine> = (0..dice.pick(&[1, 1, 2, 3])).map(|number| engine(&mut dice, number)).collect();
+        let engines: Vec<Engine> = (0..dice.pick(&[1, 2, 2, 3])).map(|number| engine(&mut dice, number)).collect();
         let board = board(&engines);
         let mut world = World {
             dice,
