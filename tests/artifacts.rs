@@ -9,6 +9,7 @@ use futures_util::TryStreamExt;
 use gantry::base::{AttemptKey, Clock, RunId, Timestamp};
 use gantry::pipeline::{Event, PullRequest};
 use gantry::run::RunView;
+use gantry::server::Part;
 use gantry::store::{Artifact, ArtifactQuery, Cache, NewRun};
 use support::{App, Remote};
 
@@ -324,6 +325,7 @@ async fn a_pull_request_reads_the_trusted_caches_and_writes_only_its_own() {
             problems: Vec::new(),
             ended: None,
             rerun_of: None,
+            begun: Vec::new(),
         };
         let runs = app.handle().make_runs(&first.repo, vec![new]).await.unwrap();
         app.ended("shop", runs[0].number).await
@@ -406,5 +408,55 @@ async fn artifacts_are_written_out_as_files_and_nothing_leads_out_of_the_directo
     assert_eq!(std::fs::read_to_string(dir.path().join("build/dist/sub/notes")).unwrap(), "hello");
     let again = app.handle().write_artifacts(&run.id.parse().unwrap(), dir.path()).await.unwrap_err();
     assert!(again.to_string().contains("cannot be written"), "{again}");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_rerun_of_what_failed_takes_over_what_passed_with_outputs_artifacts_and_logs() {
+    let app = App::start().await;
+    let remote = Remote::with(
+        r#"
+jobs:
+  build:
+    outputs: { version: "${{ steps.dist.outputs.version }}" }
+    steps:
+      - name: dist
+        run: make
+        env: { FAKE_FILES: "dist/app=binary", FAKE_WRITES_OUTPUT: "version=1.2", FAKE_OUTPUT: built }
+        artifacts: { paths: ["dist/**"], required: true }
+  use:
+    needs: [build]
+    steps:
+      - { name: try, run: make, env: { FAKE_EXIT: "1", FAKE_OUTPUT: "${{ needs.build.outputs.version }}" } }
+  after: { needs: [use], steps: [make] }
+"#,
+    );
+    app.watch("shop", &remote).await;
+    let first = app.ended("shop", 1).await;
+    let id: RunId = first.id.parse().unwrap();
+    assert_eq!((app.fake.starts().len(), app.fake.puts().len()), (2, 1));
+    app.handle().rerun(&id, Part::Failed, "ada").await.unwrap();
+    let second = app.ended("shop", 2).await;
+    assert_eq!(second.because, "ada ran what failed of #1 again");
+    assert_eq!((second.outcome, second.reason.as_str()), (first.outcome, first.reason.as_str()));
+    let again: RunId = second.id.parse().unwrap();
+    let key = |job| AttemptKey { run: again.clone(), job, step: 0, attempt: 1 };
+    assert_eq!(app.fake.starts()[2..], [key(1)], "only what failed ran again");
+    assert_eq!(app.fake.puts().len(), 2, "it found the artifacts");
+    let kept = artifacts(&app, &second).await;
+    assert_eq!((paths(&kept), text(&app, &kept[0]).await.as_str()), (vec!["dist/app"], "binary"));
+    assert_eq!(second.jobs[0].taken_from.as_ref().map(|from| from.number), Some(1));
+    let page = app.handle().store().logs().read(key(1), 1, 100).unwrap();
+    assert!(page.lines.iter().any(|line| line.text == "1.2"), "{page:?}");
+    // Taken over once more, it is still the first run's.
+    app.handle().rerun(&again, Part::Failed, "ada").await.unwrap();
+    let third = app.ended("shop", 3).await;
+    assert_eq!(third.jobs[0].taken_from.as_ref().map(|from| from.id.as_str()), Some(first.id.as_str()));
+    assert_eq!(paths(&artifacts(&app, &third).await), ["dist/app"]);
+    // What is stored is what a restart finds.
+    let before = app.run(&again).await;
+    let mut app = app;
+    app.restart().await;
+    assert_eq!(app.run(&again).await, before);
     app.close().await;
 }

@@ -209,3 +209,39 @@ async fn a_second_server_on_the_same_directory_is_refused_with_a_sentence() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("in use"), "{said}");
 }
+
+/// The sandboxes that wait, once there are as many as there should be.
+async fn full_pool(served: &Served) -> Vec<String> {
+    let looked = tokio::time::timeout(support::PATIENCE, async {
+        loop {
+            let pool = served.pool();
+            if pool.len() == 2 {
+                return pool;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    looked.await.unwrap_or_else(|_| panic!("the pool is {:?}\n{}", served.pool(), served.log()))
+}
+
+#[tokio::test]
+async fn jobs_take_sandboxes_that_wait_each_its_own_and_none_is_left_when_the_server_ends() {
+    let mut served = Served::start();
+    let first = full_pool(&served).await;
+    let look = "  - { name: a, run: \"ls /proc/net/dev; hostname\" }\n  - { name: long, run: sleep 3 }\n";
+    let remote = Remote::with(&pipeline(look));
+    served.add_repo("shop", &remote.url()).await;
+    let run = served.step_is("shop", 1, 1, "running").await;
+    let left: Vec<String> = served.pool();
+    assert!(first.iter().any(|name| !left.contains(name)), "none was taken: {first:?} {left:?}");
+    // The container of the first process that waits knows its job by its name alone; a new server finds it all the same.
+    served.kill();
+    served.boot();
+    let run = served.ended("shop", run["number"].as_u64().unwrap()).await;
+    assert_eq!(run["outcome"], "passed", "{run:#}\n{}", served.log());
+    served.nothing_left().await;
+    let second = full_pool(&served).await;
+    assert!(second.iter().all(|name| !first.contains(name)), "{first:?} {second:?}");
+    assert!(served.terminate().success());
+    assert_eq!(served.pool(), Vec::<String>::new());
+}

@@ -14,6 +14,7 @@ fn service(name: &str, ready: Ready, script: &str) -> ServicePlan {
     ServicePlan {
         name: name.to_owned(),
         image: IMAGE.to_owned(),
+        pull: None,
         env: [("GREETING".to_owned(), "hello".to_owned())].into(),
         command: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
         ready,

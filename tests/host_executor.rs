@@ -293,6 +293,7 @@ async fn what_the_host_cannot_do_is_said_or_refused() {
     job.spec.services = vec![gantry::pipeline::ServicePlan {
         name: "db".to_owned(),
         image: "postgres:17".to_owned(),
+        pull: None,
         env: Default::default(),
         command: None,
         ready: Default::default(),

@@ -1,12 +1,14 @@
 //! The whole server with the fake executor: from a push to an end, and what can go wrong on the way.
 
+#[path = "server/disk.rs"]
+mod disk;
 #[path = "server/secrets.rs"]
 mod secrets;
 mod support;
 
 use gantry::base::Secret;
 use gantry::run::RunView;
-use gantry::server::ByHand;
+use gantry::server::{ByHand, Part};
 use gantry::store::LogKey;
 use support::{App, Remote};
 
@@ -199,7 +201,7 @@ async fn a_rerun_is_a_new_run_of_the_same_plan_and_commit() {
     let remote = Remote::with(TWO_STEPS);
     app.watch("shop", &remote).await;
     let first = app.ended("shop", 1).await;
-    app.handle().rerun(&first.id.parse().unwrap(), "ada").await.unwrap();
+    app.handle().rerun(&first.id.parse().unwrap(), Part::Whole, "ada").await.unwrap();
     let second = app.ended("shop", 2).await;
     assert_eq!((second.commit, second.outcome), (first.commit, first.outcome));
     assert_eq!(second.because, "ada ran #1 again");

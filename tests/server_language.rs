@@ -4,7 +4,7 @@ mod support;
 
 use gantry::base::RunId;
 use gantry::run::RunView;
-use gantry::server::{Answer, Refusal};
+use gantry::server::{Answer, Part, Refusal};
 use support::{App, Remote};
 
 async fn ended(pipeline: &str) -> (App, RunView) {
@@ -133,7 +133,7 @@ async fn an_approval_is_asked_for_survives_a_restart_and_counts_for_its_run_only
     assert!(matches!(&late, Refusal::Conflict(why) if why.contains("has ended as passed")), "{late}");
 
     // A rerun asks again; a no ends the job.
-    let again = app.handle().rerun(&deploy, "ada").await.unwrap();
+    let again = app.handle().rerun(&deploy, Part::Whole, "ada").await.unwrap();
     says(&app, 2, "waits for approval").await;
     app.handle().approve(&again, "deploy", "ops", Answer::Reject).await.unwrap();
     let run = app.ended("shop", 2).await;
@@ -202,5 +202,48 @@ jobs:
     assert_eq!(run.jobs[2].reason, "`test (2)` failed and the matrix has `fail_fast`");
     assert_eq!(run.jobs[0].matrix["n"], "1");
     assert_eq!(run.outcome.unwrap().as_str(), "failed", "{}", run.reason);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn the_images_of_a_plan_are_asked_for_with_its_first_job_each_once() {
+    let (app, run) = ended(
+        r#"
+jobs:
+  first:
+    image: rust:1
+    services: { db: { image: "postgres:17" } }
+    steps: [x, { run: y, pull: always }, { run: z, image: "alpine:3", pull: never }]
+  second:
+    needs: [first]
+    image: alpine:3
+    steps: [x]
+  unwanted: { if: branch == "other", image: "unwanted:1", steps: [x] }
+"#,
+    )
+    .await;
+    assert_eq!(run.outcome.unwrap().as_str(), "passed", "{}", run.reason);
+    let asked: Vec<String> =
+        app.fake.pulls_ahead().into_iter().map(|(job, image, pull)| format!("{} {image} {pull:?}", job.job)).collect();
+    assert_eq!(asked, ["0 alpine:3 None", "0 postgres:17 None", "0 rust:1 Some(Always)", "1 alpine:3 None"]);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn what_was_seen_of_a_step_is_told() {
+    let (app, run) = ended(
+        r#"
+resources: { memory: 512MiB }
+steps:
+  - name: s
+    run: x
+    env: { FAKE_EXIT: "137", FAKE_OBSERVED: '{ "oom_kills": 1, "memory_peak_bytes": 536870912, "cpu_user_ms": 7, "image": "a@sha256:00" }' }
+"#,
+    )
+    .await;
+    let step = &run.jobs[0].steps[0];
+    assert_eq!(step.reason, "ran out of memory: used 512 MiB of 512 MiB; raise `resources.memory`");
+    assert_eq!((step.usage.as_ref().unwrap().cpu_user_ms, step.image_digest.as_deref()), (Some(7), Some("a@sha256:00")));
+    assert!(step.times.is_some());
     app.close().await;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use gantry::base::{Clock, Timestamp};
-use gantry::server::{ByHand, Refusal};
+use gantry::server::{ByHand, Part, Refusal};
 use gantry::store::Schedule;
 use support::{App, Remote};
 
@@ -312,7 +312,7 @@ async fn inputs_are_checked_before_anything_is_made_and_a_rerun_keeps_them() {
     }
     app.handle().trigger("shop", &asked(None, &[("level", "full"), ("count", "3")]), "ada").await.unwrap();
     let first = app.ended("shop", 1).await;
-    app.handle().rerun(&first.id.parse().unwrap(), "ada").await.unwrap();
+    app.handle().rerun(&first.id.parse().unwrap(), Part::Whole, "ada").await.unwrap();
     let again = app.run(&app.ended("shop", 2).await.id.parse().unwrap()).await;
     let first = app.run(&first.id.parse().unwrap()).await;
     assert_eq!((&again.trigger.inputs, &again.plan), (&first.trigger.inputs, &first.plan));

@@ -89,6 +89,10 @@ id!(
     BlobId
 );
 id!(
+    /// One terminal that somebody had in a step.
+    TerminalId
+);
+id!(
     /// One kept cache.
     CacheId
 );

@@ -102,6 +102,8 @@ pub const MEMORY_MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024 * 1024;
 /// The least and the most of processors, in thousandths (Docker takes hundredths).
 pub const CPU_MIN_MILLIS: u64 = 10;
 pub const CPU_MAX_MILLIS: u64 = 1_024_000;
+/// The longest history that `checkout.depth` can ask for: none is longer than all of it.
+pub const DEPTH_MAX: i64 = 1_000_000;
 /// Processes and threads: the kernel's own bound.
 pub const PIDS_MAX: i64 = 4_194_304;
 /// What a step may write into each of `GANTRY_OUTPUT`, `GANTRY_ENV` and `GANTRY_SUMMARY`: values and a page to read, not data. Data is an artifact.
@@ -116,6 +118,15 @@ pub const RUN_VALUES_BYTES: usize = 8 * 1024 * 1024;
 pub const GRACE_MS: u64 = 10_000;
 /// Wait before the first retry when the pipeline does not say; doubles with each.
 pub const RETRY_BACKOFF_MS: u64 = 1_000;
+
+/// Terminals that are open at the same time: each is a process in a container and two connections.
+pub const TERMINALS: usize = 16;
+/// Until a terminal in which nobody types is closed.
+pub const TERMINAL_IDLE_MS: u64 = 30 * 60 * 1000;
+/// Columns or rows of a terminal: more than the largest screen has.
+pub const TERMINAL_SIDE: u16 = 1000;
+/// What is typed or pasted at once.
+pub const TERMINAL_FRAME_BYTES: usize = 256 * 1024;
 
 /// Between two polls of a repository, when `--poll` does not say.
 pub const POLL_DEFAULT_MS: u64 = 30_000;
@@ -137,8 +148,22 @@ pub const GIT_SILENCE_MS: i32 = 120_000;
 pub const TREE_ENTRIES: usize = 1_000_000;
 /// Paths that are compared with `paths` filters: a push that changed more than these counts as one that changed everything.
 pub const CHANGED_PATHS: usize = 10_000;
+/// Submodules of one work tree, those in submodules included: each is a fetch.
+pub const SUBMODULES: usize = 64;
+/// Submodules in submodules.
+pub const SUBMODULE_DEPTH: usize = 4;
+/// `.gitmodules`: a hundred times the longest for as many submodules as there may be.
+pub const GITMODULES_BYTES: usize = 256 * 1024;
 /// A path inside a commit, in bytes: what Linux takes.
 pub const TREE_PATH_BYTES: usize = 4_096;
+
+/// Files and directories that may differ between a commit and the kept work tree that its job stands on: each is written, so past it a work tree of its
+/// own is the better use of the time.
+pub const MOVED_ENTRIES: usize = 2_000;
+/// Kept work trees of all repositories when nobody says; past it the least recently used go.
+pub const BASES_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+/// Mirrors of all repositories when nobody says; past it the largest are fetched anew, without what nobody can reach any more.
+pub const MIRRORS_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 
 /// One JUnit file: the largest known ones hold the output of every test and stay below.
 pub const REPORT_FILE_BYTES: usize = 8 * 1024 * 1024;
@@ -201,3 +226,5 @@ pub const CACHE_QUOTA_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 pub const CACHE_KEY_BYTES: usize = 1_024;
 /// What stands between two files of an archive (headers and long names), in bytes: names are at most 4,096 bytes, attributes at most 64 KiB.
 pub const ARCHIVE_HEADER_BYTES: u64 = 1024 * 1024;
+/// Pauses between tries to pull an image: long enough for a registry that restarts, short enough to wait for. One more try than pauses.
+pub const PULL_PAUSES_MS: [u64; 3] = [1_000, 2_000, 4_000];

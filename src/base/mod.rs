@@ -14,7 +14,7 @@ mod tasks;
 
 pub use clock::{Clock, Timestamp};
 pub use duration::{Span, ago, ahead, parse_duration_ms, took};
-pub use id::{BlobId, CacheId, DeliveryId, InstanceId, RepoId, RunId};
+pub use id::{BlobId, CacheId, DeliveryId, InstanceId, RepoId, RunId, TerminalId};
 pub use key::{AttemptKey, JobIx, JobKey, StepIx};
 pub use random::{random_bytes, random_hex, random_u64};
 pub use secret::Secret;

@@ -3,13 +3,21 @@
 //! ```yaml
 //! slots: 4
 //! executor: docker                  # docker | host
-//! docker: { host: "unix:///var/run/docker.sock" }
+//! docker:
+//!   host: "unix:///var/run/docker.sock"
+//!   pull: missing                   # always | missing | never, where the pipeline does not say
+//!   park: 2                         # steps of a job that are made ready while the ones before them run
+//!   sandboxes: 2                    # networks that wait for jobs to come
+//! registries:                       # what each is sent to its host and port alone
+//!   - { host: "registry.example.org:5000", user: ci, password_file: /run/secrets/registry }
 //! database: "postgres://gantry@db/gantry"
 //! grace: 10s
 //! blobs: s3://bucket/prefix         # artifacts and caches; default: a directory in the data directory
 //! s3: { endpoint: "https://s3.example.org", region: eu-1, access_key: gantry, secret_key_file: /run/secrets/s3 }
 //! artifacts: { expire: 30d }
 //! caches: { quota: 5GiB }           # of each repository
+//! disk: { workspaces: 10GiB, mirrors: 10GiB }     # kept work trees; mirrors of repositories
+//! shell: { secrets: false }         # whether `gantry shell` opens in steps that were given secrets
 //! git:
 //!   credentials:
 //!     - { url: "https://git.example.org", user: ci, password_file: /run/secrets/git }
@@ -22,7 +30,9 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use crate::base::{parse_duration_ms, parse_size};
+use crate::executor::{ImageRules, Registries};
 use crate::git::Credentials;
+use crate::pipeline::Pull;
 use crate::server::KeepConfig;
 use crate::store::{BlobsAt, S3};
 
@@ -38,6 +48,8 @@ pub(super) struct File {
     pub slots: Option<u32>,
     pub executor: Option<Kind>,
     pub docker: Docker,
+    /// Users of private registries.
+    pub registries: Vec<Registry>,
     /// `postgres://…`; default: SQLite in the data directory.
     pub database: Option<String>,
     /// From SIGTERM to SIGKILL: `10s`.
@@ -47,7 +59,17 @@ pub(super) struct File {
     pub s3: S3Access,
     pub artifacts: Artifacts,
     pub caches: Caches,
+    pub disk: Disk,
     pub git: Git,
+    pub shell: Shell,
+}
+
+/// Terminals in running steps.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Shell {
+    /// Also in steps that were given secrets: whoever has one can read them.
+    pub secrets: bool,
 }
 
 /// How the bucket is reached. What is left out comes from the usual variables (`AWS_ACCESS_KEY_ID`, …) or the machine's own role.
@@ -76,12 +98,54 @@ pub(super) struct Caches {
     pub quota: Option<String>,
 }
 
+/// What may be on the disk for speed only: it is made again when it is needed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Disk {
+    /// Kept work trees of all repositories: `10GiB`.
+    pub workspaces: Option<String>,
+    /// Mirrors of all repositories: `10GiB`.
+    pub mirrors: Option<String>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Docker {
     /// Default: `DOCKER_HOST`, else the local socket.
     pub host: Option<String>,
+    /// Steps of a job that are made ready while the ones before them run; 0 for none.
+    pub park: Option<u32>,
+    /// Sandboxes that wait for jobs to come; 0 for none.
+    pub sandboxes: Option<u32>,
+    /// When a registry is asked for an image, where the pipeline does not say.
+    pub pull: Pull,
 }
+
+/// A user and password for one registry.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Registry {
+    /// With its port, as in the names of images: `registry.example:5000`; `docker.io` for names without a registry.
+    pub host: String,
+    pub user: String,
+    /// Its first line is the password or token: secrets do not stand in the settings themselves.
+    pub password_file: PathBuf,
+}
+
+impl Docker {
+    /// Both, if they are not too many.
+    pub fn ahead(&self) -> anyhow::Result<(Option<u32>, Option<u32>)> {
+        for (name, value) in [("park", self.park), ("sandboxes", self.sandboxes)] {
+            if let Some(value) = value.filter(|value| *value > AHEAD_MOST) {
+                bail!("the settings: `docker.{name}: {value}` is more than {AHEAD_MOST}: each is a container that waits");
+            }
+        }
+        Ok((self.park, self.sandboxes))
+    }
+}
+
+/// Steps or sandboxes that may be kept ready: past this they cost more than they can save.
+const AHEAD_MOST: u32 = 50;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -123,6 +187,17 @@ impl File {
         Ok(credentials)
     }
 
+    /// How images come to the engine, the passwords of registries read from their files.
+    pub fn images(&self) -> anyhow::Result<ImageRules> {
+        let mut registries = Registries::default();
+        for Registry { host, user, password_file } in &self.registries {
+            let password =
+                first_line(password_file).with_context(|| format!("the password of the registry `{host}` is missing"))?;
+            registries = registries.with(host, user, &password).map_err(|why| anyhow!("the settings: `registries`: {why}"))?;
+        }
+        Ok(ImageRules { pull: self.docker.pull, registries })
+    }
+
     /// How artifacts and caches are kept, S3's secret read from its file.
     pub fn keep(&self) -> anyhow::Result<KeepConfig> {
         let mut keep = KeepConfig { blobs: self.blobs_at()?, ..KeepConfig::default() };
@@ -130,9 +205,15 @@ impl File {
             let ms = parse_duration_ms(text);
             keep.expire_ms = ms.map_err(|why| anyhow!("the settings: `artifacts.expire: {text}` is no duration: {why}"))?;
         }
-        if let Some(text) = &self.caches.quota {
-            let bytes = parse_size(text);
-            keep.quota = bytes.map_err(|why| anyhow!("the settings: `caches.quota: {text}` is no size: {why}"))?;
+        let Disk { workspaces, mirrors } = &self.disk;
+        for (name, text, bytes) in [
+            ("caches.quota", &self.caches.quota, &mut keep.quota),
+            ("disk.workspaces", workspaces, &mut keep.bases),
+            ("disk.mirrors", mirrors, &mut keep.mirrors),
+        ] {
+            if let Some(text) = text {
+                *bytes = parse_size(text).map_err(|why| anyhow!("the settings: `{name}: {text}` is no size: {why}"))?;
+            }
         }
         Ok(keep)
     }
@@ -184,17 +265,45 @@ mod tests {
     }
 
     #[test]
+    fn registries_have_their_passwords_in_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("secret");
+        std::fs::write(&secret, "hunter2\n").unwrap();
+        let images = |text: &str| {
+            let file: File = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+            file.images().map_err(|error| format!("{error:#}"))
+        };
+        let entry = |host: &str| format!("{{ host: {host:?}, user: ci, password_file: {} }}", secret.display());
+        let rules = images(&format!("docker: {{ pull: always }}\nregistries: [{}]", entry("r.example:5000"))).unwrap();
+        assert_eq!(rules.pull, Pull::Always);
+        let shown = format!("{rules:?}");
+        assert!(shown.contains("r.example:5000") && !shown.contains("hunter2"), "{shown}");
+        assert_eq!(images("slots: 1").unwrap().pull, Pull::Missing);
+        for (text, words) in [
+            (format!("registries: [{}]", entry("https://r.example")), "no registry"),
+            (format!("registries: [{}, {}]", entry("r.example"), entry("r.example")), "twice"),
+            ("registries: [{ host: r.example, user: ci, password_file: /nonexistent/x }]".to_owned(), "/nonexistent/x"),
+            ("registries: [{ host: r.example, user: ci, password: x }]".to_owned(), "password"),
+            ("docker: { pull: sometimes }".to_owned(), "sometimes"),
+        ] {
+            let why = images(&text).map(drop).unwrap_err();
+            assert!(why.contains(words), "{text}: {why}");
+        }
+    }
+
+    #[test]
     fn where_blobs_are_and_how_long_is_set() {
         let dir = tempfile::tempdir().unwrap();
         let secret = dir.path().join("secret");
         std::fs::write(&secret, "hunter2\n").unwrap();
         let text = format!(
             "blobs: s3://ci/gantry\ns3: {{ endpoint: \"http://127.0.0.1:9000\", access_key: k, secret_key_file: {} }}\n\
-             artifacts: {{ expire: 7d }}\ncaches: {{ quota: 1GiB }}\n",
+             artifacts: {{ expire: 7d }}\ncaches: {{ quota: 1GiB }}\ndisk: {{ workspaces: 2GiB, mirrors: 3GiB }}\n",
             secret.display()
         );
         let config = keep(&text).unwrap();
         assert_eq!((config.expire_ms, config.quota), (7 * 86_400_000, 1 << 30));
+        assert_eq!((config.bases, config.mirrors), (2 << 30, 3 << 30));
         let Some(BlobsAt::S3(s3)) = config.blobs else { panic!("{:?}", config.blobs) };
         assert_eq!((s3.bucket.as_str(), s3.prefix.as_str(), s3.secret_key.as_deref()), ("ci", "gantry", Some("hunter2")));
         for (text, words) in [

@@ -51,10 +51,13 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
         slots: slots(),
         kind,
         docker_host: None,
+        ahead: (None, None),
+        images: Default::default(),
         database: None,
         grace_ms: limits::GRACE_MS,
         credentials: Credentials::default(),
         keep: KeepConfig::default(),
+        shell_secrets: false,
     })
     .await?;
     out::line(format_args!("Dashboard:  {}", running.url));

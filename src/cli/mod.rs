@@ -10,6 +10,7 @@
 //! | `plan` | what would run, and why the rest would not |
 //! | `asked` | the trigger that `plan` and `run` are asked for |
 //! | `demo` | a sample repository, two pushes, and a server to look at |
+//! | `doctor` | whether this machine has what the server needs |
 //! | `client` | the verbs that talk to a running server |
 //! | `config`, `engine` | the server's settings; which executor |
 //! | `signals` | what asks to end |
@@ -22,6 +23,7 @@ mod check;
 pub mod client;
 mod config;
 mod demo;
+mod doctor;
 mod engine;
 mod follow;
 mod init;
@@ -76,6 +78,8 @@ enum Verb {
     Plan(plan::Args),
     /// Shows what Gantry does: a server, a sample repository and two pushes
     Demo(demo::Args),
+    /// Looks at what the server needs on this machine, and says what is wrong and what to do
+    Doctor(doctor::Args),
     #[command(flatten)]
     Client(client::Verb),
 }
@@ -118,6 +122,7 @@ pub fn main() -> ExitCode {
             Verb::Init(args) => end(init::init(&args, json)),
             Verb::Plan(args) => end(plan::plan(&args, json)),
             Verb::Demo(args) => end(demo::demo(args).await),
+            Verb::Doctor(args) => end(doctor::doctor(args, json).await),
             Verb::Client(verb) => client::run(verb, &server).await,
         }
     });

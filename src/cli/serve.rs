@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, Tasks, limits, parse_duration_ms};
+use crate::executor::{Ahead, ImageRules};
 use crate::server::{Config, Handle, KeepConfig, Layout, Server, Source};
 use crate::store::{DataDir, Database, Store, StoreConfig};
 use crate::web::{self, WebOptions};
@@ -57,10 +58,13 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         slots: args.slots.or(file.slots).unwrap_or_else(slots),
         kind,
         docker_host: file.docker.host.clone(),
+        ahead: file.docker.ahead().map_err(Ended::usage)?,
+        images: file.images().map_err(Ended::usage)?,
         database: file.database.clone(),
         grace_ms: file.grace.as_deref().map(grace_ms).transpose().map_err(Ended::usage)?.unwrap_or(limits::GRACE_MS),
         credentials: file.credentials().map_err(Ended::usage)?,
         keep: file.keep().map_err(Ended::usage)?,
+        shell_secrets: file.shell.secrets,
     })
     .await?;
     out::line(format_args!("Gantry is ready: {}", running.url));
@@ -77,6 +81,9 @@ fn grace_ms(text: &str) -> anyhow::Result<u64> {
     parse_duration_ms(text).map_err(|why| anyhow!("the settings: `grace: {text}` is no duration: {why}"))
 }
 
+/// Sandboxes that wait for jobs when nobody says: each costs the engine some 8 MiB, and saves a job its network namespace.
+const SANDBOXES: u32 = 2;
+
 /// Jobs at the same time when nobody says.
 pub(super) fn slots() -> u32 {
     std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2)).max(2)
@@ -89,10 +96,14 @@ pub(super) struct Setup {
     pub slots: u32,
     pub kind: Kind,
     pub docker_host: Option<String>,
+    /// Steps made ready, and sandboxes kept ready; without a word the usual numbers.
+    pub ahead: (Option<u32>, Option<u32>),
+    pub images: ImageRules,
     pub database: Option<String>,
     pub grace_ms: u64,
     pub credentials: crate::git::Credentials,
     pub keep: KeepConfig,
+    pub shell_secrets: bool,
 }
 
 /// A server with its dashboard.
@@ -111,7 +122,20 @@ pub(super) struct Running {
 
 impl Running {
     pub async fn start(setup: Setup) -> anyhow::Result<Self> {
-        let Setup { data, listen, slots, kind, docker_host, database, grace_ms, credentials, keep } = setup;
+        let Setup {
+            data,
+            listen,
+            slots,
+            kind,
+            docker_host,
+            ahead: (park, sandboxes),
+            images,
+            database,
+            grace_ms,
+            credentials,
+            keep,
+            shell_secrets,
+        } = setup;
         let data = DataDir::lock(&data)?;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("{listen} cannot be listened on: is another server there?"))?;
@@ -119,10 +143,12 @@ impl Running {
         let database = database.map_or_else(|| Database::File(data.database()), Database::Url);
         let store = Store::open(&StoreConfig { database, logs: data.logs() }).await?;
         let tasks = Tasks::default();
-        let executor = engine::make(kind, docker_host.as_deref(), store.instance().await?, &data.path().join("host"), &tasks)?;
+        let ahead = Ahead { park, sandboxes: sandboxes.unwrap_or(SANDBOXES), home: data.path().to_owned() };
+        let docker = (docker_host.as_deref(), ahead, images);
+        let executor = engine::make(kind, docker, store.instance().await?, &data.path().join("host"), &tasks)?;
         let source = Source::Mirrors(Layout::new(data.path()));
         let (at, url_of_runs) = (data.path().to_owned(), url.clone());
-        let config = Config { data: at, slots, grace_ms, url: url_of_runs, credentials, watch: true, keep };
+        let config = Config { data: at, slots, grace_ms, url: url_of_runs, credentials, watch: true, keep, shell_secrets };
         let server = Server::start(config, store, executor, source, Clock::System).await?;
         let (pages, closing) = (Tasks::default(), CancellationToken::new());
         let router = web::router(server.handle().clone(), WebOptions { tasks: pages.clone() });

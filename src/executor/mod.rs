@@ -11,27 +11,30 @@ mod docker;
 mod fake;
 mod host;
 mod not_ready;
+mod terminal;
 mod workspace;
 mod wrote;
 
-pub use docker::{Docker, Limits};
+pub use docker::{Ahead, Docker, EngineFacts, ImageRules, Limits, Registries};
 pub use fake::{Fake, Put};
 pub use host::Host;
+pub use terminal::{Terminal, TerminalAt, TerminalControl, TerminalSize};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Timestamp};
-use crate::pipeline::{Action, Network, Resources, ServicePlan};
+use crate::pipeline::{Action, Network, Pull, Resources, ServicePlan};
 use crate::run::{self, Exit, Observed};
 
 /// Where steps run.
@@ -52,6 +55,18 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Goes on with the logs of a job's services that nobody follows: after a crash, and when the engine is back. Cheap when there is nothing to do.
     async fn follow_services(&self, job: &JobKey, services: &dyn ServiceSinks) -> Result<(), Failure>;
+
+    /// Makes sure that an image is there, ahead of the steps and services of a job's run that want it. Each image is pulled once at a time, whoever wants it;
+    /// dropping the future gives up this part in it.
+    async fn pull(&self, job: &JobKey, image: &str, pull: Option<Pull>) -> Result<(), Failure> {
+        let _ = (job, image, pull);
+        Ok(())
+    }
+
+    /// What is being pulled now; one for each engine.
+    fn pulls(&self) -> Vec<watch::Receiver<Pulls>> {
+        Vec::new()
+    }
 
     /// How many steps of a job it wants to be told of ahead of their start, at most: what [`Self::park`] is called for.
     fn parks(&self) -> u32 {
@@ -79,8 +94,27 @@ pub trait Executor: Send + Sync + 'static {
     /// container (a work tree's begins with `/workspace`). `None` when there is no such file. What is in the archive is untrusted.
     async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure>;
 
+    /// Opens a terminal in a running attempt's container.
+    async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
+        let _ = at;
+        Err(Failure::Infrastructure(format!("there are no terminals in steps that run by `{}`", self.name())))
+    }
+
     /// Removes an ended attempt's container; kills it if it still runs. No error when there is none.
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure>;
+
+    /// Whether work trees below `dir`, a directory of this machine, can be layers over a kept base ([`JobDirs::layers`]): `Ok(Err(why))` where they
+    /// cannot be. Tried once, then remembered.
+    async fn layers(&self, dir: &Path) -> Result<Result<(), String>, Failure> {
+        let _ = dir;
+        Ok(Err(format!("the executor `{}` has none", self.name())))
+    }
+
+    /// As whom containers of these images run, as far as it can be told now.
+    async fn users(&self, images: &BTreeSet<String>) -> Result<Users, Failure> {
+        let _ = images;
+        Ok(Users::Owner)
+    }
 
     /// Every attempt of this instance that the engine knows of, running or exited.
     async fn survivors(&self) -> Result<Vec<Survivor>, Failure>;
@@ -91,6 +125,9 @@ pub trait Executor: Send + Sync + 'static {
     /// Removes what [`Self::prepare`] made, its directory included. No error when there is none.
     async fn release(&self, job: &JobKey) -> Result<(), Failure>;
 }
+
+/// Images that are being pulled, each with how far that is: `43 of 120 MB`, or nothing yet.
+pub type Pulls = BTreeMap<String, String>;
 
 /// A started attempt. Its end comes through `exit`, output complete by then.
 pub struct Live {
@@ -164,6 +201,28 @@ pub struct JobDirs {
     pub workspace: PathBuf,
     /// Directories that steps may read under the same path (the mirror's objects, which the workspace's `.git` borrows).
     pub shared: Vec<PathBuf>,
+    /// The work tree is not `workspace` but these; only where [`Executor::layers`] says that it can be.
+    pub layers: Option<Layers>,
+}
+
+/// As whom the steps of a job run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// As root in a container, or as this server's own user: nothing in a work tree keeps them from writing.
+    Owner,
+    /// Some as another user.
+    Others,
+    /// Some image is not there yet.
+    Unknown,
+}
+
+/// A work tree that is an overlay: a base that is only read, a layer that takes what is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layers {
+    pub base: PathBuf,
+    pub upper: PathBuf,
+    /// The kernel's own.
+    pub work: PathBuf,
 }
 
 /// All that one attempt needs. Its `Debug` tells no value of a variable: there are secrets among them.
@@ -174,6 +233,8 @@ pub struct StepSpec {
     pub title: String,
     pub dirs: JobDirs,
     pub image: Option<String>,
+    /// `None`: as the executor is set up.
+    pub pull: Option<Pull>,
     pub action: Action,
     /// Complete but for `CI_WORKSPACE`, which the executor knows.
     pub env: BTreeMap<String, String>,
@@ -187,7 +248,7 @@ pub struct StepSpec {
 
 impl fmt::Debug for StepSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, title, dirs: _, image, action: _, env, grace_ms: _, resources: _, network: _, before: _ } = self;
+        let Self { key, title, dirs: _, image, pull: _, action: _, env, grace_ms: _, resources: _, network: _, before: _ } = self;
         let variables: Vec<&String> = env.keys().collect();
         f.debug_struct("StepSpec")
             .field("key", key)

@@ -47,6 +47,7 @@ mod tests {
         let service = |ready| ServicePlan {
             name: "db".to_owned(),
             image: "postgres:17".to_owned(),
+            pull: None,
             env: Default::default(),
             command: None,
             ready,

@@ -199,7 +199,7 @@ fn checked_user(user: &str) -> Result<&str, &'static str> {
     if user.is_empty() || user.starts_with('-') || !user.chars().all(legal) { Err("its user name is not one") } else { Ok(user) }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

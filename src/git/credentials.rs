@@ -49,6 +49,19 @@ impl Credentials {
         Ok(self)
     }
 
+    /// Those that stand in a URL too, bound to its server as any other.
+    ///
+    /// # Errors
+    /// The URL is not one that Gantry fetches from.
+    pub(super) fn with_those_of(mut self, url: &str) -> Result<Self, Error> {
+        if let Place::Remote(Remote { dial: _, origin, user: Some(user), password }) = Address::read(url)?.place
+            && (password.is_some() || origin.scheme != Scheme::Ssh)
+        {
+            self.passwords.insert(0, Password { origin, user, password: password.unwrap_or_default() });
+        }
+        Ok(self)
+    }
+
     /// What there is to offer to this remote, in order. What stands in its URL comes first.
     pub(super) fn offers(&self, remote: &Remote) -> Vec<Offer> {
         let mut offers = Vec::new();

@@ -31,6 +31,8 @@ pub enum Error {
     NoCommit { id: String },
     #[error("commit {commit} is not checked out, since it holds `{path}`, {why}")]
     UnsafeEntry { commit: String, path: String, why: String },
+    #[error("the submodule `{path}` is not checked out: {why}")]
+    Submodule { path: String, why: String },
     #[error("the pipeline file `{path}` cannot be used: {why}")]
     PipelineFile { path: String, why: String },
     #[error("{} is not in a Git work tree: run this inside of a clone, or `git init` first", dir.display())]
@@ -62,6 +64,7 @@ impl Error {
             | Error::Damaged { .. }
             | Error::NoCommit { .. }
             | Error::UnsafeEntry { .. }
+            | Error::Submodule { .. }
             | Error::PipelineFile { .. }
             | Error::NotAWorkTree { .. }
             | Error::WorkTree { .. }

@@ -64,6 +64,9 @@ pub struct Approval {
 pub struct ServicePlan {
     pub name: String,
     pub image: String,
+    /// `None`: as the server is set up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Pull>,
     pub env: BTreeMap<String, String>,
     /// In place of the image's own command.
     #[serde(default)]
@@ -88,6 +91,17 @@ pub enum Ready {
     Log(String),
 }
 
+/// What a job's work tree holds beside the files of its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CheckoutPlan {
+    /// Commits of the history that `.git` shows; `None`: all.
+    #[serde(default)]
+    pub depth: Option<u32>,
+    /// Submodules are checked out too, and those in them.
+    #[serde(default)]
+    pub submodules: bool,
+}
+
 /// What each step of a job may use at most; `None` is the server's own limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Resources {
@@ -107,6 +121,19 @@ pub enum Network {
     Default,
     /// None at all, not even the job's.
     None,
+}
+
+/// When a registry is asked for an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pull {
+    /// Never: the engine has it, or the step cannot run.
+    Never,
+    /// When the engine does not have the image.
+    #[default]
+    Missing,
+    /// In each run, also for an image that the engine has: its name may mean another one by now.
+    Always,
 }
 
 /// What is kept from one run to the next.

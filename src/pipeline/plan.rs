@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Resources, ServicePlan};
+use super::parts::{
+    Approval, ArtifactsPlan, CachePlan, Cell, CheckoutPlan, Concurrency, InputValue, Network, Pull, Resources, ServicePlan,
+};
 use crate::base::{JobIx, StepIx};
 
 /// The pipeline for this trigger: a frozen graph.
@@ -50,6 +52,8 @@ pub struct JobPlan {
     #[serde(default)]
     pub resources: Resources,
     #[serde(default)]
+    pub checkout: CheckoutPlan,
+    #[serde(default)]
     pub approval: Option<Approval>,
     #[serde(default)]
     pub environment: Option<Text>,
@@ -76,6 +80,9 @@ pub struct StepPlan {
     pub condition: Option<Late>,
     /// Reference of the image, as written; `None` only when no executor needs one.
     pub image: Option<Text>,
+    /// `None`: as the server is set up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Pull>,
     pub action: Action,
     /// Pipeline, job and step `env` merged, the nearer one winning, and `with` as `PLUGIN_…`. Gantry's own variables come on top at the start.
     pub env: BTreeMap<String, Text>,
@@ -263,6 +270,7 @@ impl JobPlan {
             matrix: None,
             services: Vec::new(),
             resources: Resources::default(),
+            checkout: CheckoutPlan::default(),
             approval: None,
             environment: None,
             concurrency: None,
@@ -290,6 +298,7 @@ impl StepPlan {
             skip: None,
             condition: None,
             image: None,
+            pull: None,
             action,
             env: BTreeMap::new(),
             secrets: BTreeMap::new(),

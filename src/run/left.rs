@@ -11,7 +11,7 @@ use crate::pipeline::StepPlan;
 use super::compare::may_have_begun;
 use super::reducer::Done;
 use super::verdict::Verdict;
-use super::{Command, Exit, JobState, Outcome, Run, StepEnd, StepState, StopReason, Wait};
+use super::{Command, Exit, JobState, Observed, Outcome, Run, StepEnd, StepState, StopReason, Wait};
 
 /// The engine that the job is on is given up, because of `message`.
 pub(super) fn engine_lost(run: &mut Run, job: JobIx, message: &str, now: Timestamp, commands: &mut Vec<Command>) -> Done {
@@ -67,7 +67,7 @@ fn key_of(job: &JobKey, step: StepIx, attempt: u32) -> AttemptKey {
 }
 
 fn verdict(why: Option<&StopReason>, message: &str) -> Verdict {
-    Verdict::of(&Exit::Lost(message.to_owned()), why, None)
+    Verdict::of(&Exit::Lost(message.to_owned()), (&Observed::default(), None), why, None)
 }
 
 /// The step when its job begins anew on another engine; `None` when it cannot.

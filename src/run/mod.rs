@@ -3,8 +3,9 @@
 //! | File | What |
 //! |---|---|
 //! | `state`, `outcome`, `reason`, `values` | what is stored |
-//! | `event`, `reducer`, `compare`, `left`, `settle`, `gate`, `verdict`, `exit`, `observed`, `permit` | what happens, and what follows |
+//! | `event`, `reducer`, `compare`, `left`, `settle`, `gate`, `verdict`, `exit`, `signal`, `observed`, `permit` | what happens, and what follows |
 //! | `written`, `known`, `reach`, `fill`, `environment` | what steps leave for others, and what they find |
+//! | `taken` | what a new run takes over from an older one |
 //! | `junit` | reports of test runners |
 //! | `view` | the run as people and programs see it |
 //!
@@ -27,8 +28,10 @@ mod reach;
 mod reason;
 mod reducer;
 mod settle;
+mod signal;
 mod state;
 mod stream;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -49,6 +52,10 @@ pub use reason::{StopReason, Wait};
 pub use reducer::apply;
 pub use state::{Decision, Job, JobState, Life, Run, Step, StepEnd, StepState};
 pub use stream::Stream;
+pub use taken::{Taken, taken_over};
 pub use values::Values;
-pub use view::{ApprovalView, ConcurrencyView, DecisionView, JobView, RunView, ServiceView, StepView, view};
+pub use view::{
+    ApprovalView, ConcurrencyView, DecisionView, JobView, RunView, ServiceView, StepView, TakenView, Times, Usage, view,
+    view_pulling,
+};
 pub use written::Written;

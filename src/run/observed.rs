@@ -31,6 +31,9 @@ pub struct Observed {
     /// How long it waited for its image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pulled_ms: Option<u64>,
+    /// How long it took to make it ready, its image being here: from the word to start it until it ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepared_ms: Option<u64>,
 }
 
 /// Most attempts have enough.

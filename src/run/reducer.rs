@@ -197,7 +197,12 @@ pub(super) fn exited(
     let step_plan = &plan.jobs[job as usize].steps[step as usize];
     let no_room = room_for(run, wrote).err();
     let (outputs, env) = if no_room.is_none() { (wrote.outputs.clone(), wrote.env.clone()) } else { Default::default() };
-    let verdict = Verdict::of(exit, why.as_ref(), wrote.problem.as_deref().or(no_room.as_deref()));
+    let verdict = Verdict::of(
+        exit,
+        (observed, plan.jobs[job as usize].resources.memory_bytes),
+        why.as_ref(),
+        wrote.problem.as_deref().or(no_room.as_deref()),
+    );
     let job_over = why.as_ref().is_some_and(|why| why.strength() > 0);
     let again = if stopping || job_over { None } else { verdict.retry_after_ms(step_plan, attempt) };
     let next = match again {
@@ -215,7 +220,8 @@ pub(super) fn exited(
                 outputs,
                 env,
                 held_back,
-                observed: observed.clone(),
+                observed: Box::new(observed.clone()),
+                taken: None,
             })
         }
     };

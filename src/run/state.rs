@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Observed, Outcome, StopReason, Values, Wait};
+use super::{Observed, Outcome, StopReason, Taken, Values, Wait};
 use crate::base::{RepoId, RunId, Timestamp};
 use crate::pipeline::{Plan, Problem, Trigger};
 
@@ -96,6 +96,9 @@ pub enum JobState {
         /// Skipped because of a failure before it, not because it was not wanted.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         held_back: bool,
+        /// It ran in another run, and was taken over from there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        taken: Option<Taken>,
     },
 }
 
@@ -165,7 +168,10 @@ pub struct StepEnd {
     pub held_back: bool,
     /// What was seen of the last attempt from outside.
     #[serde(default, skip_serializing_if = "Observed::is_empty")]
-    pub observed: Observed,
+    pub observed: Box<Observed>,
+    /// It ran in another run, and was taken over from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
 }
 
 /// Most parts leave nothing: that needs no room in a row.
@@ -187,7 +193,8 @@ impl StepEnd {
             outputs: Values::default(),
             env: Values::default(),
             held_back: false,
-            observed: Observed::default(),
+            observed: Box::default(),
+            taken: None,
         }
     }
 }
@@ -226,7 +233,15 @@ impl JobState {
     /// An end that leaves nothing.
     #[must_use]
     pub fn ended(outcome: Outcome, reason: impl Into<String>, started_at: Option<Timestamp>, at: Timestamp) -> Self {
-        JobState::Ended { outcome, reason: reason.into(), started_at, at, outputs: Values::default(), held_back: false }
+        JobState::Ended {
+            outcome,
+            reason: reason.into(),
+            started_at,
+            at,
+            outputs: Values::default(),
+            held_back: false,
+            taken: None,
+        }
     }
     /// Whether it holds a slot.
     #[must_use]

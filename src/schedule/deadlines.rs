@@ -15,7 +15,11 @@ pub(super) fn deadlines(run: &Run, engines: &Engines) -> Vec<Timestamp> {
                 at.extend(*until);
                 continue;
             }
-            JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Ended { .. } => continue,
+            JobState::Preparing { since } => {
+                at.push(since.plus_ms(job_plan.timeout_ms));
+                continue;
+            }
+            JobState::Waiting { .. } | JobState::Ended { .. } => continue,
         };
         let mut live = false;
         for (step_plan, step) in job_plan.steps.iter().zip(&job.steps) {

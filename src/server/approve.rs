@@ -19,7 +19,7 @@ pub enum Answer {
 impl Handle {
     /// Lets a job go on that waits for approval, or ends it.
     pub async fn approve(&self, run: &RunId, job: &str, by: &str, answer: Answer) -> Result<(), Refusal> {
-        let by = check_name(by)?;
+        let by = check_name(by, "answers")?;
         let found = self.find_run(run).await?;
         let job = asked(&found, job, by)?;
         let at = self.clock().now();
@@ -77,11 +77,11 @@ fn waiting(run: &Run) -> String {
 }
 
 /// A name stands in sentences and on pages.
-fn check_name(by: &str) -> Result<&str, Refusal> {
+pub(super) fn check_name<'n>(by: &'n str, does: &str) -> Result<&'n str, Refusal> {
     let by = by.trim();
     let fits = !by.is_empty() && by.chars().count() <= limits::NAME_CHARS && !by.chars().any(char::is_control);
     if fits {
         return Ok(by);
     }
-    Err(Refusal::Invalid(format!("say who answers: a name of 1 to {} characters on one line", limits::NAME_CHARS)))
+    Err(Refusal::Invalid(format!("say who {does}: a name of 1 to {} characters on one line", limits::NAME_CHARS)))
 }

@@ -82,12 +82,19 @@ pub(super) async fn live(mut begin: Begin, masks: Result<Masks, Exit>, beside: B
             return last(Some(wrote_nothing(Exit::Infrastructure(format!("its log cannot be written: {error}")))), None);
         }
     };
+    if matches!(begin, Begin::Start(_)) {
+        for line in shared.notes(&key.job_key()).await {
+            // A log that cannot be written is told by the first line of the step itself.
+            let _ = sink.say(clock, &line);
+        }
+    }
     if let (Begin::Start(spec), Some(files)) = (&mut begin, &files) {
         for line in files.before(spec, clock).await {
             // A log that cannot be written is told by the first line of the step itself.
             let _ = sink.say(clock, &line);
         }
     }
+    let asked_at = clock.now();
     let pauses = sink.pauses(&masks);
     let sink: Box<dyn Sink> = Box::new(sink.goes_on());
     let begun = match &begin {
@@ -105,7 +112,10 @@ pub(super) async fn live(mut begin: Begin, masks: Result<Masks, Exit>, beside: B
     };
     let _ = tell.send(Message::Happened { key: key.clone(), event: Event::StepStarted { job, step, attempt, at } });
     match pauses.beside(exit).await {
-        Ok(Ended { exit, wrote, observed }) => {
+        Ok(Ended { exit, wrote, mut observed }) => {
+            if let Begin::Start(_) = &begin {
+                observed.prepared_ms = Some(at.ms_since(asked_at).saturating_sub(observed.pulled_ms.unwrap_or_default()));
+            }
             let wrote = masked(wrote, &masks);
             // Before the exit is told: once that is stored, nobody asks for the rest again.
             let left = match &files {

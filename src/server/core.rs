@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::base::{AttemptKey, Clock, JobKey, Tasks, Timestamp};
+use crate::base::{AttemptKey, Clock, JobKey, Tasks, Timestamp, limits};
 use crate::executor::{Executor, Survivor};
-use crate::git::Credentials;
+use crate::git::{Bases, Credentials};
 use crate::run::{Event, Run};
 use crate::schedule::{Board, EngineInfo, Input, Turn};
 use crate::store::{self, Store};
@@ -21,7 +21,7 @@ use super::handle::{Handle, Shared};
 use super::keep::{self, Keep, KeepConfig};
 use super::outlines::Outlines;
 use super::perform::Performer;
-use super::{Layout, Source, engine, poll, timer};
+use super::{Layout, Source, engine, poll, source, timer};
 
 /// What a server is made of.
 pub struct Config {
@@ -37,6 +37,8 @@ pub struct Config {
     /// Whether repositories are watched; `gantry run` has none.
     pub watch: bool,
     pub keep: KeepConfig,
+    /// Whether terminals open in steps that were given secrets.
+    pub shell_secrets: bool,
 }
 
 /// What the loop is told.
@@ -103,11 +105,13 @@ impl Server {
         let keep = Arc::new(Keep::open(&config.keep, &layout, &store, &tasks, &clock).await?);
         let shared = Arc::new(Shared {
             keep,
+            bases: Arc::new(Bases::new(&layout.bases(), &layout.work())),
             layout,
             changes: watch::Sender::new(store.last_event().await?),
             engine: watch::Sender::new(Err("it has not been asked yet".to_owned())),
             watchers: poll::Watchers::default(),
             timer: Notify::new(),
+            terminals: Arc::new(Semaphore::new(limits::TERMINALS)),
             outlines: Outlines::default(),
             tasks: tasks.clone(),
             store,
@@ -117,7 +121,9 @@ impl Server {
             config,
             tell,
         });
+        source::sweep(&shared);
         shared.store.sweep_attempt_secrets().await?;
+        shared.store.sweep_terminals(shared.clock.now()).await?;
         let unfinished = shared.store.unfinished().await?;
         if !unfinished.is_empty() {
             tracing::info!(runs = unfinished.len(), "taking up the runs that had not ended");
@@ -127,6 +133,7 @@ impl Server {
         tasks.spawn(core.run(unfinished));
         tasks.spawn(engine::watch(Arc::clone(&shared)));
         tasks.spawn(keep::tidy(Arc::clone(&shared)));
+        tasks.spawn(keep::pack_logs(Arc::clone(&shared)));
         if shared.config.watch {
             poll::watch_all(&shared).await?;
             tasks.spawn(timer::watch(Arc::clone(&shared)));

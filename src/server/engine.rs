@@ -39,6 +39,15 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             Ok(()) => {
                 if !was_up {
                     say(&shared, Ok(()));
+                    // Tried now, so that the first job need not wait for the answer. An engine that is gone again is asked at the next job.
+                    let trying = Arc::clone(&shared);
+                    shared.tasks.spawn(async move {
+                        let work = trying.layout.work();
+                        tokio::select! {
+                            _ = trying.executor.layers(&work) => {}
+                            () = trying.tasks.ending.cancelled() => {}
+                        }
+                    });
                     pulses = 0;
                 }
                 if pulses % COMPARE_EVERY == 0 {

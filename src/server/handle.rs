@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
 use crate::executor::Executor;
-use crate::git;
+use crate::git::{self, Bases};
 use crate::run::{Event, Run};
 use crate::schedule::Input;
 use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
@@ -26,6 +26,8 @@ pub(super) struct Shared {
     pub layout: Layout,
     pub keep: Arc<Keep>,
     pub source: Source,
+    /// Work trees that jobs stand on.
+    pub bases: Arc<Bases>,
     pub config: Config,
     pub tell: UnboundedSender<Message>,
     /// Highest sequence number of the events: the nudge for whoever follows them.
@@ -36,6 +38,8 @@ pub(super) struct Shared {
     pub outlines: Outlines,
     /// Wakes whoever waits for the next schedule.
     pub timer: Notify,
+    /// Places for terminals.
+    pub terminals: Arc<Semaphore>,
     pub tasks: Tasks,
 }
 
@@ -45,7 +49,7 @@ impl Shared {
         if let Err(error) = self.executor.release(key).await {
             tracing::warn!(job = %key, %error, "a job could not be released; it is swept later");
         }
-        let root = self.layout.job(key, Vec::new()).root;
+        let root = self.layout.job_root(key);
         let removed = tokio::fs::remove_dir_all(&root).await;
         if let Err(error) = removed
             && error.kind() != std::io::ErrorKind::NotFound
@@ -170,28 +174,6 @@ impl Handle {
         }
     }
 
-    /// Makes a new run of the same plan for the same commit.
-    pub async fn rerun(&self, run: &RunId, by: &str) -> Result<RunId, Refusal> {
-        let old = self.find_run(run).await?;
-        if old.plan.jobs.is_empty() {
-            let why = format!("run #{} has no plan, since its pipeline was not valid: push a corrected one", old.number);
-            return Err(Refusal::Conflict(why));
-        }
-        let mut trigger = old.trigger.clone();
-        trigger.because = format!("{by} ran #{} again", old.number);
-        let new = NewRun {
-            id: RunId::new(&self.shared.clock),
-            repo_name: old.repo_name.clone(),
-            trigger,
-            plan: Arc::clone(&old.plan),
-            problems: old.problems.clone(),
-            ended: None,
-            rerun_of: Some(old.id.clone()),
-        };
-        let runs = self.make_runs(&old.repo, vec![new]).await?;
-        runs.first().map(|run| run.id.clone()).ok_or_else(|| Refusal::Conflict("the repository is gone".to_owned()))
-    }
-
     /// Stores runs that were asked for, outside of any poll, and queues them.
     pub async fn make_runs(&self, repo: &RepoId, runs: Vec<NewRun>) -> Result<Vec<Run>, Refusal> {
         let now = self.shared.clock.now();
@@ -243,9 +225,15 @@ impl Handle {
         let runs = self.shared.store.remove_repo(&repo.id, self.shared.clock.now()).await?;
         self.shared.outlines.forget(&repo.id);
         let (logs, mirror) = (self.shared.store.logs().clone(), self.shared.layout.mirror(&repo.id));
+        let modules = [true, false].map(|trusted| self.shared.layout.submodules(&repo.id, trusted));
+        let bases = Arc::clone(&self.shared.bases);
         let cleaned = self.shared.tasks.spawn_blocking(move || {
             for run in runs {
                 logs.remove_run(&run)?;
+            }
+            bases.forget(repo.id.as_str()).map_err(std::io::Error::other)?;
+            for modules in modules.iter().filter(|modules| modules.exists()) {
+                std::fs::remove_dir_all(modules)?;
             }
             if mirror.exists() { std::fs::remove_dir_all(mirror) } else { Ok(()) }
         });

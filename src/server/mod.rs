@@ -8,9 +8,10 @@
 //! | `engine` | asks the engine for life, compares with it, sweeps what is left over |
 //! | `poll`, `timer` | the tasks that wait for a repository's next poll and for the next schedule |
 //! | `intake` | moved refs, schedules that are due and what someone asks for become runs and notes |
-//! | `handle`, `approve` | what pages, API and command line may ask for |
+//! | `handle`, `approve`, `rerun` | what pages, API and command line may ask for |
 //! | `harvest` | test reports of ended attempts: found, read, kept |
 //! | `secrets`, `sink` | secrets: kept, given to steps, masked in their output |
+//! | `terminal` | terminals in running steps: who may have one, and that each is written down |
 //! | `keep` | artifacts and caches |
 //! | `outlines` | what the pipelines of a branch offer to whoever starts them by hand |
 //! | `layout` | where things are in the data directory |
@@ -19,6 +20,7 @@
 //! **Invariants:** persist before perform; a failed commit throws the board away and reloads it, the same path as after a crash; a start is a
 //! restart that may find nothing.
 
+mod ahead;
 mod approve;
 mod attempt;
 mod core;
@@ -31,9 +33,12 @@ mod layout;
 mod outlines;
 mod perform;
 mod poll;
+mod pulls;
+mod rerun;
 mod secrets;
 mod sink;
 mod source;
+mod terminal;
 mod timer;
 
 pub use approve::Answer;
@@ -43,5 +48,9 @@ pub use intake::{ByHand, Planned, Unmeant, place, plan_files};
 pub use keep::KeepConfig;
 pub use layout::Layout;
 pub use outlines::FileOutline;
+pub use pulls::PullWatch;
+pub use rerun::Part;
 pub use secrets::SecretView;
+pub use sink::LogSink;
 pub use source::Source;
+pub use terminal::{OpenTerminal, TerminalAsked};

@@ -11,11 +11,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
-use crate::executor::{Archive, Failure, JobDirs, JobSpec, StepSpec};
+use crate::executor::{Archive, Failure, JobSpec, StepSpec};
 use crate::pipeline::Text;
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
 use crate::schedule::{Board, Order};
 
+use super::ahead::Ahead;
 use super::attempt::{self, Begin, Beside};
 use super::core::Message;
 use super::handle::Shared;
@@ -35,6 +36,7 @@ struct Preparing {
 pub(super) struct Performer {
     shared: Arc<Shared>,
     cleaning: Tasks,
+    ahead: Ahead,
     /// Live attempts, with the word that makes them stop.
     live: BTreeMap<AttemptKey, CancellationToken>,
     preparing: BTreeMap<JobKey, Preparing>,
@@ -53,8 +55,18 @@ pub(super) struct Performer {
 impl Performer {
     pub fn new(shared: Arc<Shared>, cleaning: Tasks) -> Self {
         let (live, preparing, parking, removals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let releasing = BTreeMap::new();
-        Self { shared, cleaning, live, preparing, parking, removals, releasing, caching: BTreeSet::new(), held: BTreeMap::new() }
+        Self {
+            shared,
+            cleaning,
+            ahead: Ahead::default(),
+            live,
+            preparing,
+            parking,
+            removals,
+            releasing: BTreeMap::new(),
+            caching: BTreeSet::new(),
+            held: BTreeMap::new(),
+        }
     }
 
     pub fn live_attempts(&self) -> impl Iterator<Item = &AttemptKey> {
@@ -77,6 +89,7 @@ impl Performer {
                 if let Some(run) = board.run(&key.run)
                     && !self.preparing.contains_key(&key)
                 {
+                    self.ahead.begin(&self.shared, run, &key);
                     let preparing = self.prepare(run, engine, key.clone());
                     self.preparing.insert(key, preparing);
                 }
@@ -115,12 +128,11 @@ impl Performer {
                     self.remove(key);
                 }
             }
-            Command::ReleaseJob(key) => self.release(key),
+            Command::ReleaseJob(key) => {
+                self.ahead.released(&key, board.run(&key.run));
+                self.release(key);
+            }
         }
-    }
-
-    fn dirs(&self, run: &Run, key: &JobKey) -> JobDirs {
-        self.shared.layout.job(key, self.shared.source.shared(run))
     }
 
     fn prepare(&mut self, run: &Run, engine: String, key: JobKey) -> Preparing {
@@ -129,7 +141,7 @@ impl Performer {
         let plan = run.plan.jobs.get(key.job as usize);
         let title = format!("{} #{} / {}", run.repo_name, run.number, plan.map_or("?", |job| job.name.as_str()));
         let services = plan.map_or(Vec::new(), |job| job.services.clone());
-        let spec = JobSpec { key: key.clone(), title, dirs: self.dirs(run, &key), services, fill: Vec::new() };
+        let spec = JobSpec { key: key.clone(), title, dirs: self.shared.dirs(run, &key), services, fill: Vec::new() };
         let run = run.clone();
         // Also cancelled when the server ends: then the next start prepares it again.
         let stop = shared.tasks.ending.child_token();
@@ -175,8 +187,9 @@ impl Performer {
         let spec = StepSpec {
             key: key.clone(),
             title: format!("{} / {}", job.name, step.name),
-            dirs: self.dirs(run, &key.job_key()),
+            dirs: self.shared.dirs(run, &key.job_key()),
             image: step.image.as_ref().and_then(known),
+            pull: step.pull,
             resources: job.resources,
             network: step.network,
             before: Vec::new(),
@@ -223,8 +236,9 @@ impl Performer {
         let spec = StepSpec {
             key: key.clone(),
             title: format!("{} / {}", job.name, step.name),
-            dirs: self.dirs(run, &key.job_key()),
+            dirs: self.shared.dirs(run, &key.job_key()),
             image: filled.image,
+            pull: step.pull,
             resources: job.resources,
             network: step.network,
             before: Vec::new(),
@@ -330,13 +344,12 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &Cancellat
         run.plan.jobs.get(spec.key.job as usize).ok_or_else(|| NotPrepared::Failed("the plan has no such job".to_owned()))?;
     let masks = secrets::masks_of_job(shared, &run, spec.key.job).await.map_err(NotPrepared::Failed)?;
     let services = ServiceLogs::of(shared.store.logs(), spec.key.clone(), plan, masks);
-    let (source, workspace) = (shared.source.clone(), spec.dirs.workspace.clone());
-    let fill = shared.tasks.spawn_blocking(move || {
-        if let Some(root) = workspace.parent() {
-            std::fs::create_dir_all(root).map_err(|error| format!("{} cannot be made: {error}", root.display()))?;
-        }
-        source.fill(&run, &run.trigger.url, &workspace).map_err(|error| error.to_string())
-    });
+    let filling = shared.filling(&run, &spec.key).await;
+    let run = Arc::new(run);
+    let fill = {
+        let run = Arc::clone(&run);
+        shared.tasks.spawn_blocking(move || filling.make(&run))
+    };
     let checked_out = async {
         match fill.await {
             Ok(Ok(())) => Ok(()),
@@ -344,9 +357,9 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &Cancellat
             Err(panic) => Err(NotPrepared::Failed(format!("the checkout broke: {panic}"))),
         }
     };
-    let prepared = async {
+    let prepare = async |spec: &JobSpec| {
         let prepared = tokio::select! {
-            prepared = shared.executor.prepare(&spec, &services) => prepared,
+            prepared = shared.executor.prepare(spec, &services) => prepared,
             () = stop.cancelled() => Err(Failure::Stopped),
         };
         match prepared {
@@ -356,10 +369,12 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &Cancellat
         }
     };
     if spec.fill.is_empty() {
-        let (checked_out, prepared) = tokio::join!(checked_out, prepared);
+        let (checked_out, prepared) = tokio::join!(checked_out, prepare(&spec));
         prepared.and(checked_out)
     } else {
         checked_out.await?;
-        prepared.await
+        // Only now is it known what the work tree is made of.
+        let dirs = shared.dirs(&run, &spec.key);
+        prepare(&JobSpec { dirs, ..spec }).await
     }
 }

@@ -23,31 +23,37 @@ impl Store {
         }
         let mut write = Write::begin(self, now).await?;
         for change in changes {
-            match change {
-                Change::Run { run, life, stop } => self.change_run(&mut write, run, life, stop.as_ref()).await?,
-                Change::Job { run, job, state, engine, decision, stop } => {
-                    let query = sqlx::query(sql::JOB_SET)
-                        .bind(run.as_str())
-                        .bind(i64::from(*job))
-                        .bind(to_json(state)?)
-                        .bind(decision.as_ref().map(to_json).transpose()?)
-                        .bind(stop.as_ref().map(to_json).transpose()?)
-                        .bind(engine.as_deref());
-                    self.change_part(&mut write, run, query).await?;
-                    write.event(About::Job(run, *job), to_json(&JobBody::of(state))?).await?;
-                }
-                Change::Step { run, job, step, state } => {
-                    let query = sqlx::query(sql::STEP_SET)
-                        .bind(run.as_str())
-                        .bind(i64::from(*job))
-                        .bind(i64::from(*step))
-                        .bind(to_json(state)?);
-                    self.change_part(&mut write, run, query).await?;
-                    write.event(About::Step(run, *job, *step), to_json(&StepBody::of(state))?).await?;
-                }
-            }
+            self.change(&mut write, change).await?;
         }
         write.commit().await
+    }
+
+    /// One row and its event.
+    pub(super) async fn change(&self, write: &mut Write<'_>, change: &Change) -> Result<(), Error> {
+        match change {
+            Change::Run { run, life, stop } => self.change_run(write, run, life, stop.as_ref()).await?,
+            Change::Job { run, job, state, engine, decision, stop } => {
+                let query = sqlx::query(sql::JOB_SET)
+                    .bind(run.as_str())
+                    .bind(i64::from(*job))
+                    .bind(to_json(state)?)
+                    .bind(decision.as_ref().map(to_json).transpose()?)
+                    .bind(stop.as_ref().map(to_json).transpose()?)
+                    .bind(engine.as_deref());
+                self.change_part(write, run, query).await?;
+                write.event(About::Job(run, *job), to_json(&JobBody::of(state))?).await?;
+            }
+            Change::Step { run, job, step, state } => {
+                let query = sqlx::query(sql::STEP_SET)
+                    .bind(run.as_str())
+                    .bind(i64::from(*job))
+                    .bind(i64::from(*step))
+                    .bind(to_json(state)?);
+                self.change_part(write, run, query).await?;
+                write.event(About::Step(run, *job, *step), to_json(&StepBody::of(state))?).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn change_run(&self, write: &mut Write<'_>, run: &RunId, life: &Life, stop: Option<&StopReason>) -> Result<(), Error> {

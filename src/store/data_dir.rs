@@ -34,6 +34,21 @@ impl DataDir {
         }
     }
 
+    /// Whether another process has this directory at the moment. Nothing is made; a server that starts in this very moment may find it taken.
+    pub fn is_taken(path: &Path) -> Result<bool, Error> {
+        let file = path.join("lock");
+        let lock = match OpenOptions::new().read(true).open(&file) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(Error::io("open the lock file", &file)(error)),
+        };
+        match lock.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(source)) => Err(Error::io("lock", &file)(source)),
+        }
+    }
+
     /// The directory, absolute.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -43,7 +58,13 @@ impl DataDir {
     /// The database's file.
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        self.path.join("gantry.db")
+        Self::database_in(&self.path)
+    }
+
+    /// The same, of a directory that may be another's.
+    #[must_use]
+    pub fn database_in(path: &Path) -> PathBuf {
+        path.join("gantry.db")
     }
 
     /// The directory of blobs, unless they are elsewhere.
@@ -55,6 +76,12 @@ impl DataDir {
     /// The directory of the logs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {
-        self.path.join("logs")
+        Self::logs_in(&self.path)
+    }
+
+    /// The same, of a directory that may be another's.
+    #[must_use]
+    pub fn logs_in(path: &Path) -> PathBuf {
+        path.join("logs")
     }
 }

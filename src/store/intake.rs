@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::base::{DeliveryId, RepoId, RunId, Timestamp};
+use crate::base::{DeliveryId, JobIx, RepoId, RunId, Timestamp};
 use crate::pipeline::{Plan, Problem, Trigger};
-use crate::run::Outcome;
+use crate::run::{Job, Outcome};
 
 use super::schedule::ScheduleMove;
 
@@ -68,6 +68,8 @@ pub struct NewRun {
     pub ended: Option<(Outcome, String)>,
     /// The run that this one does again.
     pub rerun_of: Option<RunId>,
+    /// The jobs that do not begin as every run's do: what is taken over from that run, its artifacts included.
+    pub begun: Vec<(JobIx, Job)>,
 }
 
 /// A note to be kept.

@@ -8,11 +8,12 @@
 //! | `repo`, `intake`, `schedule`, `delivery`, `listing`, `event` | the values that go in and come out |
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
 //! | `reports` | test results: of a run, of a test, of a repository |
-//! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `summaries`, `secrets`, `record` | the methods of [`Store`], by subject |
+//! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `summaries`, `secrets`, `terminals`, `record` | the methods of [`Store`], by subject |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `blobs` | contents of artifacts and caches |
 //! | `artifacts`, `caches` | the rows that name them |
 //! | `logs` | log files: writer, pages, search, nudges |
+//! | `examine` | a look at a database that changes nothing |
 //! | `data_dir` | the data directory and its lock |
 
 mod artifacts;
@@ -25,6 +26,7 @@ mod deliveries;
 mod delivery;
 mod error;
 mod event;
+mod examine;
 mod intake;
 mod listing;
 mod logs;
@@ -43,6 +45,7 @@ pub mod sql;
 mod store;
 mod summaries;
 mod take_in;
+mod terminals;
 mod write;
 
 pub use artifacts::{Artifact, ArtifactQuery, ArtifactSum, Kind, NewArtifact, StepOf};
@@ -52,6 +55,7 @@ pub use data_dir::DataDir;
 pub use delivery::Delivery;
 pub use error::Error;
 pub use event::{EventKind, StoredEvent};
+pub use examine::{Examined, Schema, examine};
 pub use intake::{Intake, NewNote, NewRun, Note, RefMove};
 pub use listing::{Page, RunFilter, RunSummary};
 pub use logs::{LogKey, LogLine, LogPage, LogWriter, Logs};
@@ -64,3 +68,4 @@ pub use schedule::{LastFired, LastRun, NewSchedule, Schedule, ScheduleMove};
 pub use secrets::{SealedAttempt, SealedSecret};
 pub use store::Store;
 pub use summaries::Summary;
+pub use terminals::{ClosedTerminal, KeptTerminal};

@@ -58,11 +58,7 @@ impl fmt::Debug for Database {
 impl Store {
     /// Opens the database, making it or bringing its schema up to date. Whoever opens a file holds its [`DataDir`](super::DataDir).
     pub async fn open(config: &StoreConfig) -> Result<Store, Error> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(|| {
-            // An error says that they are installed already: by a test, which needs the same ones.
-            let _ = sqlx::any::install_drivers(&[sqlx::sqlite::any::DRIVER, sqlx::postgres::any::DRIVER]);
-        });
+        install_drivers();
         let logs = Logs::new(config.logs.clone());
         let (write, read, engine, name) = match &config.database {
             Database::File(path) => {
@@ -88,10 +84,7 @@ impl Store {
                 (pool.clone(), pool, Engine::Sqlite, name)
             }
             Database::Url(url) => {
-                let options = options(url)?;
-                if !matches!(options.database_url.scheme(), "postgres" | "postgresql") {
-                    return Err(Error::Address("the database's address must begin with postgres://".to_owned()));
-                }
+                let options = postgres(url)?;
                 let name = without_password(&options);
                 let mut first = connect(Engine::Postgres, &name, &options, &[]).await?;
                 migrate(&mut first, Engine::Postgres, &name).await?;
@@ -104,6 +97,20 @@ impl Store {
     }
 }
 
+/// Both, before the first connection.
+pub(super) fn install_drivers() {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(|| {
+        // An error says that they are installed already: by a test, which needs the same ones.
+        let _ = sqlx::any::install_drivers(&[sqlx::sqlite::any::DRIVER, sqlx::postgres::any::DRIVER]);
+    });
+}
+
+/// The newest step of the schema that this binary knows.
+pub(super) fn newest_step() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// What the writing connection to SQLite is told first.
 const WRITER: &[&str] = &[BUSY, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
 /// What a reading connection is told first.
@@ -112,7 +119,7 @@ const READER: &[&str] = &[BUSY, "PRAGMA query_only = ON"];
 const BUSY: &str = "PRAGMA busy_timeout = 10000";
 
 /// A first connection, by itself: a pool would hide why it cannot be made, and try again for half a minute.
-async fn connect(
+pub(super) async fn connect(
     engine: Engine,
     name: &str,
     options: &AnyConnectOptions,
@@ -172,7 +179,7 @@ async fn check(connection: &mut AnyConnection, name: &str, path: &Path) -> Resul
 }
 
 async fn migrate(connection: &mut AnyConnection, engine: Engine, name: &str) -> Result<(), Error> {
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = newest_step();
     let damaged = |detail: String| Error::Damaged { database: name.to_owned(), detail };
     MIGRATIONS.run(connection).await.map_err(|error| match error {
         MigrateError::VersionMissing(found) => Error::NewerSchema { database: name.to_owned(), found, known },
@@ -203,7 +210,7 @@ fn private_file(path: &Path) -> Result<(PathBuf, bool), Error> {
 }
 
 /// The path as an address; every byte that might mean something there is encoded.
-fn file_url(path: &Path) -> Result<String, Error> {
+pub(super) fn file_url(path: &Path) -> Result<String, Error> {
     let text = path.to_str().ok_or_else(|| Error::Address(format!("the path {} is not UTF-8", path.display())))?;
     let mut url = "sqlite://".to_owned();
     for byte in text.bytes() {
@@ -216,13 +223,22 @@ fn file_url(path: &Path) -> Result<String, Error> {
     Ok(url)
 }
 
-fn options(url: &str) -> Result<AnyConnectOptions, Error> {
+pub(super) fn options(url: &str) -> Result<AnyConnectOptions, Error> {
     url.parse().map_err(|_| {
         Error::Address("the database's address is not a URL such as postgres://user:password@host/database".to_owned())
     })
 }
 
-fn without_password(options: &AnyConnectOptions) -> String {
+/// The options of an address of Postgres.
+pub(super) fn postgres(url: &str) -> Result<AnyConnectOptions, Error> {
+    let options = options(url)?;
+    if matches!(options.database_url.scheme(), "postgres" | "postgresql") {
+        return Ok(options);
+    }
+    Err(Error::Address("the database's address must begin with postgres://".to_owned()))
+}
+
+pub(super) fn without_password(options: &AnyConnectOptions) -> String {
     let mut url = options.database_url.clone();
     // Fails only where there is no host, and then there is no password either; the query may hold one, so it is left out.
     let _ = url.set_password(None);

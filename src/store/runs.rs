@@ -37,6 +37,12 @@ impl Store {
         Ok(runs.pop())
     }
 
+    /// Whether there is a run with that id.
+    pub async fn has_run(&self, id: &RunId) -> Result<bool, Error> {
+        let found = sqlx::query(sql::RUN_KNOWN).bind(id.as_str()).fetch_optional(&self.inner.read).await;
+        Ok(found.map_err(|error| self.error("a run cannot be looked for", error))?.is_some())
+    }
+
     /// A page of runs, newest first. After a run that is gone there is nothing.
     pub async fn runs(&self, filter: &RunFilter) -> Result<Page<RunSummary>, Error> {
         let RunFilter { repo, branch, outcome, before, limit } = filter;

@@ -233,6 +233,7 @@ statements! {
                 ON CONFLICT (run_id, job, step) DO UPDATE SET state_json = excluded.state_json";
 
     RUN = run_select!("WHERE id = $1");
+    RUN_KNOWN = "SELECT id FROM runs WHERE id = $1";
     RUN_JOBS = "SELECT run_id, job, state_json, decision_json, stop_json, engine FROM jobs WHERE run_id = $1";
     RUN_STEPS = "SELECT run_id, job, step, state_json FROM steps WHERE run_id = $1";
     OPEN = run_select!("WHERE state <> 'ended' ORDER BY made");
@@ -253,6 +254,12 @@ statements! {
     ATTEMPT_SECRETS = "SELECT run_id, job, step, attempt, sealed FROM attempt_secrets WHERE run_id = $1 ORDER BY job, step, attempt";
     ATTEMPT_SECRETS_REMOVE = "DELETE FROM attempt_secrets WHERE run_id = $1 AND job = $2";
     ATTEMPT_SECRETS_SWEEP = "DELETE FROM attempt_secrets WHERE run_id IN (SELECT id FROM runs WHERE state = 'ended')";
+
+    TERMINAL_ADD = "INSERT INTO terminals (id, run_id, job, step, attempt, who, address, opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    TERMINAL_CLOSE = "UPDATE terminals SET closed_at = $2, reason = $3, exit_code = $4 WHERE id = $1 AND closed_at IS NULL";
+    TERMINALS_SWEEP = "UPDATE terminals SET closed_at = $1, reason = $2 WHERE closed_at IS NULL";
+    TERMINALS = "SELECT id, run_id, job, step, attempt, who, address, opened_at, closed_at, reason, exit_code FROM terminals \
+                 WHERE run_id = $1 ORDER BY opened_at, id";
 
     RUN_MADE = "SELECT made FROM runs WHERE id = $1";
     RUN_PAGE = run_page!("");
@@ -324,6 +331,10 @@ statements! {
                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
                     ON CONFLICT (run_id, job, path) DO UPDATE SET step = excluded.step, mode = excluded.mode, kind = excluded.kind, \
                     size = excluded.size, blob = excluded.blob, made_at = excluded.made_at, expires_at = excluded.expires_at";
+    /// Those of a step for another run too: the contents are the same.
+    ARTIFACTS_TAKE = "INSERT INTO artifacts (run_id, job, step, path, mode, kind, size, blob, made_at, expires_at) \
+                      SELECT CAST($1 AS TEXT), job, step, path, mode, kind, size, blob, made_at, expires_at FROM artifacts \
+                      WHERE run_id = $2 AND job = $3 AND step = $4";
     ARTIFACTS_OF_STEP_REMOVE = "DELETE FROM artifacts WHERE run_id = $1 AND job = $2 AND step = $3";
     ARTIFACTS_EXPIRE = "DELETE FROM artifacts WHERE expires_at <= $1";
     ARTIFACT = artifact_select!("job = $2 AND path = $3 AND expires_at > $4");
@@ -348,5 +359,8 @@ statements! {
          ORDER BY made_at DESC, id DESC LIMIT 1"
     );
     CACHES = cache_select!("ORDER BY used_at DESC, id DESC");
+    /// The newest step of the schema, and how many were left half done.
+    SCHEMA_STEPS = "SELECT CAST(MAX(version) AS BIGINT) AS newest, CAST(SUM(CASE WHEN success THEN 0 ELSE 1 END) AS BIGINT) AS failed \
+                    FROM _sqlx_migrations";
     CACHE_REPOS = "SELECT DISTINCT repo_id FROM caches";
 }

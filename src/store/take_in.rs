@@ -8,8 +8,9 @@ use super::row::{Fields, plain, to_int, to_json};
 use super::schedules::move_schedules;
 use super::write::{About, Write};
 use super::{Error, Store, sql};
-use crate::base::{RepoId, Timestamp};
-use crate::run::{Life, Outcome, Run};
+use crate::base::{RepoId, RunId, Timestamp};
+use crate::run::{Life, Outcome, Run, StepEnd, StepState};
+use crate::schedule::diff;
 
 impl Store {
     /// Takes in what a poll or delivery brought, in one transaction; answers the runs it made.
@@ -42,7 +43,7 @@ impl Store {
     }
 
     async fn make_run(&self, write: &mut Write<'_>, repo: &RepoId, new: NewRun, now: Timestamp) -> Result<Run, Error> {
-        let NewRun { id, repo_name, trigger, plan, problems, ended, rerun_of } = new;
+        let NewRun { id, repo_name, trigger, plan, problems, ended, rerun_of, begun } = new;
         let row = sqlx::query(sql::REPO_NUMBER).bind(repo.as_str()).fetch_optional(write.connection()).await;
         let row = row.map_err(|error| self.error("the run cannot be numbered", error))?;
         let row = row.ok_or_else(|| Error::Gone(format!("repository {repo}")))?;
@@ -51,6 +52,11 @@ impl Store {
         run.problems = problems;
         if let Some((outcome, reason)) = ended {
             run.life = Life::Ended { outcome, reason, started_at: None, at: now };
+        }
+        let fresh = run.clone();
+        for (job, state) in begun {
+            let place = run.jobs.get_mut(job as usize);
+            *place.ok_or_else(|| Error::Value(format!("a run takes over job {job}, which its plan does not have")))? = state;
         }
         let Listed { state, outcome, started_at, ended_at } = Listed::of(&run.life);
         let query = sqlx::query(sql::RUN_ADD)
@@ -65,7 +71,7 @@ impl Store {
             .bind(to_json(&run.trigger)?)
             .bind(to_json(&run.plan)?)
             .bind(to_json(&run.problems)?)
-            .bind(rerun_of.map(|id| id.as_str().to_owned()))
+            .bind(rerun_of.as_ref().map(|id| id.as_str().to_owned()))
             .bind(to_json(&run.life)?)
             .bind(None::<String>)
             .bind(state)
@@ -74,7 +80,29 @@ impl Store {
             .bind(ended_at.map(|at| at.0));
         write.execute("the run cannot be kept", query).await?;
         write.event(About::Run(&run.id), to_json(&RunSummary::of(&run))?).await?;
+        for change in diff(&fresh, &run) {
+            self.change(write, &change).await?;
+        }
+        if let Some(old) = &rerun_of {
+            self.take_artifacts(write, old, &run).await?;
+        }
         Ok(run)
+    }
+}
+
+/// Of the steps that were taken over, from the run that is done again: it has them, wherever they were made.
+impl Store {
+    async fn take_artifacts(&self, write: &mut Write<'_>, old: &RunId, run: &Run) -> Result<(), Error> {
+        for (job, state) in (0..).zip(&run.jobs) {
+            for (step, state) in (0..).zip(&state.steps) {
+                if let StepState::Ended(StepEnd { taken: Some(_), .. }) = &state.state {
+                    let (job, step): (i64, i64) = (job, step);
+                    let take = sqlx::query(sql::ARTIFACTS_TAKE).bind(run.id.as_str()).bind(old.as_str()).bind(job).bind(step);
+                    write.execute("artifacts cannot be taken over", take).await?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 

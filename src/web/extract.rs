@@ -53,6 +53,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
     }
 }
 
+/// A JSON body, or none at all.
+pub(super) struct GivenOrNone<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for GivenOrNone<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !request.headers().contains_key(axum::http::header::CONTENT_TYPE) {
+            return Ok(Self(T::default()));
+        }
+        Given::from_request(request, state).await.map(|Given(value)| Self(value))
+    }
+}
+
 /// A form of our own pages.
 pub(super) struct Filled<T>(pub T);
 

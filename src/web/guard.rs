@@ -41,7 +41,8 @@ pub(super) async fn add_headers(request: Request, next: Next) -> Response {
 /// Middleware: refuses names that are not loopback and writes from other sites. Hooks come from forges, which send no `Origin`; their guard is
 /// the signature.
 pub(super) async fn refuse_strangers(request: Request, next: Next) -> Response {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    // A socket is opened by a GET, and is there to write into.
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(header::UPGRADE);
     let is_hook = request.uri().path().starts_with("/hooks/");
     let authority = request.uri().authority().map(|authority| authority.as_str());
     if !is_for_us(request.headers(), authority) {

@@ -4,7 +4,7 @@ use super::app::App;
 use super::problem::Problem;
 use crate::base::{AttemptKey, JobIx, JobKey};
 use crate::pipeline::JobPlan;
-use crate::run::{Run, StepState};
+use crate::run::{Run, StepEnd, StepState};
 use crate::store::{LogKey, LogPage};
 use tokio::sync::watch;
 
@@ -66,7 +66,12 @@ fn of_step(run: &Run, job: &str, step: &str, attempt: Option<u32>) -> Result<Opt
     if attempt > latest || (attempt == 0 && latest > 0) {
         return Err(Problem::not_found(format!("This step has no attempt {attempt}; the latest is {latest}.")));
     }
-    let key = AttemptKey { run: run.id.clone(), job: job_ix, step: step_ix, attempt }.into();
+    // What was taken over has its log where it ran.
+    let at = match state {
+        StepState::Ended(StepEnd { taken: Some(taken), .. }) => &taken.run,
+        _ => &run.id,
+    };
+    let key = AttemptKey { run: at.clone(), job: job_ix, step: step_ix, attempt }.into();
     let is_over = attempt < latest || state.live_attempt().is_none();
     Ok((attempt > 0).then_some(Log { key, attempt, is_over }))
 }
@@ -104,6 +109,12 @@ impl App {
         // The step or job has ended, so there will be no more, whether or not anybody ever began to write.
         page.end |= log.is_over && !is_search && page.lines.is_empty();
         Ok(page)
+    }
+
+    /// The bytes from line `from` on, a page of them, and the line to ask for next.
+    pub(super) async fn log_bytes(&self, log: &Log, from: u64) -> Result<(Vec<u8>, u64), Problem> {
+        let key = log.key.clone();
+        self.reading(move |logs| logs.raw(&key, from)).await
     }
 
     /// How many lines there are so far.

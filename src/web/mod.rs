@@ -9,6 +9,7 @@
 //! | `hooks` | `/hooks/{forge}/{repo}` |
 //! | `pages` | the dashboard; its forms work without JavaScript |
 //! | `live` | server-sent events: rows after a number, then wait for a nudge |
+//! | `terminal` | a terminal in a running step, over a WebSocket |
 //! | `ansi` | terminal escapes → class names |
 //! | `markdown`, `summaries` | what steps wrote for the run's page → safe HTML |
 //! | `assets` | style sheets, modules and icons inside the binary |
@@ -28,8 +29,11 @@ mod markdown;
 mod pages;
 mod problem;
 mod summaries;
+mod terminal;
 #[cfg(test)]
 mod tests;
+
+use std::net::SocketAddr;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -67,5 +71,6 @@ pub fn router(handle: Handle, options: WebOptions) -> Router {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: tokio::net::TcpListener, router: Router, ending: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(ending.cancelled_owned()).await
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(ending.cancelled_owned()).await
 }

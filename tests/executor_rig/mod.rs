@@ -134,7 +134,7 @@ impl TestJob {
         let spec = JobSpec {
             key: JobKey { run: RunId::new(&Clock::System), job: 0 },
             title: "1 / test".to_owned(),
-            dirs: JobDirs { root, workspace, shared: Vec::new() },
+            dirs: JobDirs { root, workspace, shared: Vec::new(), layers: None },
             services: Vec::new(),
             fill: Vec::new(),
         };
@@ -161,6 +161,7 @@ impl TestJob {
             title: format!("test / {step}"),
             dirs: self.spec.dirs.clone(),
             image: Some(IMAGE.to_owned()),
+            pull: None,
             action,
             env: BTreeMap::new(),
             grace_ms: 5_000,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Everything that must happen often enough in some hundred worlds.
-pub const KINDS: [&str; 36] = [
+pub const KINDS: [&str; 37] = [
     "crashes",
     "silences of the engine",
     "cancels",
@@ -40,6 +40,7 @@ pub const KINDS: [&str; 36] = [
     "jobs that began anew on another engine",
     "jobs that ended with their engine",
     "words of an engine that a job has left",
+    "jobs that were taken over",
 ];
 
 /// Counts by kind.

@@ -1,7 +1,11 @@
 //! What people do: push, cancel, answer.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use gantry::base::{JobKey, RepoId, RunId};
-use gantry::run::{Event, JobState, Run, StopReason, Wait};
+use gantry::pipeline::Plan;
+use gantry::run::{Event, Job, JobState, Run, StopReason, Wait, taken_over};
 use gantry::schedule::Input;
 
 use super::invariants;
@@ -11,19 +15,50 @@ use super::world::{Due, World};
 impl World {
     pub fn new_run(&mut self) {
         let plan = plan(&mut self.dice);
+        self.make_run(plan, None);
+    }
+
+    /// Someone wants what failed of an ended run again.
+    pub fn do_again(&mut self) {
+        if let Some((old, taken)) = self.run_to_do_again() {
+            self.make_run(Arc::clone(&old.plan), Some((old, taken)));
+        }
+    }
+
+    fn make_run(&mut self, plan: Arc<Plan>, again: Option<(Run, Vec<(u32, Job)>)>) {
         let number = self.counts.of("runs") + 1;
         let id = invariants::run_id(number);
         // Mostly of one repository, so that they meet; each counts its own runs.
         let repo: RepoId =
             if self.dice.chance(85) { "00000000000000000000000000" } else { "00000000000000000000000001" }.parse().unwrap();
+        let repo = again.as_ref().map_or(repo, |(old, _)| old.repo.clone());
         self.counts.one("runs");
-        let run = Run::new(id.clone(), repo, "repo".to_owned(), number, trigger(), plan, self.now);
+        let mut run = Run::new(id.clone(), repo, "repo".to_owned(), number, trigger(), plan, self.now);
+        for (job, taken) in again.into_iter().flat_map(|(_, taken)| taken) {
+            run.jobs[job as usize] = taken;
+            self.counts.one("jobs that were taken over");
+        }
         self.stored.insert(id, run.clone());
         // A crash right here is the one between intake and loop.
         if !self.calm && self.dice.chance(5) {
             return self.crash();
         }
         self.turn(Input::Queued(Box::new(run)));
+    }
+
+    /// An ended run of which something failed, with what a new one takes over.
+    fn run_to_do_again(&mut self) -> Option<(Run, Vec<(u32, Job)>)> {
+        let mut again: Vec<_> = self
+            .stored
+            .values()
+            .filter_map(|old| {
+                // Now and then the artifacts of its first job are gone.
+                let lost = if old.number % 4 == 0 { BTreeSet::from([0]) } else { BTreeSet::new() };
+                Some((old.clone(), taken_over(old, &lost).ok()?))
+            })
+            .collect();
+        let count = again.len() as u64;
+        (count > 0).then(|| again.swap_remove(self.dice.below(count) as usize))
     }
 
     pub fn cancel(&mut self) {

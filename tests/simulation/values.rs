@@ -58,7 +58,9 @@ fn outputs(state: &JobState) -> Option<&Values> {
 fn last_attempt(run: &Run, job: JobIx, step: StepIx) -> Option<AttemptKey> {
     match &run.jobs[job as usize].steps[step as usize].state {
         StepState::Ended(end) if end.exit_code.is_some() => {
-            Some(AttemptKey { run: run.id.clone(), job, step, attempt: end.attempt })
+            // What was taken over was written elsewhere.
+            let at = end.taken.as_ref().map_or(&run.id, |taken| &taken.run);
+            Some(AttemptKey { run: at.clone(), job, step, attempt: end.attempt })
         }
         _ => None,
     }

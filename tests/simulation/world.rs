@@ -81,6 +81,7 @@ pub enum Due {
         exit: Exit,
     },
     NewRun,
+    DoAgain,
     Cancel,
     Answer,
     Crash,
@@ -189,6 +190,9 @@ impl World {
                 self.at_random(CHAOS_MS, due.clone());
             }
         }
+        for _ in 0..self.dice.below(4) {
+            self.at_random(CHAOS_MS, Due::DoAgain);
+        }
         self.at_random(MINUTE_MS, Due::Minute);
         self.restart();
     }
@@ -272,6 +276,7 @@ impl World {
             | Due::Tick { .. } => {}
             Due::ContainerEnds { place, exit } => self.container_ends(&place, exit),
             Due::NewRun => self.new_run(),
+            Due::DoAgain => self.do_again(),
             Due::Cancel => self.cancel(),
             Due::Answer => self.answer(),
             Due::Crash => self.crash(),

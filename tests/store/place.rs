@@ -114,6 +114,7 @@ pub fn new_run(repo: &Repo, branch: &str) -> NewRun {
         problems: Vec::new(),
         ended: None,
         rerun_of: None,
+        begun: Vec::new(),
     }
 }
 

@@ -195,6 +195,7 @@ pub async fn an_invalid_pipeline_makes_a_run_that_has_ended(place: Place) {
         problems: vec![problem.clone()],
         ended: Some((Outcome::Error, "the pipeline has 1 problem".to_owned())),
         rerun_of: Some(RunId::new(&Clock::System)),
+        begun: Vec::new(),
         ..new_run(&roof, "main")
     };
     let made = store.take_in(Intake { runs: vec![run], ..intake(&roof, 5) }).await.unwrap();
@@ -372,7 +373,7 @@ pub async fn a_restart_finds_unfinished_runs_exactly_as_they_were(place: Place) 
     first.jobs[0].steps[1].state = backoff.clone();
     let (outcome, reason, started_at, at_15) = (Outcome::Passed, "passed".to_owned(), Some(at(10)), at(15));
     let outputs = values("version", "1.2");
-    let done_job = JobState::Ended { outcome, reason, started_at, at: at_15, outputs, held_back: true };
+    let done_job = JobState::Ended { outcome, reason, started_at, at: at_15, outputs, held_back: true, taken: None };
     first.jobs[1].state = done_job.clone();
     first.jobs[1].decision = Some(Decision::Rejected { by: "bob".to_owned(), at: at_15 });
     let decision = first.jobs[1].decision.clone();

@@ -81,6 +81,8 @@ pub struct App {
     server: Option<Server>,
     slots: u32,
     clock: Clock,
+    /// What all mirrors may take, from the next start on.
+    pub mirrors: u64,
 }
 
 impl App {
@@ -99,7 +101,8 @@ impl App {
 
     async fn with(slots: u32, clock: Clock) -> Self {
         let fake = Fake::new(Clock::System);
-        let mut app = Self { data: tempfile::tempdir().unwrap(), fake, server: None, slots, clock };
+        let mut app =
+            Self { data: tempfile::tempdir().unwrap(), fake, server: None, slots, clock, mirrors: limits::MIRRORS_BYTES };
         app.boot().await;
         app
     }
@@ -115,7 +118,8 @@ impl App {
             url: String::new(),
             credentials: Credentials::default(),
             watch: true,
-            keep: KeepConfig::default(),
+            keep: KeepConfig { mirrors: self.mirrors, ..KeepConfig::default() },
+            shell_secrets: false,
         };
         let source = Source::Mirrors(Layout::new(&data));
         let server = Server::start(config, store, Arc::new(self.fake.clone()), source, self.clock.clone()).await.unwrap();

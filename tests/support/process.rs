@@ -230,20 +230,28 @@ impl Served {
         assert!(looked.await.is_ok(), "{job} / {step} never said `{line}`\n{}", self.log());
     }
 
-    /// Waits until nothing of this server is left in Docker and in its work directory.
+    /// Sandboxes that wait for jobs.
+    pub fn pool(&self) -> Vec<String> {
+        let names = docker_names(self.docker_host(), self.data.path());
+        names.into_iter().filter(|name| name.contains("-pool-")).collect()
+    }
+
+    /// Waits until nothing of this server is left in Docker, but for the sandboxes that wait for jobs, and in its work directory.
     pub async fn nothing_left(&self) {
         let work = self.data.path().join("work");
         let left = || {
             let on_disk = std::fs::read_dir(&work).map(|dir| dir.count()).unwrap_or(0);
             let (host, data) = (self.docker_host(), self.data.path());
-            (docker_names(host, data), docker_networks(host, data), on_disk)
+            let names = docker_names(host, data).into_iter().filter(|name| !name.contains("-pool-")).collect();
+            (names, docker_networks(host, data), docker_volumes(host, data), on_disk)
         };
         let looked = tokio::time::timeout(PATIENCE, async {
-            while left() != (Vec::new(), Vec::new(), 0) {
+            while left() != (Vec::new(), Vec::new(), Vec::new(), 0) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
-        assert!(looked.await.is_ok(), "left over: {:?}\n{}", left(), self.log());
+        let looked: Result<(), _> = looked.await;
+        assert!(looked.is_ok(), "left over: {:?}\n{}", left(), self.log());
     }
 }
 
@@ -262,6 +270,9 @@ impl Drop for Served {
             for name in docker_networks(None, self.data.path()) {
                 let _ = Command::new("docker").args(["network", "rm", &name]).output();
             }
+            for name in docker_volumes(None, self.data.path()) {
+                let _ = Command::new("docker").args(["volume", "rm", &name]).output();
+            }
         }
         let _ = std::fs::remove_file(self.data.path().with_extension("log"));
     }
@@ -275,6 +286,11 @@ pub fn docker_names(host: Option<&str>, dir: &Path) -> Vec<String> {
 /// Networks of this directory: only where its jobs have one each.
 fn docker_networks(host: Option<&str>, dir: &Path) -> Vec<String> {
     listed(host, &["network", "ls", "--no-trunc", "--format", "{{.Name}} {{.Labels}}"], dir)
+}
+
+/// Volumes of this directory: the work trees that are layers.
+fn docker_volumes(host: Option<&str>, dir: &Path) -> Vec<String> {
+    listed(host, &["volume", "ls", "--format", "{{.Name}} {{.Labels}}"], dir)
 }
 
 /// The first word of each line that names this directory.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::screen::Hue;
 use crate::base::Timestamp;
 use crate::pipeline::Problem;
-use crate::run::TestSummary;
+use crate::run::{TestSummary, Times, Usage};
 
 /// A list.
 #[derive(Deserialize)]
@@ -123,6 +123,8 @@ pub(super) struct Job {
     pub reason: String,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    #[serde(default)]
+    pub times: Option<Times>,
     pub steps: Vec<Step>,
 }
 
@@ -136,6 +138,10 @@ pub(super) struct Step {
     pub attempt: u32,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    #[serde(default)]
+    pub times: Option<Times>,
+    #[serde(default)]
+    pub usage: Option<Usage>,
 }
 
 /// The tests of a run.

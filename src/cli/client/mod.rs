@@ -6,11 +6,13 @@
 //! | `api`, `answer`, `sse` | the server's API: requests, what is answered, live streams taken up again |
 //! | `reference` | `shop#12`, `shop/latest`, an id: which run is meant |
 //! | `repos`, `secrets`, `runs`, `show`, `results`, `logs`, `follow`, `artifacts`, `caches` | what each verb does |
+//! | `shell` | a terminal in a running step |
 //! | `track` | which steps' logs are meant |
 //! | `screen`, `table`, `text` | data to stdout, talk to stderr, in a form for people |
 //! | `failure` | what went wrong, as a sentence and an exit code |
 //!
-//! **Invariants:** stdout holds data and nothing else; nothing that a server, a commit or a step says can steer a terminal; a webhook's secret
+//! **Invariants:** stdout holds data and nothing else; nothing that a server, a commit or a step says can steer a terminal, but for `shell`,
+//! which is one; a webhook's secret
 //! is printed once, by `repo add`.
 
 mod answer;
@@ -26,6 +28,7 @@ mod results;
 mod runs;
 mod screen;
 mod secrets;
+mod shell;
 mod show;
 mod sse;
 mod table;
@@ -40,6 +43,7 @@ use failure::Failure;
 pub use reference::Reference;
 pub(super) use results::message;
 pub use screen::Screen;
+pub use shell::ShellArgs;
 
 pub(super) use screen::{Colour, Hue};
 pub(super) use table::{Cell, Table};
@@ -47,7 +51,8 @@ pub(super) use text::one_line;
 pub(super) use verb::input;
 pub use verb::{CacheVerb, LogsArgs, RepoVerb, RunsArgs, SecretVerb, ServerArgs, TriggerArgs, Verb};
 
-/// Does what `verb` says, in front of the user. Exit codes: 0 ok, 1 the followed run or step did not pass, 2 usage, 4 server or I/O.
+/// Does what `verb` says, in front of the user. Exit codes: 0 ok, 1 the followed run or step did not pass, 2 usage, 4 server or I/O; that of a terminal is
+/// its shell's.
 pub async fn run(verb: Verb, server: &ServerArgs) -> ExitCode {
     ExitCode::from(run_on(verb, server, &mut Screen::real()).await)
 }
@@ -59,6 +64,7 @@ pub async fn run_on(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> u8 
     match done.and_then(|ending| written.map(|()| ending)) {
         Ok(Ending::Good) => 0,
         Ok(Ending::NotPassed) => 1,
+        Ok(Ending::Code(code)) => code,
         Err(failure) => {
             if !failure.is_closed_pipe() {
                 screen.complain(&failure.to_string());
@@ -74,6 +80,8 @@ enum Ending {
     Good,
     /// It followed a run or a step that did not pass.
     NotPassed,
+    /// What ran in a terminal ended so.
+    Code(u8),
 }
 
 async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result<Ending, Failure> {
@@ -91,9 +99,10 @@ async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result
         Verb::Artifacts { run, path: Some(path), output } => {
             artifacts::fetch(&api, screen, &run, &path, output.as_deref()).await?;
         }
+        Verb::Shell(args) => return shell::shell(&api, screen, &args).await.map(Ending::Code),
         Verb::Cache { verb } => caches::perform(&api, screen, verb, json).await?,
         Verb::Cancel { run } => runs::cancel(&api, screen, &run, json).await?,
-        Verb::Rerun { run } => runs::rerun(&api, screen, &run, json).await?,
+        Verb::Rerun { run, failed } => runs::rerun(&api, screen, &run, failed, json).await?,
         Verb::Approve { run, job, reject, by } => runs::approve(&api, screen, &run, (&job, &by, reject), json).await?,
         Verb::Trigger(args) => runs::trigger(&api, screen, &args, json).await?,
     }

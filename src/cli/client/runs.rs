@@ -79,9 +79,10 @@ pub(super) async fn cancel(api: &Api, screen: &mut Screen, run: &Reference, json
     screen.say(&format!("{} is being cancelled; once more, and its steps are made to end", run.name()))
 }
 
-pub(super) async fn rerun(api: &Api, screen: &mut Screen, run: &Reference, json: bool) -> Result<(), Failure> {
+pub(super) async fn rerun(api: &Api, screen: &mut Screen, run: &Reference, failed: bool, json: bool) -> Result<(), Failure> {
     let id = run.find(api).await?;
-    let answer = api.post(&["api", "v1", "runs", &id, "rerun"], None).await?;
+    let asked = failed.then(|| json!({ "failed": true }));
+    let answer = api.post(&["api", "v1", "runs", &id, "rerun"], asked.as_ref()).await?;
     let made = answer.read::<Made>()?;
     told(api, screen, &answer, &[made], json).await
 }

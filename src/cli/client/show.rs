@@ -10,6 +10,7 @@ use crate::base::Timestamp;
 use crate::base::ago;
 use crate::cli::out::beside;
 use crate::pipeline;
+use crate::run::Usage;
 
 pub(super) async fn show(api: &Api, screen: &mut Screen, run: &Reference, json: bool) -> Result<(), Failure> {
     let id = run.find(api).await?;
@@ -56,8 +57,8 @@ fn render(run: &Run, now: Timestamp, colour: Colour) -> String {
     out
 }
 
-fn table(run: &Run, now: Timestamp) -> Table<4> {
-    let mut table = Table::new(["JOB / STEP", "STATE", "TOOK", "REASON"]);
+fn table(run: &Run, now: Timestamp) -> Table<6> {
+    let mut table = Table::new(["JOB / STEP", "STATE", "TOOK", "BEFORE", "USED", "REASON"]);
     // What the state says already needs no second telling.
     let reason = |state: &str, reason: &str| if state == reason { String::new() } else { one_line(beside(state, reason)) };
     for job in &run.jobs {
@@ -66,6 +67,8 @@ fn table(run: &Run, now: Timestamp) -> Table<4> {
             Cell::hued(&job.name, Hue::Strong),
             Cell::hued(state, hue_of(state)),
             Cell::new(took(job.started_at, job.ended_at, now)),
+            Cell::new(job.times.map(|times| times.before()).unwrap_or_default()),
+            Cell::new(""),
             Cell::new(reason(state, &job.reason)),
         ]);
         for step in &job.steps {
@@ -75,6 +78,8 @@ fn table(run: &Run, now: Timestamp) -> Table<4> {
                 Cell::indented(&step.name, 2),
                 Cell::hued(state, hue_of(state)),
                 Cell::new(took(step.started_at, step.ended_at, now)),
+                Cell::new(step.times.map(|times| times.before()).unwrap_or_default()),
+                Cell::new(step.usage.as_ref().map(Usage::words).unwrap_or_default()),
                 Cell::new(if attempt.is_empty() { reason(state, &step.reason) } else { attempt + &step.reason }),
             ]);
         }
@@ -90,6 +95,11 @@ mod tests {
 
     #[test]
     fn a_run_is_shown_with_the_sentence_that_explains_each_part() {
+        let times = json!({ "waiting_ms": 0, "pulling_ms": 3000, "preparing_ms": 80, "running_ms": 3000 });
+        let of_job = json!({ "waiting_ms": 1000, "pulling_ms": 0, "preparing_ms": 500, "running_ms": 1 });
+        let usage = json!({ "memory_peak_bytes": 1_048_576, "memory_limit_bytes": null, "cpu_user_ms": 900, "new": 1 });
+        let compile = json!({ "name": "compile", "state": "ended", "outcome": "passed", "reason": "passed", "attempt": 1, "started_at": 2000,
+                      "ended_at": 5000, "times": times, "usage": usage });
         let run = json!({
             "id": "01k3v5xw3v8e2d9ghyq0r5m7pz", "number": 12, "repo": "shop", "pipeline": "ci", "event": "push", "branch": "main", "tag": null,
             "commit": "0123456789abcdef", "message": "second\n\nmore\u{1b}[2J", "author": "Ada", "state": "ended", "outcome": "failed",
@@ -98,9 +108,9 @@ mod tests {
                 "severity": "warning", "code": "old-key", "message": "use another", "file": ".gantry.yml", "line": 0, "column": 1,
                 "length": 1, "source": "", "hint": null }],
             "jobs": [{ "name": "build", "state": "ended", "outcome": "failed", "reason": "a step failed", "started_at": 2000, "ended_at": 65000,
+                "times": of_job,
                 "steps": [
-                    { "name": "compile", "state": "ended", "outcome": "passed", "reason": "passed", "attempt": 1, "started_at": 2000,
-                      "ended_at": 5000 },
+                    compile,
                     { "name": "test", "state": "ended", "outcome": "failed", "reason": "exit code 1", "attempt": 2, "started_at": 5000,
                       "ended_at": 65000 },
                     { "name": "ship", "state": "ended", "outcome": "skipped", "reason": "skipped: `test` failed", "attempt": 0, "started_at": null,
@@ -122,11 +132,11 @@ mod tests {
         warning[old-key]: use another
          --> .gantry.yml
 
-        JOB / STEP  STATE    TOOK        REASON
-        build       failed   1 min 03 s  a step failed
-          compile   passed   3.0 s
-          test      failed   1 min 00 s  attempt 2: exit code 1
-          ship      skipped              `test` failed
+        JOB / STEP  STATE    TOOK        BEFORE                         USED                      REASON
+        build       failed   1 min 03 s  waited 1.0 s, prepared 500 ms                            a step failed
+          compile   passed   3.0 s       pulled 3.0 s, prepared 80 ms   1 MiB memory, 900 ms CPU
+          test      failed   1 min 00 s                                                           attempt 2: exit code 1
+          ship      skipped                                                                       `test` failed
         ");
         let colours = render(&run, Timestamp(125_000), Colour(true));
         assert!(colours.contains("\x1b[31mfailed\x1b[0m"), "{colours:?}");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 
-use super::Reference;
+use super::{Reference, ShellArgs};
 use crate::base::limits;
 
 /// Outcomes that a list can be filtered by.
@@ -72,6 +72,10 @@ pub enum Verb {
         #[arg(short, long, value_name = "FILE", requires = "path")]
         output: Option<PathBuf>,
     },
+    /// Opens a terminal in a running step; ends with the exit code of its shell
+    ///
+    /// Who had one, when and from where is written down with the run. A step that was given secrets has none, unless the server's settings allow it.
+    Shell(ShellArgs),
     /// Caches of a repository
     Cache {
         #[command(subcommand)]
@@ -88,6 +92,9 @@ pub enum Verb {
         /// REPO#NUMBER, REPO/latest, latest, an id or how an id ends
         #[arg(value_name = "RUN")]
         run: Reference,
+        /// Only the jobs that did not pass, and those that need them: the others are taken over, with their outputs and artifacts
+        #[arg(long)]
+        failed: bool,
     },
     /// Approves a job that waits for it, or rejects it
     ///

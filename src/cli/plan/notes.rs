@@ -4,7 +4,8 @@
 
 use crate::base::{JobIx, Span, StepIx, limits};
 use crate::pipeline::{
-    Action, AllowFailure, Cell, Concurrency, JobPlan, Late, Need, Network, Plan, Policy, Ready, ServicePlan, StepPlan, Text, When,
+    Action, AllowFailure, Cell, Concurrency, JobPlan, Late, Need, Network, Plan, Policy, Pull, Ready, ServicePlan, StepPlan,
+    Text, When,
 };
 use crate::run::{Forecast, JobForecast};
 
@@ -80,6 +81,7 @@ pub(super) fn of_step(job: &JobPlan, step: &StepPlan, position: usize, forecast:
         Network::Default => {}
         Network::None => notes.push("without network".to_owned()),
     }
+    notes.extend(step.pull.and_then(pulled));
     if !step.secrets.is_empty() {
         let names: Vec<String> = step.secrets.values().cloned().collect();
         notes.push(format!("secrets {}", quoted(&names)));
@@ -101,7 +103,18 @@ pub(super) fn of_service(service: &ServicePlan) -> Vec<String> {
         Ready::Command(command) => format!("`{}` passes", flat(command)),
         Ready::Log(text) => format!("its log says `{}`", flat(text)),
     };
-    vec![format!("service, ready when {ready}, within {within}")]
+    let mut notes = vec![format!("service, ready when {ready}, within {within}")];
+    notes.extend(service.pull.and_then(pulled));
+    notes
+}
+
+/// When its image is pulled, where that is worth a word.
+fn pulled(pull: Pull) -> Option<String> {
+    match pull {
+        Pull::Always => Some("image pulled in each run".to_owned()),
+        Pull::Missing => None,
+        Pull::Never => Some("image never pulled".to_owned()),
+    }
 }
 
 /// Of the pipeline as a whole.

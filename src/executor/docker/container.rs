@@ -9,7 +9,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Moun
 
 use super::allowance::{self, Allowance};
 use super::engine::Link;
-use super::{Limits, names, program};
+use super::{Limits, names, overlay, program};
 use crate::base::{AttemptKey, InstanceId};
 use crate::executor::workspace::WORKSPACE;
 use crate::executor::{StepSpec, wrote};
@@ -67,7 +67,7 @@ pub(super) fn of_step(
     let allowance = Allowance::of(&step.resources, limits, link.cpus);
     let private = private_dir(&step.dirs.root, &step.key);
     let mut mounts = vec![
-        bind(&step.dirs.workspace, WORKSPACE, false),
+        overlay::workspace(instance, &step.key.job_key(), &step.title, &step.dirs),
         bind(&private, PRIVATE, true),
         bind(&private.join(wrote::DIR), &format!("{PRIVATE}/{}", wrote::DIR), false),
     ];
@@ -144,7 +144,11 @@ pub(super) fn script() -> String {
 
 /// The step's whole environment, over that of its image.
 pub(super) fn environment(step: &StepSpec) -> BTreeMap<String, String> {
-    let mut env = step.env.clone();
+    with_ours(step.env.clone())
+}
+
+/// The variables of a step, with those that are the same for every container.
+pub(super) fn with_ours(mut env: BTreeMap<String, String>) -> BTreeMap<String, String> {
     env.insert("CI_WORKSPACE".to_owned(), WORKSPACE.to_owned());
     env.extend(wrote::variables(&format!("{PRIVATE}/{}", wrote::DIR)));
     // The work tree belongs to the server's user and the step often runs as another: git refuses such a tree as "dubious ownership" unless it is told
@@ -182,8 +186,10 @@ mod tests {
                 root: "/data/jobs/x".into(),
                 workspace: "/data/jobs/x/workspace".into(),
                 shared: vec!["/data/mirrors/r/objects".into()],
+                layers: None,
             },
             image: Some("rust:1".to_owned()),
+            pull: None,
             action,
             env: [("A", "1"), ("GIT_CONFIG_COUNT", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             grace_ms: 10_000,

@@ -6,9 +6,10 @@ use tokio_util::sync::CancellationToken;
 use super::container::{self, Form};
 use super::output::Output;
 use super::park::Reached;
+use super::pulls::For;
 use super::seen::{self, Phase, Seen};
 use super::trouble::Trouble;
-use super::{Inner, files, image, names, release, segment};
+use super::{Inner, files, image, names, pulls, release, segment};
 use crate::executor::{Failure, StepSpec};
 use crate::pipeline::Network;
 
@@ -63,6 +64,10 @@ pub(super) async fn create(
         let seen = seen::look(&inner.engine, name).await.map_err(cannot)?.ok_or(Failure::Stopped)?;
         return judge(inner, step, name, seen).await?.ok_or(Failure::Stopped);
     }
+    tokio::select! {
+        done = pulls::refresh(inner, step, name, output) => done?,
+        () = stop.cancelled() => return Err(Failure::Stopped),
+    }
     let mut pulled = false;
     loop {
         let trouble = match make_or_find(inner, step, name, false, stop).await? {
@@ -73,7 +78,7 @@ pub(super) async fn create(
             return Err(cannot(trouble));
         }
         tokio::select! {
-            done = image::pull(&inner.engine, image, output) => done?,
+            done = pulls::provide(inner, For::Attempt(&step.key), (image, step.pull), Some(output)) => done?,
             () = stop.cancelled() => return Err(Failure::Stopped),
         }
         pulled = true;
@@ -127,7 +132,7 @@ async fn judge(inner: &Inner, step: &StepSpec, name: &str, seen: Seen) -> Result
             Phase::Running | Phase::Ended => Created::Began(Box::new(seen)),
         }));
     };
-    if phase != Phase::Created && segment::was_opened(&record) {
+    if phase != Phase::Created && segment::was_opened(&record, phase == Phase::Running) {
         return Ok(Some(Created::Began(Box::new(seen))));
     }
     let cannot = |trouble: Trouble| trouble.into_failure("could not look after the step's container");

@@ -6,8 +6,8 @@ use std::path::Path;
 use bollard::models::{ContainerCreateBody, HostConfig};
 
 use super::archive::{self, Owner};
-use super::{Inner, container, names, release, sandbox};
-use crate::executor::workspace::{self, WORKSPACE};
+use super::{Inner, container, names, overlay, release, sandbox};
+use crate::executor::workspace;
 use crate::executor::{Archive, Failure, JobSpec};
 
 /// Unpacks the job's archives in its workspace. What a crash cut off is simply done again.
@@ -25,7 +25,7 @@ pub(super) async fn fill(inner: &Inner, job: &JobSpec) -> Result<(), Failure> {
         labels: Some(names::job_labels_with_title(&inner.instance, &job.key, &job.title, &job.dirs.root)),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
-            mounts: Some(vec![container::bind(&job.dirs.workspace, WORKSPACE, false)]),
+            mounts: Some(vec![overlay::workspace(&inner.instance, &job.key, &job.title, &job.dirs)]),
             ..container::hardened(&[])
         }),
         ..sandbox::idle()
@@ -35,7 +35,7 @@ pub(super) async fn fill(inner: &Inner, job: &JobSpec) -> Result<(), Failure> {
         Err(trouble) if trouble.is(409) => {}
         made => made.map_err(|trouble| trouble.into_failure("could not make a container to fill the workspace"))?,
     }
-    let owner = owner_of(&job.dirs.workspace);
+    let owner = owner_of(overlay::top(&job.dirs));
     for archive in &job.fill {
         archive::put(&inner.engine, &name, &**archive, owner).await?;
     }

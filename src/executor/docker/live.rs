@@ -14,7 +14,7 @@ use super::record::Record;
 use super::seen::Seen;
 use super::start::Pieces;
 use super::trouble::Trouble;
-use super::{Inner, container, ending, names};
+use super::{Inner, container, ending, names, seen};
 use crate::base::{Timestamp, limits};
 use crate::executor::{Ended, Live, Wrote, wrote};
 use crate::run::{Exit, Observed};
@@ -103,7 +103,12 @@ async fn by_log(
             )));
         }
         match ending::exit(&inner.engine, name, stop, output).await? {
-            Some(exit) => return Ok((exit, Observed::default())),
+            Some(exit) => {
+                // Here the engine's word is all that there is.
+                let seen = if exit == Exit::Code(0) { None } else { seen::look(&inner.engine, name).await? };
+                let oom_kills = seen.filter(|seen| seen.out_of_memory).map(|_| 1);
+                return Ok((exit, Observed { oom_kills, ..Observed::default() }));
+            }
             None => end = follow_log(inner, name, output).await?,
         }
     }

@@ -6,17 +6,20 @@
 //! | `trouble` | What the engine refuses, and its absence, told apart |
 //! | `names` | Container names and labels |
 //! | `container`, `allowance` | What a step's container is made of: the hardening; what it may use |
+//! | `overlay` | A job's work tree as a layer over a kept base |
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
-//! | `sandbox`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits |
+//! | `sandbox`, `pool`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits; some made ahead |
 //! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
-//! | `image`, `pull`, `rootfs` | Images: pulled, imported, made |
+//! | `image`, `pulls`, `pull`, `registries`, `rootfs` | Images: asked for, pulled once for all, imported, made |
 //! | `create`, `start`, `live` | Pull, create, start, open the gate or attach; taking up again; to the end |
 //! | `park`, `gate`, `opening`, `files` | Containers that wait for their step, and what is said to them |
 //! | `init/`, `program`, `wire` | Their first process: a program of its own, which goes into this binary; what it and we say to each other |
 //! | `record`, `segment` | From the record that it writes into the sink, and to the exit |
 //! | `output`, `resume` | From the engine's stream and log into the sink, exactly once |
 //! | `ending`, `seen` | Stopping, and the exit |
+//! | `terminal`, `hijack` | A shell beside the step, on a terminal |
 //! | `release` | Removing what is over |
+//! | `facts` | What the engine says of itself |
 
 mod allowance;
 mod archive;
@@ -25,11 +28,13 @@ mod create;
 mod elf;
 mod ending;
 mod engine;
+mod facts;
 mod files;
 mod fill;
 mod followed;
 mod gate;
 mod hearing;
+mod hijack;
 mod image;
 mod listeners;
 mod live;
@@ -38,12 +43,16 @@ mod names;
 mod network;
 mod opening;
 mod output;
+mod overlay;
 mod park;
 mod pause;
+mod pool;
 mod program;
 mod pull;
+mod pulls;
 mod ready;
 mod record;
+mod registries;
 mod release;
 mod resume;
 mod rootfs;
@@ -52,18 +61,22 @@ mod seen;
 mod segment;
 mod service;
 mod start;
+mod terminal;
 mod trouble;
 #[path = "init/wire.rs"]
 #[allow(dead_code, reason = "the server and the init program need a half of it each")]
 mod wire;
 
+pub use self::facts::EngineFacts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::container::Form;
@@ -73,9 +86,17 @@ use self::names::Labels;
 use self::network::SharedNetwork;
 use self::opening::EntryPoints;
 use self::park::{Parked, Starts};
+use self::pool::Pool;
+use self::pulls::{For, Images};
 use self::trouble::Trouble;
-use super::{ByteStream, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor};
+
+pub use self::pulls::ImageRules;
+pub use self::registries::Registries;
+use super::{
+    ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal, TerminalAt, Users,
+};
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
+use crate::pipeline::Pull;
 
 /// The image that [`Docker::demo_image`] makes.
 const DEMO_IMAGE: &str = "gantry-demo:1";
@@ -95,6 +116,17 @@ pub struct Limits {
     pub nano_cpus: Option<i64>,
 }
 
+/// What is made ahead of its need.
+#[derive(Debug, Clone)]
+pub struct Ahead {
+    /// Steps of a job that are made ready while the ones before them run; without a word, 2.
+    pub park: Option<u32>,
+    /// Sandboxes that wait for jobs to come, once the engine answers; without a word, none.
+    pub sandboxes: u32,
+    /// The directory of the server, which the labels of such sandboxes name.
+    pub home: PathBuf,
+}
+
 struct Inner {
     engine: Engine,
     instance: InstanceId,
@@ -102,12 +134,18 @@ struct Inner {
     clock: Clock,
     limits: Limits,
     network: SharedNetwork,
+    images: Images,
+    /// For what goes on by itself.
+    me: Weak<Inner>,
     followed: Followed,
     starts: Starts,
+    pool: Pool,
     parked: Parked,
     entry_points: EntryPoints,
     /// Nobody listened at a gate: the engine shares directories with us but no sockets.
     is_deaf: AtomicBool,
+    /// Whether it mounts overlays; asked once.
+    layers: tokio::sync::OnceCell<Result<(), String>>,
     /// Of jobs that this process has seen; after a restart the labels know.
     jobs: Mutex<BTreeMap<JobKey, Known>>,
 }
@@ -123,28 +161,46 @@ impl Docker {
     /// engine may be down, which [`Executor::health`] tells.
     #[must_use]
     pub fn connect(host: Option<&str>, instance: InstanceId, tasks: Tasks, clock: Clock) -> Self {
-        Self::connect_with(host, instance, tasks, clock, Limits::default())
+        Self::connect_with(host, instance, tasks, clock, Limits::default(), ImageRules::default())
     }
 
-    /// The same, with limits for each step.
+    /// The same, with limits for each step and rules for images.
     #[must_use]
-    pub fn connect_with(host: Option<&str>, instance: InstanceId, tasks: Tasks, clock: Clock, limits: Limits) -> Self {
+    pub fn connect_with(
+        host: Option<&str>,
+        instance: InstanceId,
+        tasks: Tasks,
+        clock: Clock,
+        limits: Limits,
+        images: ImageRules,
+    ) -> Self {
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new_cyclic(|me| Inner {
                 engine: Engine::new(host),
                 instance,
                 tasks,
                 clock,
                 limits,
                 network: SharedNetwork::default(),
+                images: Images::new(images),
+                me: Weak::clone(me),
                 followed: Followed::default(),
                 starts: Starts::default(),
+                pool: Pool::default(),
                 parked: Parked::default(),
                 entry_points: EntryPoints::default(),
                 is_deaf: AtomicBool::new(false),
+                layers: tokio::sync::OnceCell::new(),
                 jobs: Mutex::default(),
             }),
         }
+    }
+
+    /// The same, with as much made ahead as this says.
+    #[must_use]
+    pub fn with_ahead(self, ahead: Ahead) -> Self {
+        self.inner.pool.want(ahead);
+        self
     }
 
     /// Whether the engine has this image.
@@ -189,14 +245,19 @@ impl Inner {
         labels.get(names::INSTANCE).is_some_and(|instance| instance == self.instance.as_str())
     }
 
-    /// How a step's container is made here, with the directory of its record.
-    async fn form(&self, step: &StepSpec, is_parked: bool) -> Result<Form, Failure> {
+    /// Whether a step's container waits at a gate here.
+    async fn has_gates(&self, step: &StepSpec) -> Result<bool, Failure> {
         let link = self.engine.link().await.map_err(|trouble| trouble.into_failure("could not be asked"))?;
         let shares = self.engine.is_local() && !self.is_deaf.load(Ordering::Relaxed);
-        if !shares || !program::fits(&link) || !program::may_run_in(&step.dirs.root) {
-            return Ok(Form::Log);
+        Ok(shares && program::fits(&link) && program::may_run_in(&step.dirs.root))
+    }
+
+    /// How a step's container is made here, with the directory of its record.
+    async fn form(&self, step: &StepSpec, is_parked: bool) -> Result<Form, Failure> {
+        match self.has_gates(step).await? {
+            true => Ok(Form::Gate { record: files::record(self, step).await?, is_parked }),
+            false => Ok(Form::Log),
         }
-        Ok(Form::Gate { record: files::record(self, step).await?, is_parked })
     }
 
     fn remember(&self, job: &JobKey, root: &Path, image: Option<&str>) {
@@ -251,7 +312,9 @@ impl Executor for Docker {
     }
 
     async fn health(&self) -> Result<(), Failure> {
-        self.inner.engine.ping().await.map_err(|trouble| trouble.into_failure("is not well"))
+        self.inner.engine.ping().await.map_err(|trouble| trouble.into_failure("is not well"))?;
+        pool::begin(&self.inner);
+        Ok(())
     }
 
     async fn prepare(&self, job: &JobSpec, services: &dyn ServiceSinks) -> Result<(), Failure> {
@@ -259,8 +322,10 @@ impl Executor for Docker {
         inner.remember(&job.key, &job.dirs.root, None);
         let hosts = service::hosts(job.services.iter().map(|service| service.name.as_str()));
         let wanted = sandbox::Job { instance: &inner.instance, key: &job.key, title: &job.title, root: &job.dirs.root, hosts };
-        let made = sandbox::ensure(&inner.engine, &inner.network, &wanted).await;
+        let (made, removed) =
+            tokio::join!(sandbox::ensure(inner, &wanted), overlay::remove_earlier(&inner.engine, &inner.instance, &job.key));
         made.map_err(|trouble| trouble.into_failure("could not make the job's network"))?;
+        removed.map_err(|trouble| trouble.into_failure("could not remove what an earlier preparation left"))?;
         fill::fill(inner, job).await?;
         service::start_all(inner, job, services).await
     }
@@ -269,22 +334,43 @@ impl Executor for Docker {
         service::follow_all(&self.inner, job, services).await
     }
 
+    async fn pull(&self, job: &JobKey, image: &str, pull: Option<Pull>) -> Result<(), Failure> {
+        pulls::provide(&self.inner, For::Run(&job.run), (image, pull), None).await
+    }
+
+    fn pulls(&self) -> Vec<watch::Receiver<Pulls>> {
+        vec![self.inner.images.going()]
+    }
+
+    fn parks(&self) -> u32 {
+        self.inner.pool.parks().unwrap_or(park::PARKS)
+    }
+
     async fn park(&self, step: &StepSpec) -> Result<bool, Failure> {
         park::park(&self.inner, step).await
     }
 
     async fn start(&self, step: &StepSpec, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
-        start::start(&self.inner, step, sink, stop).await
+        let live = start::start(&self.inner, step, sink, stop).await?;
+        let image = step.image.clone();
+        Ok(pulls::seen_in(&self.inner, &step.key, async { image }, live))
     }
 
     async fn attach(&self, key: &AttemptKey, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
         let name = names::container_name(&self.inner.instance, key);
-        start::attach(&self.inner, name, sink, stop).await
+        let live = start::attach(&self.inner, name.clone(), sink, stop).await?;
+        let inner = Arc::clone(&self.inner);
+        let image = async move { image::of_container(&inner.engine, &name).await.ok() };
+        Ok(pulls::seen_in(&self.inner, key, image, live))
     }
 
     async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure> {
         let name = names::container_name(&self.inner.instance, key);
         archive::collect(&self.inner.engine, &name, path).await
+    }
+
+    async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
+        terminal::open(&self.inner, at).await
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {
@@ -306,6 +392,34 @@ impl Executor for Docker {
         found.unwrap_or_else(|panic| Err(Failure::Infrastructure(format!("its containers could not be looked through: {panic}"))))
     }
 
+    async fn layers(&self, dir: &Path) -> Result<Result<(), String>, Failure> {
+        let tried = self.inner.layers.get_or_try_init(|| async {
+            let tried = overlay::probe(&self.inner, dir).await?;
+            match &tried {
+                Ok(()) => tracing::info!("work trees are layers over kept ones, which the engine mounts"),
+                Err(why) => {
+                    tracing::info!(%why, "work trees are checked out for each job: the engine mounts no overlay for them")
+                }
+            }
+            Ok(tried)
+        });
+        tried.await.cloned()
+    }
+
+    async fn users(&self, images: &BTreeSet<String>) -> Result<Users, Failure> {
+        let looked = join_all(images.iter().map(|name| image::user(&self.inner.engine, name))).await;
+        let cannot = |trouble: Trouble| trouble.into_failure("could not be asked whose an image is");
+        let mut users = Users::Owner;
+        for found in looked {
+            match found.map_err(cannot)? {
+                None => return Ok(Users::Unknown),
+                Some(user) if !image::is_root(&user) => users = Users::Others,
+                Some(_) => {}
+            }
+        }
+        Ok(users)
+    }
+
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
         let inner = &self.inner;
         let known = inner.forget(job);
@@ -318,7 +432,8 @@ impl Executor for Docker {
             if !known.root.as_os_str().is_empty() {
                 roots.insert(known.root.clone());
             }
-            for container in removed {
+            roots.extend(removed.roots);
+            for container in removed.containers {
                 let labels = container.labels.unwrap_or_default();
                 roots.extend(names::root_of(&labels).map(Path::to_owned));
                 images.extend(container.image_id.filter(|_| names::key_of(&labels).is_some()));
@@ -342,8 +457,13 @@ impl Executor for Docker {
         let cannot = |trouble: Trouble| trouble.into_failure("could not list what it holds");
         let containers = release::list(&inner.engine, &ours).await.map_err(cannot)?;
         let networks = network::list(&inner.engine, &ours).await.map_err(cannot)?;
-        let labels = containers.into_iter().map(|found| found.labels).chain(networks.into_iter().map(|found| found.labels));
-        let jobs: BTreeSet<JobKey> = labels.flatten().filter_map(|labels| names::job_of(&labels)).collect();
+        let volumes = overlay::list(&inner.engine, &ours).await.map_err(cannot)?;
+        let named = containers.iter().filter_map(|found| names::job_of_sandbox(&inner.instance, &names::name_of(found)?));
+        let named: Vec<JobKey> = named.collect();
+        let labels = containers.into_iter().filter_map(|found| found.labels);
+        let labels = labels.chain(networks.into_iter().filter_map(|found| found.labels));
+        let labels = labels.chain(volumes.into_iter().map(|(_, labels)| labels));
+        let jobs: BTreeSet<JobKey> = labels.filter_map(|labels| names::job_of(&labels)).chain(named).collect();
         Ok(jobs.into_iter().collect())
     }
 }

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use bollard::models::ContainerSummary;
+
 use super::container;
 use crate::base::{AttemptKey, InstanceId, JobKey};
 use crate::executor::{JobSpec, StepSpec};
@@ -21,6 +23,12 @@ pub(super) const SANDBOX: &str = "io.gantry.sandbox";
 pub(super) const SERVICE: &str = "io.gantry.service";
 /// Of the network that all sandboxes share.
 pub(super) const NETWORK: &str = "io.gantry.network";
+/// Of sandboxes that were made ahead; they bear no job, which they learn by their name alone.
+pub(super) const POOL: &str = "io.gantry.pool";
+/// The directory of the server that such a one belongs to.
+const HOME: &str = "io.gantry.data";
+/// Of what is made to try whether something works, and removed again.
+pub(super) const TRIAL: &str = "io.gantry.trial";
 const TITLE: &str = "io.gantry.title";
 /// From SIGTERM to SIGKILL in ms: an attempt taken up after a crash is stopped with the grace it was started with.
 const GRACE: &str = "io.gantry.grace-ms";
@@ -39,9 +47,40 @@ pub(super) fn container_name(instance: &InstanceId, key: &AttemptKey) -> String 
     format!("gantry-{}-{key}", short(instance))
 }
 
-/// `gantry-INSTANCE8-RUN-JOB`: the job's sandbox, and its network where it has one of its own.
+/// `gantry-INSTANCE8-RUN-JOB`: the job's sandbox, its network where it has one of its own, and its work tree where that is a volume.
 pub(super) fn sandbox_name(instance: &InstanceId, job: &JobKey) -> String {
     format!("gantry-{}-{job}", short(instance))
+}
+
+/// The job whose sandbox has this name.
+pub(super) fn job_of_sandbox(instance: &InstanceId, name: &str) -> Option<JobKey> {
+    let (run, job) = name.strip_prefix(&format!("gantry-{}-", short(instance)))?.split_once('-')?;
+    Some(JobKey { run: run.parse().ok()?, job: job.parse().ok()? })
+}
+
+/// `gantry-INSTANCE8-pool-TOKEN`: a sandbox that nobody has taken.
+pub(super) fn pool_name(instance: &InstanceId, token: &str) -> String {
+    format!("{}{token}", untaken(instance))
+}
+
+fn untaken(instance: &InstanceId) -> String {
+    format!("gantry-{}-pool-", short(instance))
+}
+
+pub(super) fn is_untaken(instance: &InstanceId, name: &str) -> bool {
+    name.starts_with(&untaken(instance))
+}
+
+pub(super) fn pool_labels(instance: &InstanceId, home: &Path) -> Labels {
+    let home = home.display().to_string();
+    [(INSTANCE, instance.as_str()), (POOL, "1"), (SANDBOX, "1"), (HOME, home.as_str())]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+/// A container's name, as we gave it.
+pub(super) fn name_of(container: &ContainerSummary) -> Option<String> {
+    container.names.as_ref()?.first().map(|name| name.trim_start_matches('/').to_owned())
 }
 
 /// `gantry-INSTANCE8-RUN-JOB-service-NUMBER`
@@ -52,6 +91,15 @@ pub(super) fn service_name(instance: &InstanceId, job: &JobKey, number: u32) -> 
 /// `gantry-INSTANCE8-RUN-JOB-fill`: the container through which the job's workspace is filled.
 pub(super) fn filler_name(instance: &InstanceId, job: &JobKey) -> String {
     format!("{}-fill", sandbox_name(instance, job))
+}
+
+/// `gantry-INSTANCE8-trial-TOKEN`
+pub(super) fn trial_name(instance: &InstanceId, token: &str) -> String {
+    format!("gantry-{}-trial-{token}", short(instance))
+}
+
+pub(super) fn trial_labels(instance: &InstanceId) -> Labels {
+    [(INSTANCE, instance.as_str()), (TRIAL, "1")].map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
 fn short(instance: &InstanceId) -> &str {

@@ -66,7 +66,12 @@ const FILTER: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 /// live in the same network namespace, so that the switch we read is the one that counts.
 fn is_filtered(id: &str) -> bool {
     let bridge = format!("/sys/class/net/br-{}", &id[..id.len().min(12)]);
-    Path::new(&bridge).exists() && std::fs::read_to_string(FILTER).is_ok_and(|value| value.trim() == "1")
+    Path::new(&bridge).exists() && filter_is_asked()
+}
+
+/// Whether bridges of this machine ask the packet filter.
+pub(super) fn filter_is_asked() -> bool {
+    std::fs::read_to_string(FILTER).is_ok_and(|value| value.trim() == "1")
 }
 
 /// Two servers may make it at the same moment, and the engine lets two networks have one name: all take the same of them, and remove their own if

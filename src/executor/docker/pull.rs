@@ -1,4 +1,4 @@
-//! How far a pull has come, in one sentence: the engine tells of every layer many times a second, a log wants a line now and then.
+//! How far a pull has come: the engine tells of every layer many times a second, people want a few words now and then.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,9 @@ pub(super) struct Progress {
 
 #[derive(Default)]
 struct Layer {
-    current: u64,
     total: u64,
+    pulled: u64,
+    unpacked: u64,
     done: bool,
 }
 
@@ -34,25 +35,49 @@ impl Progress {
         }
         let layer = self.layers.entry(id.clone()).or_default();
         layer.done = done;
-        if let ("Downloading", Some(detail)) = (status, &info.progress_detail) {
-            layer.current = detail.current.and_then(|bytes| bytes.try_into().ok()).unwrap_or(layer.current);
-            layer.total = detail.total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(layer.total);
+        let amount = |of: Option<i64>| of.and_then(|bytes| u64::try_from(bytes).ok());
+        let detail = info.progress_detail.as_ref();
+        let (current, total) = (detail.and_then(|it| amount(it.current)), detail.and_then(|it| amount(it.total)));
+        match status {
+            "Downloading" => {
+                layer.total = total.unwrap_or(layer.total).max(layer.total);
+                layer.pulled = current.unwrap_or(layer.pulled);
+            }
+            "Extracting" => layer.unpacked = current.unwrap_or(layer.unpacked),
+            _ => {}
         }
         if matches!(status, "Download complete" | "Extracting" | "Pull complete") {
-            layer.current = layer.total;
+            layer.pulled = layer.total;
+        }
+        if done {
+            layer.unpacked = layer.total;
         }
     }
 
-    /// `pulling NAME: 2 of 5 layers, 31 of 120 MB`.
-    pub(super) fn sentence(&self, name: &str) -> String {
+    fn sum(&self, of: fn(&Layer) -> u64) -> u64 {
+        self.layers.values().map(of).fold(0, u64::saturating_add)
+    }
+
+    /// How much of the work is done, as far as it is known: pulling is one half of it, unpacking the other. Layers become known one after the other, so
+    /// it may fall.
+    pub(super) fn percent(&self) -> u64 {
+        let all = self.sum(|layer| layer.total).saturating_mul(2);
+        let done =
+            self.sum(|layer| layer.pulled.min(layer.total)).saturating_add(self.sum(|layer| layer.unpacked.min(layer.total)));
+        done.saturating_mul(100).checked_div(all).unwrap_or(0)
+    }
+
+    /// `31 of 120 MB`, then `unpacks 2 of 5 layers`; nothing while nothing is known.
+    pub(super) fn words(&self) -> String {
+        let (pulled, total) = (self.sum(|layer| layer.pulled), self.sum(|layer| layer.total));
         let done = self.layers.values().filter(|layer| layer.done).count();
-        let megabytes = |of: fn(&Layer) -> u64| self.layers.values().map(of).sum::<u64>() / 1_000_000;
-        format!(
-            "pulling {name}: {done} of {} layers, {} of {} MB",
-            self.layers.len(),
-            megabytes(|layer| layer.current),
-            megabytes(|layer| layer.total)
-        )
+        match (total, self.layers.len()) {
+            (_, 0) => String::new(),
+            (0, layers) => format!("{done} of {layers} layers"),
+            (total, layers) if pulled >= total => format!("unpacks {done} of {layers} layers"),
+            (total, _) if total < 10_000_000 => format!("{} of {} kB", pulled / 1_000, total / 1_000),
+            (total, _) => format!("{} of {} MB", pulled / 1_000_000, total / 1_000_000),
+        }
     }
 }
 
@@ -73,14 +98,48 @@ mod tests {
     #[test]
     fn layers_are_counted_and_their_bytes_added() {
         let mut progress = Progress::default();
-        progress.take(&info("latest", "Pulling from library/rust", None));
-        for id in ["a", "b", "c"] {
-            progress.take(&info(id, "Pulling fs layer", None));
+        let mut told = Vec::new();
+        for (id, status, detail) in [
+            ("latest", "Pulling from library/rust", None),
+            ("a", "Pulling fs layer", None),
+            ("b", "Pulling fs layer", None),
+            ("c", "Pulling fs layer", None),
+            ("a", "Downloading", Some((10_000_000, 40_000_000))),
+            ("b", "Downloading", Some((2_000_000, 20_000_000))),
+            ("b", "Download complete", None),
+            ("c", "Already exists", None),
+            ("a", "Download complete", None),
+            ("a", "Extracting", Some((20_000_000, 40_000_000))),
+            ("a", "Pull complete", None),
+            ("b", "Pull complete", None),
+        ] {
+            progress.take(&info(id, status, detail));
+            told.push(format!("{} {}%", progress.words(), progress.percent()));
         }
-        progress.take(&info("a", "Downloading", Some((10_000_000, 40_000_000))));
-        progress.take(&info("b", "Downloading", Some((2_000_000, 20_000_000))));
-        progress.take(&info("b", "Pull complete", None));
-        progress.take(&info("c", "Already exists", None));
-        assert_eq!(progress.sentence("rust"), "pulling rust: 2 of 3 layers, 30 of 60 MB");
+        let expected = [
+            " 0%",
+            "0 of 1 layers 0%",
+            "0 of 2 layers 0%",
+            "0 of 3 layers 0%",
+            "10 of 40 MB 12%",
+            "12 of 60 MB 10%",
+            "30 of 60 MB 25%",
+            "30 of 60 MB 25%",
+            "unpacks 1 of 3 layers 50%",
+            "unpacks 1 of 3 layers 66%",
+            "unpacks 2 of 3 layers 83%",
+            "unpacks 3 of 3 layers 100%",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn small_images_are_told_in_kilobytes_and_nonsense_is_no_number() {
+        let mut progress = Progress::default();
+        progress.take(&info("a", "Downloading", Some((12_000, 900_000))));
+        assert_eq!(progress.words(), "12 of 900 kB");
+        progress.take(&info("b", "Downloading", Some((-5, i64::MAX))));
+        progress.take(&info("c", "Downloading", Some((i64::MAX, -1))));
+        assert!(progress.percent() <= 100);
     }
 }

@@ -11,7 +11,7 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOpt
 use super::engine::Engine;
 use super::network::{self, SharedNetwork};
 use super::trouble::Trouble;
-use super::{container, image, listeners, names, pause, release, seen};
+use super::{Inner, container, image, listeners, names, pause, pool, release, seen};
 use crate::base::{InstanceId, JobKey};
 
 /// Made on the spot out of [`pause`] and [`listeners`]; a new program gets a new tag.
@@ -29,9 +29,13 @@ pub(super) struct Job<'a> {
 }
 
 /// Makes sure that the job's sandbox runs.
-pub(super) async fn ensure(engine: &Engine, shared: &SharedNetwork, job: &Job<'_>) -> Result<(), Trouble> {
+pub(super) async fn ensure(inner: &Inner, job: &Job<'_>) -> Result<(), Trouble> {
+    let (engine, shared) = (&inner.engine, &inner.network);
     let name = names::sandbox_name(job.instance, job.key);
-    create_or_find(engine, shared, job, &name).await?;
+    // The names of services stand in what was made for them alone.
+    if !job.hosts.is_empty() || !pool::take(inner, job.key).await? {
+        create_or_find(engine, shared, job, &name).await?;
+    }
     match start(engine, &name).await {
         // Its network is gone: it was removed behind our back. Make both anew.
         Err(trouble) if trouble.is(404) => {
@@ -50,7 +54,7 @@ pub(super) async fn runs(engine: &Engine, instance: &InstanceId, job: &JobKey) -
     Ok(found.is_some_and(|sandbox| sandbox.phase == seen::Phase::Running))
 }
 
-async fn start(engine: &Engine, name: &str) -> Result<(), Trouble> {
+pub(super) async fn start(engine: &Engine, name: &str) -> Result<(), Trouble> {
     engine.ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await }).await
 }
 

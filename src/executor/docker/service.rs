@@ -18,11 +18,12 @@ use super::hearing::Heard;
 use super::listeners::Listeners;
 use super::names::{self, Labels};
 use super::output::Output;
+use super::pulls::For;
 use super::ready::Waiting;
 use super::seen::{self, Phase, Seen};
 use super::start::{Pieces, attach_and_start};
 use super::trouble::Trouble;
-use super::{Inner, container, ending, image, release};
+use super::{Inner, container, ending, image, pulls, release};
 use crate::base::JobKey;
 use crate::executor::{Failure, JobSpec, ServiceSinks, Sink, not_ready};
 use crate::pipeline::{Ready, Resources, ServicePlan};
@@ -186,6 +187,15 @@ impl One<'_> {
         let name = &self.service.name;
         let cannot = |trouble: Trouble| trouble.into_failure(&format!("could not create service `{name}`"));
         let engine = &self.inner.engine;
+        let (run, wanted) = (&self.job.key.run, (self.service.image.as_str(), self.service.pull));
+        let pull = |failure| match failure {
+            Failure::Infrastructure(why) => Failure::Infrastructure(format!("service `{name}`: {why}")),
+            other => other,
+        };
+        if self.inner.images.must_ask(run, wanted.0, wanted.1) && seen::look(engine, &self.name).await.map_err(cannot)?.is_none()
+        {
+            pulls::provide(self.inner, For::Run(run), wanted, Some(&mut *output)).await.map_err(pull)?;
+        }
         let mut pulled = false;
         let mut making = 0;
         loop {
@@ -207,10 +217,7 @@ impl One<'_> {
             if pulled || !trouble.is(404) || image::has(engine, &self.service.image).await.map_err(cannot)? {
                 return Err(cannot(trouble));
             }
-            match image::pull(engine, &self.service.image, output).await {
-                Err(Failure::Infrastructure(why)) => return Err(Failure::Infrastructure(format!("service `{name}`: {why}"))),
-                pulling => pulling?,
-            }
+            pulls::provide(self.inner, For::Run(run), wanted, Some(&mut *output)).await.map_err(pull)?;
             pulled = true;
         }
     }

@@ -9,15 +9,21 @@
 //! | `FAKE_STUBBORN` | set: ignores SIGTERM |
 //! | `FAKE_WRITES_OUTPUT`, `FAKE_WRITES_ENV`, `FAKE_WRITES_SUMMARY` | what it writes into the file behind `GANTRY_OUTPUT`, … |
 //! | `FAKE_FILES` | the files that it leaves, see [`files`] |
+//! | `FAKE_OBSERVED` | what is seen of it from outside, as JSON ([`Observed`](crate::run::Observed)) |
 //! | `FAKE_NO_IMAGE` | set: the image cannot be pulled |
 //! | `FAKE_PARK` | how its parking goes: `fails`, `dies` (it is ready, and gone before it starts), or how many milliseconds it takes; default 0 |
 //!
 //! Services are steered in the same way, see [`services`].
 //!
+//! A terminal is steered by what is typed, see [`terminal`].
+//!
 //! **Invariant:** clones share one engine, which outlives a server: that is what lets a test kill the server and start another.
 
+mod container;
 mod files;
+mod images;
 mod services;
+mod terminal;
 #[cfg(test)]
 mod tests;
 
@@ -29,11 +35,17 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::container::Container;
 use self::files::Files;
+use self::images::Images;
 use self::services::Service;
 use super::workspace::WORKSPACE;
-use super::{Archive, ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, Wrote};
+use super::{
+    Archive, ByteStream, Ended, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal,
+    TerminalAt,
+};
 use crate::base::{AttemptKey, Clock, JobKey, Timestamp};
+use crate::pipeline::Pull;
 use crate::run::{Exit, Stream};
 
 /// The fake executor; clones share its engine.
@@ -42,6 +54,7 @@ pub struct Fake {
     engine: Arc<Mutex<Engine>>,
     /// Changes whenever the engine comes or goes.
     reachable: watch::Sender<bool>,
+    images: Arc<Images>,
     clock: Clock,
 }
 
@@ -75,27 +88,11 @@ pub struct Put {
     pub files: Vec<String>,
 }
 
-/// One container.
-#[derive(Clone)]
-struct Container {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    started_ns: i64,
-    /// `None`: runs until it is stopped.
-    ends: Option<Timestamp>,
-    exit: Exit,
-    wrote: Wrote,
-    /// Those outside of the work tree.
-    files: Files,
-    stubborn: bool,
-    grace_ms: u64,
-}
-
 impl Fake {
     /// A new engine without containers.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { engine: Arc::default(), reachable: watch::Sender::new(true), clock }
+        Self { engine: Arc::default(), reachable: watch::Sender::new(true), images: Arc::default(), clock }
     }
 
     /// Lets the engine go silent, or answer again. Containers live on.
@@ -200,8 +197,8 @@ impl Fake {
             let now = self.clock.now();
             if !container.runs_at(now) {
                 sink.finish().map_err(|error| Failure::Infrastructure(error.to_string()))?;
-                let (exit, wrote) = (container.exit, container.wrote);
-                return Ok(Ended { wrote, ..Ended::with(exit) });
+                let Container { exit, wrote, observed, .. } = container;
+                return Ok(Ended { exit, wrote, observed });
             }
             let rest = container.ends.map_or(Duration::from_millis(20), |ends| ends.until(now).min(Duration::from_millis(20)));
             tokio::select! {
@@ -218,39 +215,6 @@ impl Fake {
                 () = tokio::time::sleep(rest) => {}
             }
         }
-    }
-}
-
-impl Container {
-    fn of(step: &StepSpec, clock: &Clock) -> Self {
-        let env = |name: &str| step.env.get(name).map(String::as_str);
-        let text = |name: &str| env(name).unwrap_or_default().as_bytes().to_vec();
-        let codes: Vec<i32> = env("FAKE_EXIT").unwrap_or("0").split(',').filter_map(|code| code.trim().parse().ok()).collect();
-        let attempt = usize::try_from(step.key.attempt).unwrap_or(1).max(1);
-        let code = codes.get(attempt - 1).or(codes.last()).copied().unwrap_or(0);
-        let lasts = match env("FAKE_MS") {
-            Some("hang") => None,
-            ms => Some(ms.and_then(|ms| ms.parse().ok()).unwrap_or(0)),
-        };
-        Self {
-            stdout: env("FAKE_OUTPUT").map_or_else(|| format!("{}\n", step.title), ToOwned::to_owned).into_bytes(),
-            stderr: text("FAKE_STDERR"),
-            started_ns: clock.now_ns(),
-            ends: lasts.map(|ms| clock.now().plus_ms(ms)),
-            exit: Exit::Code(code),
-            files: Files::new(),
-            wrote: Wrote {
-                output: text("FAKE_WRITES_OUTPUT"),
-                env: text("FAKE_WRITES_ENV"),
-                summary: text("FAKE_WRITES_SUMMARY"),
-            },
-            stubborn: env("FAKE_STUBBORN").is_some(),
-            grace_ms: step.grace_ms,
-        }
-    }
-
-    fn runs_at(&self, now: Timestamp) -> bool {
-        self.ends.is_none_or(|ends| ends > now)
     }
 }
 
@@ -286,6 +250,16 @@ impl Executor for Fake {
 
     async fn follow_services(&self, _job: &JobKey, _services: &dyn ServiceSinks) -> Result<(), Failure> {
         Ok(())
+    }
+
+    async fn pull(&self, job: &JobKey, image: &str, pull: Option<Pull>) -> Result<(), Failure> {
+        self.ask()?;
+        self.images.pull(job, image, pull);
+        Ok(())
+    }
+
+    fn pulls(&self) -> Vec<watch::Receiver<Pulls>> {
+        vec![self.images.going()]
     }
 
     fn parks(&self) -> u32 {
@@ -359,6 +333,13 @@ impl Executor for Fake {
         };
         let packed = packed.map_err(|error| Failure::Infrastructure(format!("`{path}` cannot be packed: {error}")))?;
         Ok(packed.map(|bytes| Box::pin(futures_util::stream::once(async { Ok(bytes.into()) })) as ByteStream))
+    }
+
+    async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
+        self.ask()?;
+        let engine = self.engine();
+        let runs = engine.containers.get(&at.key).is_some_and(|container| container.runs_at(self.clock.now()));
+        if runs { Ok(terminal::open(at)) } else { Err(Failure::Gone) }
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

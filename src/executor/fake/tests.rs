@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::base::RunId;
-use crate::executor::JobDirs;
+use crate::executor::{JobDirs, Wrote};
 use crate::pipeline::Action;
 
 /// A log that nobody reads.
@@ -51,7 +51,7 @@ impl Archive for Packed {
 }
 
 fn job() -> JobSpec {
-    let dirs = JobDirs { root: "/nowhere".into(), workspace: "/nowhere/workspace".into(), shared: Vec::new() };
+    let dirs = JobDirs { root: "/nowhere".into(), workspace: "/nowhere/workspace".into(), shared: Vec::new(), layers: None };
     let key = JobKey { run: RunId::new(&Clock::System), job: 0 };
     JobSpec { key, title: "1 / test".to_owned(), dirs, services: Vec::new(), fill: Vec::new() }
 }
@@ -62,6 +62,7 @@ fn step(job: &JobSpec, step: u32, env: &[(&str, &str)]) -> StepSpec {
         title: format!("test / {step}"),
         dirs: job.dirs.clone(),
         image: None,
+        pull: None,
         action: Action::EntryPoint,
         env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>(),
         grace_ms: 1_000,

@@ -79,6 +79,7 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
     let retry = fields.get("retry").and_then(|field| reader.retry(field));
     let shell = fields.get("shell").and_then(|field| reader.shell(field));
     let network = fields.get("network").and_then(|field| reader.network(field));
+    let pull = fields.get("pull").and_then(|field| reader.pull(field));
     let default = defaults.clone();
     let defaults = Defaults {
         image: image.or(default.image),
@@ -86,13 +87,18 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
         retry: retry.or(default.retry),
         shell: shell.or(default.shell),
         network: network.or(default.network),
+        pull: pull.or(default.pull),
     };
     let runs_on = fields.get("runs_on").map(|field| reader.runs_on(field)).unwrap_or_default();
     let errors = reader.report.errors();
     let matrix = fields.get("matrix").and_then(|field| reader.matrix(field).filter(|_| errors == reader.report.errors()));
     let axes_are_known = errors == reader.report.errors();
-    let services = fields.get("services").map(|field| reader.services(field)).unwrap_or_default();
+    let mut services = fields.get("services").map(|field| reader.services(field)).unwrap_or_default();
+    for service in &mut services {
+        service.pull = service.pull.or(defaults.pull);
+    }
     let resources = fields.get("resources").map(|field| reader.resources(field)).unwrap_or_default();
+    let checkout = fields.get("checkout").map(|field| reader.checkout(field)).unwrap_or_default();
     let approval = fields.get("approval").and_then(|field| reader.approval(field));
     let environment = fields.get("environment").and_then(|field| reader.environment(field));
     let outputs = fields.get("outputs").map(|field| reader.outputs(field)).unwrap_or_default();
@@ -118,6 +124,7 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
         axes_are_known,
         services,
         resources,
+        checkout,
         approval,
         environment,
         concurrency: None,

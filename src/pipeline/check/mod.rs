@@ -113,6 +113,7 @@ impl Reader<'_, '_> {
             retry: fields.get("retry").and_then(|field| self.retry(field)),
             shell: fields.get("shell").and_then(|field| self.shell(field)),
             network: fields.get("network").and_then(|field| self.network(field)),
+            pull: fields.get("pull").and_then(|field| self.pull(field)),
         }
     }
 

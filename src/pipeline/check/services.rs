@@ -75,6 +75,7 @@ impl Reader<'_, '_> {
             }
         };
         let env = fields.get("env").map(|field| self.service_env(field)).unwrap_or_default();
+        let pull = fields.get("pull").and_then(|field| self.pull(field));
         let command = fields.get("command").and_then(|field| self.command(field));
         let own = fields.get("timeout");
         let (ready, inner) = fields.get("ready").map_or((Some(Ready::default()), None), |field| self.ready(field));
@@ -84,7 +85,7 @@ impl Reader<'_, '_> {
             self.report.error_hint("conflict", own.key_span, "the service has two `timeout`", hint);
         }
         let ready_timeout_ms = inner.or(timeout).unwrap_or(limits::SERVICE_READY_MS);
-        Some(Service { name, image: image?, env: Rc::clone(&env), command, ready: ready?, ready_timeout_ms })
+        Some(Service { name, image: image?, pull, env: Rc::clone(&env), command, ready: ready?, ready_timeout_ms })
     }
 
     /// Arguments for the image's entry point; a text is one argument.

@@ -1,4 +1,4 @@
-//! What a step is given beside its `env`: `with`, `secrets`, `network`.
+//! What a step is given beside its `env`: `with`, `secrets`, `network`, `pull`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use super::spec::{Nested, Setting};
 use super::{Reader, keys};
 use crate::base::limits;
 use crate::pipeline::expr::{Place, Template};
-use crate::pipeline::parts::Network;
+use crate::pipeline::parts::{Network, Pull};
 use crate::pipeline::report::{nearest, shown};
 use crate::pipeline::yaml::{Kind, Node, Span};
 
@@ -170,6 +170,27 @@ impl Reader<'_, '_> {
                 None
             }
         }
+    }
+}
+
+const PULLS: [(&str, Pull); 3] = [("always", Pull::Always), ("missing", Pull::Missing), ("never", Pull::Never)];
+
+impl Reader<'_, '_> {
+    /// `pull: always`.
+    pub(super) fn pull(&mut self, field: &Field) -> Option<Pull> {
+        let text = self.text(field)?;
+        if let Some((_, pull)) = PULLS.iter().find(|(word, _)| *word == text) {
+            return Some(*pull);
+        }
+        let hint = match (nearest(text, PULLS.map(|(word, _)| word)), text) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, "true") => "`always` asks the registry in each run".to_owned(),
+            (None, "false" | "if-not-present" | "IfNotPresent") => "`missing` pulls what the engine does not have".to_owned(),
+            (None, _) => "`missing` pulls what the engine does not have, `always` asks in each run".to_owned(),
+        };
+        let message = format!("`pull` must be always, missing or never, found `{}`", shown(text));
+        self.report.error_hint("value", field.place(), message, hint);
+        None
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::base::{JobIx, StepIx};
 use crate::pipeline::expr::{Expression, Template};
-use crate::pipeline::parts::{ArtifactsPlan, InputValue, Network, Policy, Ready, Resources};
+use crate::pipeline::parts::{ArtifactsPlan, CheckoutPlan, InputValue, Network, Policy, Pull, Ready, Resources};
 use crate::pipeline::pattern::Pattern;
 use crate::pipeline::plan::{Action, AllowFailure, Need, Retry, When};
 use crate::pipeline::yaml::Span;
@@ -98,6 +98,7 @@ pub(in crate::pipeline) struct Defaults {
     pub retry: Option<Retry>,
     pub shell: Option<Shell>,
     pub network: Option<Network>,
+    pub pull: Option<Pull>,
 }
 
 /// `shell`.
@@ -128,6 +129,7 @@ pub(in crate::pipeline) struct Job {
     pub axes_are_known: bool,
     pub services: Vec<Service>,
     pub resources: Resources,
+    pub checkout: CheckoutPlan,
     pub approval: Option<Approval>,
     pub environment: Option<Template>,
     pub concurrency: Option<Concurrency>,
@@ -158,6 +160,7 @@ pub(in crate::pipeline) type Values = Vec<(String, String)>;
 pub(in crate::pipeline) struct Service {
     pub name: String,
     pub image: Template,
+    pub pull: Option<Pull>,
     pub env: Rc<Env>,
     pub command: Option<Vec<String>>,
     pub ready: Ready,
@@ -212,6 +215,7 @@ pub(in crate::pipeline) struct Step {
     pub when: When,
     pub condition: Option<Expression>,
     pub image: Option<Rc<Template>>,
+    pub pull: Option<Pull>,
     pub action: Action,
     pub envs: Envs,
     /// The variable (`PLUGIN_…`) and its value.

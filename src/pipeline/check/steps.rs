@@ -83,7 +83,7 @@ fn step(position: usize, item: &Node, envs: &Envs, defaults: &Defaults, reader: 
 }
 
 fn plain(draft: &Draft, span: Span, action: Action, envs: &Envs, defaults: &Defaults) -> Step {
-    let Defaults { image, timeout_ms, retry, shell: _, network } = defaults.clone();
+    let Defaults { image, timeout_ms, retry, shell: _, network, pull } = defaults.clone();
     Step {
         name: draft.name.clone(),
         title: None,
@@ -93,6 +93,7 @@ fn plain(draft: &Draft, span: Span, action: Action, envs: &Envs, defaults: &Defa
         when: When::default(),
         condition: None,
         image,
+        pull,
         action,
         envs: envs.clone(),
         settings: Vec::new(),
@@ -118,6 +119,7 @@ fn mapped(draft: &Draft, span: Span, fields: &Fields, envs: &Envs, defaults: &De
     let settings = fields.get("with").map(|field| reader.settings(field)).unwrap_or_default();
     let secrets = fields.get("secrets").map(|field| reader.secrets(field)).unwrap_or_default();
     let network = fields.get("network").and_then(|field| reader.network(field));
+    let pull = fields.get("pull").and_then(|field| reader.pull(field));
     let cache = fields.get("cache").map(|field| reader.caches(field)).unwrap_or_default();
     let artifacts = fields.get("artifacts").and_then(|field| reader.artifacts(field));
     let junit = fields.get("reports").map(|field| reader.reports(field)).unwrap_or_default();
@@ -160,6 +162,7 @@ fn mapped(draft: &Draft, span: Span, fields: &Fields, envs: &Envs, defaults: &De
     step.settings = settings;
     step.secrets = secrets;
     step.network = network.unwrap_or(step.network);
+    step.pull = pull.or(step.pull);
     step.cache = cache;
     step.artifacts = artifacts;
     step.junit = junit;

@@ -35,7 +35,7 @@ impl Planning<'_, '_, '_> {
     }
 
     pub(super) fn service(&mut self, service: &spec::Service, facts: &Facts) -> Option<ServicePlan> {
-        let spec::Service { name, image: template, env, command, ready, ready_timeout_ms } = service;
+        let spec::Service { name, image: template, pull, env, command, ready, ready_timeout_ms } = service;
         let mut values = BTreeMap::new();
         for (variable, template) in env.iter() {
             if let Some(value) = self.fill_now(template, facts) {
@@ -48,6 +48,7 @@ impl Planning<'_, '_, '_> {
         Some(ServicePlan {
             name: name.clone(),
             image: image.fixed()?.to_owned(),
+            pull: *pull,
             env: values,
             command: command.clone(),
             ready: ready.clone(),

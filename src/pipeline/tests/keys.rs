@@ -105,6 +105,25 @@ jobs:
 }
 
 #[test]
+fn when_an_image_is_pulled_comes_from_the_nearest_that_says_so() {
+    let text = "defaults: { pull: never }
+jobs:
+  a: { image: i, pull: always, services: { d: { image: d }, e: { image: e, pull: missing } }, steps: [x, { run: y, pull: missing }] }
+  b: { image: i, services: { d: { image: d } }, steps: [x] }
+";
+    let plan = plan_with(&push("main"), text);
+    let of = |job: usize| {
+        let job = &plan.jobs[job];
+        let steps: Vec<_> = job.steps.iter().map(|step| step.pull).collect();
+        (steps, job.services.iter().map(|service| service.pull).collect::<Vec<_>>())
+    };
+    let [always, missing, never] = [Pull::Always, Pull::Missing, Pull::Never].map(Some);
+    assert_eq!(of(0), (vec![always, missing], vec![always, missing]));
+    assert_eq!(of(1), (vec![never], vec![never]));
+    assert_eq!((step("timeout: 1m").pull, step("pull: never").pull), (None, never));
+}
+
+#[test]
 fn labels_and_an_environment_are_kept() {
     let job = job("runs_on: [arm64, large, arm64]\n    environment: \"review-${{ branch }}\"");
     assert_eq!((job.runs_on, job.environment), (texts(&["arm64", "large"]), Some("review-main".into())));

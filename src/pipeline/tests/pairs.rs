@@ -37,6 +37,7 @@ fn features() -> Vec<Feature> {
         job("services", "services: { db: { image: d, env: { V: \"${{ repo }}\" } } }", |_, job, _| {
             job.services[0].env["V"] == "shop"
         }),
+        job("checkout", "checkout: { depth: 5 }", |_, job, _| job.checkout.depth == Some(5)),
         job("resources", "resources: { cpu: 2 }", |_, job, _| job.resources.cpu_millis == Some(2_000)),
         job("approval", "approval: { message: \"v${{ needs.first.outputs.v }}\" }", |_, job, _| {
             job.approval.as_ref().and_then(|it| it.message.as_ref()).is_some_and(|it| it.fixed().is_none())
@@ -60,6 +61,7 @@ fn features() -> Vec<Feature> {
         step("reports", "reports: { junit: x.xml }", |_, _, step| step.junit == ["x.xml"]),
         step("secrets", "secrets: [KEY]", |_, _, step| step.secrets["KEY"] == "KEY"),
         step("network", "network: none", |_, _, step| step.network == Network::None),
+        step("pull", "pull: always", |_, _, step| step.pull == Some(Pull::Always)),
         step("with", "with: { l: [1] }", |_, _, step| step.env["PLUGIN_L"] == "[1]".into()),
         step("exit codes", "allow_failure: [3]", |_, _, step| step.allow_failure == AllowFailure::Codes(vec![3])),
         step("late image", "image: \"i:${{ needs.first.outputs.v }}\"", |_, _, step| {

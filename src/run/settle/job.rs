@@ -56,7 +56,8 @@ pub(super) fn settle_running(
         outcome = Outcome::Warning;
         reason = format!("{reason}; `allow_failure` makes it a warning");
     }
-    run.jobs[job].state = JobState::Ended { outcome, reason, started_at: Some(since), at: now, outputs, held_back: false };
+    run.jobs[job].state =
+        JobState::Ended { outcome, reason, started_at: Some(since), at: now, outputs, held_back: false, taken: None };
     commands.push(Command::ReleaseJob(JobKey { run: run.id.clone(), job: job as JobIx }));
     true
 }

@@ -7,9 +7,11 @@ use crate::run::{JobState, Life, Outcome, Run, StepState};
 
 /// Queued → running with the first job that starts → ended with the last one that ends.
 pub(super) fn settle_life(run: &mut Run, plan: &Plan, now: Timestamp) {
-    let first_start = run.jobs.iter().filter_map(|job| match job.state {
-        JobState::Preparing { since } | JobState::Running { since } => Some(since),
-        JobState::Ended { started_at, .. } => started_at,
+    let first_start = run.jobs.iter().filter_map(|job| match &job.state {
+        JobState::Preparing { since } | JobState::Running { since } => Some(*since),
+        JobState::Ended { started_at, taken: None, .. } => *started_at,
+        // What ran elsewhere is no beginning here.
+        JobState::Ended { taken: Some(_), .. } => None,
         JobState::Waiting { .. } => None,
     });
     let started_at = match run.life {

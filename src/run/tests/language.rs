@@ -281,6 +281,7 @@ fn a_matrix_is_seen_as_one_job() {
         at: NOW,
         outputs: values(v),
         held_back: false,
+        taken: None,
     };
     run.jobs[0].state = ended(Outcome::Failed, &[("v", "one")]);
     run.jobs[1].state = ended(Outcome::Passed, &[("v", "two")]);

@@ -1,6 +1,7 @@
 //! The reducer by its exact moves and commands. The simulation covers what nobody thought of; these say what is meant.
 
 mod language;
+mod taken;
 
 use std::sync::Arc;
 
@@ -281,6 +282,84 @@ fn a_job_that_cannot_be_prepared_ends_as_error_and_skips_those_that_need_it() {
     assert!(
         matches!(&run.jobs[1].state, JobState::Ended { outcome: Outcome::Skipped, reason, .. } if reason == "skipped: `first` could not be run")
     );
+}
+
+#[test]
+fn a_job_that_is_not_prepared_within_its_time_ends_with_all_its_steps() {
+    let always = StepPlan { when: When::Always, ..step("clean up") };
+    let mut run = run_of(vec![job("test", vec![step("one"), always])]);
+    commands(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() });
+    let at = |ms| Timestamp(NOW.0 + ms);
+    let woken = |run: &mut Run, now| apply(run, &Event::Woken, now, &Permit::START);
+    assert_eq!(woken(&mut run, at(59_999)), Applied::Applied { commands: Vec::new() });
+    let release = Command::ReleaseJob(JobKey { run: run.id.clone(), job: 0 });
+    assert_eq!(woken(&mut run, at(60_000)), Applied::Applied { commands: vec![release] });
+    for step in 0..2 {
+        assert_eq!(end_of(&run, step), ("timed_out", "the job's timeout of 60 s is over before it was prepared"));
+    }
+    assert!(matches!(&run.life, Life::Ended { outcome: Outcome::TimedOut, .. }));
+}
+
+#[test]
+fn want_of_memory_is_told_with_what_the_job_lets_it_have() {
+    let mut small = job("test", vec![step("one")]);
+    small.resources.memory_bytes = Some(64 << 20);
+    let (mut run, _) = begun(vec![small]);
+    commands(&mut run, started(0, 1));
+    let observed =
+        Observed { oom_kills: Some(1), memory_peak_bytes: Some(64 << 20), cpu_user_ms: Some(20), ..Observed::default() };
+    let (exit, wrote) = (Exit::Code(137), Written::default());
+    commands(&mut run, Event::StepExited { job: 0, step: 0, attempt: 1, exit, wrote, observed: Box::new(observed) });
+    assert_eq!(end_of(&run, 0), ("failed", "ran out of memory: used 64 MiB of 64 MiB; raise `resources.memory`"));
+    let usage = view(&run).jobs[0].steps[0].usage.clone().unwrap();
+    assert_eq!((usage.memory_peak_bytes, usage.memory_limit_bytes, usage.oom_kills), (Some(64 << 20), Some(64 << 20), Some(1)));
+}
+
+#[test]
+fn the_time_of_steps_and_jobs_is_told_in_parts_that_follow_each_other() {
+    let (mut run, _) = begun(vec![job("test", in_a_row(vec![step("one"), step("two")]))]);
+    run.queued_at = Timestamp(NOW.0 - 500);
+    let mut end = |step, started, ended, (pulled, prepared)| {
+        let observed = Observed { pulled_ms: pulled, prepared_ms: prepared, ..Observed::default() };
+        let at = |ms| Timestamp(NOW.0 + ms);
+        let events = [
+            (started, Event::StepStarted { job: 0, step, attempt: 1, at: at(started) }),
+            (
+                ended,
+                Event::StepExited {
+                    job: 0,
+                    step,
+                    attempt: 1,
+                    exit: Exit::Code(0),
+                    wrote: Written::default(),
+                    observed: Box::new(observed),
+                },
+            ),
+        ];
+        for (now, event) in events {
+            assert!(matches!(apply(&mut run, &event, at(now), &Permit::START), Applied::Applied { .. }));
+        }
+    };
+    end(0, 5_000, 6_000, (Some(3_000), Some(200)));
+    end(1, 6_010, 9_010, (None, Some(10)));
+    let shown = view(&run);
+    let times =
+        |waiting_ms, pulling_ms, preparing_ms, running_ms| Some(Times { waiting_ms, pulling_ms, preparing_ms, running_ms });
+    assert_eq!(shown.jobs[0].times, times(500, 3_000, 2_000, 4_010));
+    assert_eq!(shown.jobs[0].steps[0].times, times(1_800, 3_000, 200, 1_000));
+    assert_eq!(shown.jobs[0].steps[1].times, times(6_000, 0, 10, 3_000));
+}
+
+#[test]
+fn what_waits_for_an_image_says_how_far_that_is() {
+    let with_image = |name: &str, image: &str| StepPlan { image: Some(image.into()), ..step(name) };
+    let (run, _) = begun(vec![job("test", in_a_row(vec![with_image("one", "rust:1"), with_image("two", "rust:1")]))]);
+    let pulls = |words: &str| [("rust:1".to_owned(), words.to_owned())].into();
+    let reasons =
+        |words: &str| view_pulling(&run, &pulls(words)).jobs[0].steps.iter().map(|step| step.reason.clone()).collect::<Vec<_>>();
+    assert_eq!(reasons("43 of 120 MB"), ["pulls rust:1, 43 of 120 MB", "waits for `one`"]);
+    assert_eq!(reasons("")[0], "pulls rust:1");
+    assert_eq!(view_pulling(&run, &Default::default()), view(&run));
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use crate::base::{JobIx, StepIx};
 use crate::pipeline::{JobPlan, ServicePlan, StepPlan};
 use crate::run::fill::{fill_step, job_environment};
-use crate::run::{Job, JobState, Run, Step, StepState, Values};
+use crate::run::{Job, JobState, Run, Step, StepState, Taken, Values};
 
 use super::beside::{view_approval, view_inputs, view_job_concurrency, view_run_concurrency};
+use super::facts::{job_times, step_times, usage};
 use super::seen::{see_job, see_run, see_step};
-use super::{JobView, RunView, ServiceView, StepView};
+use super::{JobView, RunView, ServiceView, StepView, TakenView};
 
 /// Shows a run.
 #[must_use]
@@ -43,9 +44,10 @@ pub fn view(run: &Run) -> RunView {
 
 fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
     let seen = see_job(plan, job);
-    let outputs = match &job.state {
-        JobState::Ended { outputs, .. } => outputs.clone(),
-        JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Running { .. } => Values::default(),
+    let times = job_times(run, job, &seen);
+    let (outputs, taken) = match &job.state {
+        JobState::Ended { outputs, taken, .. } => (outputs.clone(), taken.as_ref()),
+        JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Running { .. } => (Values::default(), None),
     };
     JobView {
         name: plan.name.clone(),
@@ -60,11 +62,13 @@ fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
         approval: view_approval(run, ix, plan, job),
         concurrency: view_job_concurrency(plan, job),
         outputs,
+        taken_from: taken.map(view_taken),
         services: plan
             .services
             .iter()
             .map(|ServicePlan { name, image, .. }| ServiceView { name: name.clone(), image: image.clone() })
             .collect(),
+        times: times.filter(|_| taken.is_none()),
         steps: (0..)
             .zip(plan.steps.iter().zip(&job.steps))
             .map(|(step_ix, (step_plan, step))| {
@@ -87,10 +91,14 @@ fn image_of(run: &Run, (job, step): (JobIx, StepIx), plan: &StepPlan, state: &St
 
 fn view_step(job_plan: &JobPlan, plan: &StepPlan, job: &Job, step: &Step, image: Option<String>) -> StepView {
     let seen = see_step(plan, job_plan, job, step);
-    let (attempt, exit_code) = match &step.state {
-        StepState::Ended(end) => (end.attempt, end.exit_code),
-        StepState::Backoff { attempt, .. } => (attempt.saturating_sub(1), None),
-        other => (other.live_attempt().unwrap_or(0), None),
+    let ended = match &step.state {
+        StepState::Ended(end) => Some(end),
+        _ => None,
+    };
+    let (attempt, exit_code, taken) = match &step.state {
+        StepState::Ended(end) => (end.attempt, end.exit_code, end.taken.as_ref()),
+        StepState::Backoff { attempt, .. } => (attempt.saturating_sub(1), None, None),
+        other => (other.live_attempt().unwrap_or(0), None, None),
     };
     StepView {
         name: plan.name.clone(),
@@ -103,5 +111,13 @@ fn view_step(job_plan: &JobPlan, plan: &StepPlan, job: &Job, step: &Step, image:
         attempt,
         started_at: seen.started_at,
         ended_at: seen.ended_at,
+        taken_from: taken.map(view_taken),
+        image_digest: ended.and_then(|end| end.observed.image.clone()),
+        times: ended.filter(|end| end.taken.is_none()).and_then(|end| step_times(&see_job(job_plan, job), end)),
+        usage: ended.and_then(|end| usage(job_plan, &end.observed)),
     }
+}
+
+fn view_taken(Taken { run, number }: &Taken) -> TakenView {
+    TakenView { id: run.to_string(), number: *number }
 }

@@ -1,9 +1,13 @@
 //! A run as people and programs see it: the JSON of the API, and what the pages show. Made from the state, holds nothing of its own.
 //!
-//! Here is what it looks like; `make` makes it, `seen` finds the sentences, `beside` is what stands beside jobs and steps.
+//! Here is what it looks like; `make` makes it, `seen` finds the sentences, `beside` is what stands beside jobs and steps,
+//! `pulling` what a run waits for that is in no state, `facts` what is
+//! known in numbers.
 
 mod beside;
+mod facts;
 mod make;
+mod pulling;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -16,7 +20,9 @@ use crate::pipeline::{Policy, Problem};
 
 use super::{Outcome, TestSummary, Values};
 
+pub use facts::{Times, Usage};
 pub use make::view;
+pub use pulling::view_pulling;
 
 /// The JSON of `GET /api/v1/runs/{id}`. Times are Unix milliseconds; `outcome` is null until done; `reason` is the sentence that explains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,7 +75,11 @@ pub struct JobView {
     pub concurrency: Option<ConcurrencyView>,
     /// What it left to the jobs that need it.
     pub outputs: Values,
+    /// The run in which it ran, if that is another one.
+    pub taken_from: Option<TakenView>,
     pub services: Vec<ServiceView>,
+    /// Once it has ended; `null` when it never began.
+    pub times: Option<Times>,
     pub steps: Vec<StepView>,
 }
 
@@ -125,4 +135,18 @@ pub struct StepView {
     pub attempt: u32,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    /// What the image's name stood for: `name@sha256:…`, or the engine's own `sha256:…`.
+    pub image_digest: Option<String>,
+    /// Once it has ended; `null` when it never ran.
+    pub times: Option<Times>,
+    pub usage: Option<Usage>,
+    /// The run in which it ran, if that is another one: its log is there.
+    pub taken_from: Option<TakenView>,
+}
+
+/// An older run from which something was taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TakenView {
+    pub id: String,
+    pub number: u64,
 }

@@ -62,6 +62,7 @@ pub(super) fn made(shared: &Shared, repo_name: &str, trigger: &Trigger, planned:
             problems,
             ended,
             rerun_of: None,
+            begun: Vec::new(),
         });
     }
     made

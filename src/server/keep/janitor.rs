@@ -1,9 +1,10 @@
-//! What is over goes: artifacts whose time has come, caches past their quota, contents that nobody names, objects that a crash left behind.
+//! What is over goes: artifacts whose time has come, caches past their quota, contents that nobody names, objects that a crash left behind;
+//! and what [`disk`] tells.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Keep;
+use super::{Keep, disk};
 use crate::base::Size;
 use crate::server::handle::Shared;
 use crate::store;
@@ -27,7 +28,7 @@ pub(in crate::server) async fn tidy(shared: Arc<Shared>) {
     }
 }
 
-async fn tidy_once(shared: &Shared, sweep: bool) -> Result<(), store::Error> {
+async fn tidy_once(shared: &Arc<Shared>, sweep: bool) -> Result<(), store::Error> {
     let (keep, now) = (&shared.keep, shared.clock.now());
     keep.artifacts.store().expire_artifacts(now).await?;
     keep.evict(now).await?;
@@ -35,7 +36,14 @@ async fn tidy_once(shared: &Shared, sweep: bool) -> Result<(), store::Error> {
     if collected.blobs > 0 {
         tracing::info!(blobs = collected.blobs, bytes = %Size(collected.bytes), "removed what no artifact and no cache needs");
     }
+    if shared.config.watch {
+        disk::sweep_mirrors(shared).await?;
+        disk::renew_mirrors(shared).await?;
+    }
     if sweep {
+        if shared.config.watch {
+            disk::sweep_logs(shared).await?;
+        }
         let swept = keep.artifacts.sweep().await?;
         if swept > 0 {
             tracing::info!(blobs = swept, "removed what an earlier end had left half done");

@@ -8,6 +8,8 @@
 //! | `tarball` | artifacts as an archive: into a job's workspace, or for whoever asks |
 //! | `cache`, `restore`, `save` | whose caches a step may read and write; into a container, and out of it |
 //! | `janitor` | what is over goes |
+//! | `disk` | files that no row stands for; mirrors that have grown too large |
+//! | `pack` | logs that are complete are compressed |
 //! | `write_out` | artifacts as files, for `gantry run --artifacts` |
 //! | `asks` | what others may ask for |
 //!
@@ -18,10 +20,12 @@ mod asks;
 mod attempt;
 mod cache;
 mod collect;
+mod disk;
 mod entries;
 mod janitor;
 mod kind;
 mod names;
+mod pack;
 mod restore;
 mod save;
 mod tarball;
@@ -35,6 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::attempt::{Left, StepFiles};
 pub(super) use self::janitor::tidy;
+pub(super) use self::pack::pack_logs;
 pub(super) use self::save::{save, wants_container};
 pub(super) use self::tarball::for_job;
 use super::Layout;
@@ -51,11 +56,16 @@ pub struct KeepConfig {
     pub quota: u64,
     /// How long artifacts are kept when the pipeline does not say.
     pub expire_ms: u64,
+    /// Bytes of all work trees that are kept for jobs to stand on.
+    pub bases: u64,
+    /// Bytes of the mirrors of all repositories.
+    pub mirrors: u64,
 }
 
 impl Default for KeepConfig {
     fn default() -> Self {
-        Self { blobs: None, caches: None, quota: limits::CACHE_QUOTA_BYTES, expire_ms: limits::ARTIFACT_EXPIRE_MS }
+        let (quota, expire_ms) = (limits::CACHE_QUOTA_BYTES, limits::ARTIFACT_EXPIRE_MS);
+        Self { blobs: None, caches: None, quota, expire_ms, bases: limits::BASES_BYTES, mirrors: limits::MIRRORS_BYTES }
     }
 }
 
@@ -79,7 +89,8 @@ impl Keep {
         tasks: &Tasks,
         clock: &Clock,
     ) -> Result<Self, store::Error> {
-        let KeepConfig { blobs, caches, quota, expire_ms } = config;
+        // Work trees are kept by whoever makes them, mirrors are tidied with them all.
+        let KeepConfig { blobs, caches, quota, expire_ms, bases: _, mirrors: _ } = config;
         let at = blobs.clone().unwrap_or_else(|| BlobsAt::Directory(layout.blobs()));
         let artifacts = Blobs::open(&at, store, tasks.clone(), clock.clone()).await?;
         Ok(Self {

@@ -147,6 +147,7 @@ async fn run(store: &Store) -> RunId {
         problems: Vec::new(),
         ended: None,
         rerun_of: None,
+        begun: Vec::new(),
     };
     let intake = Intake {
         repo: repo.id,

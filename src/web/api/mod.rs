@@ -11,13 +11,14 @@ mod results;
 mod runs;
 mod secrets;
 mod summary;
+mod terminals;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post, put};
 
 use super::app::App;
-use super::assets;
+use super::{assets, terminal};
 use crate::base::limits;
 pub(super) use caches::id_of as cache_id;
 pub(super) use repos::interval_ms;
@@ -49,6 +50,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
         .route("/api/v1/runs/{id}/approve", post(runs::approve))
+        .route("/api/v1/runs/{id}/terminals", get(terminals::list))
+        .route("/api/v1/runs/{id}/steps/{job}/{step}/terminal", get(terminal::open))
         .route("/api/v1/runs/{id}/events", get(events::of_run))
         .route("/api/v1/events", get(events::all))
         .route("/api/v1/runs/{id}/steps/{job}/{step}/log", get(logs::page))

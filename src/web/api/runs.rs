@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::BY;
 use crate::base::{RunId, limits};
-use crate::run::{Outcome, RunView, view};
-use crate::server::{Answer, ByHand};
+use crate::run::{Outcome, RunView};
+use crate::server::{Answer, ByHand, Part};
 use crate::store::{Page, RunFilter, RunSummary};
 use crate::web::app::App;
-use crate::web::extract::{Asked, At, Given};
+use crate::web::extract::{Asked, At, Given, GivenOrNone};
 use crate::web::problem::Problem;
 
 /// Which runs a list holds.
@@ -56,7 +56,7 @@ pub(super) async fn list(State(app): State<App>, Asked(filter): Asked<Filter>) -
 
 pub(super) async fn show(State(app): State<App>, At(id): At<String>) -> Result<Json<RunView>, Problem> {
     let run = app.run(&id).await?;
-    Ok(Json(RunView { tests: app.store().test_summary(&run.id).await?, ..view(&run) }))
+    Ok(Json(RunView { tests: app.store().test_summary(&run.id).await?, ..app.handle.view(&run) }))
 }
 
 #[derive(Deserialize)]
@@ -102,9 +102,22 @@ pub(super) async fn cancel(State(app): State<App>, At(id): At<String>) -> Result
     Ok((StatusCode::ACCEPTED, Json(json!({ "id": run.id }))))
 }
 
-pub(super) async fn rerun(State(app): State<App>, At(id): At<String>) -> Result<(StatusCode, Json<Value>), Problem> {
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Again {
+    /// Only what did not pass.
+    #[serde(default)]
+    failed: bool,
+}
+
+pub(super) async fn rerun(
+    State(app): State<App>,
+    At(id): At<String>,
+    again: GivenOrNone<Again>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
     let run = app.run(&id).await?;
-    let id = app.handle.rerun(&run.id, BY).await?;
+    let part = if again.0.failed { Part::Failed } else { Part::Whole };
+    let id = app.handle.rerun(&run.id, part, BY).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
 }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::shell::Shell;
 use super::{html, start};
+use crate::server::Part;
 use crate::store::Repo;
 use crate::web::api::{Decision, cache_id, interval_ms};
 use crate::web::app::App;
@@ -24,8 +25,16 @@ pub(super) async fn cancel(State(app): State<App>, At(id): At<String>) -> Result
 }
 
 pub(super) async fn rerun(State(app): State<App>, At(id): At<String>) -> Result<Redirect, Problem> {
-    let run = app.run(&id).await?;
-    let new = app.handle.rerun(&run.id, BY).await?;
+    rerun_part(&app, &id, Part::Whole).await
+}
+
+pub(super) async fn rerun_failed(State(app): State<App>, At(id): At<String>) -> Result<Redirect, Problem> {
+    rerun_part(&app, &id, Part::Failed).await
+}
+
+async fn rerun_part(app: &App, id: &str, part: Part) -> Result<Redirect, Problem> {
+    let run = app.run(id).await?;
+    let new = app.handle.rerun(&run.id, part, BY).await?;
     Ok(Redirect::to(&format!("/runs/{new}")))
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::base::RunId;
+use crate::server::PullWatch;
 use crate::web::app::App;
 use crate::web::extract::{Asked, last_event_id};
 use crate::web::live::{self, Turn};
@@ -57,7 +58,16 @@ pub(super) async fn stream(
         None => app.store().last_event().await?,
     };
     let watched = Watched::new(&app);
-    let first = Nudger { app: app.clone(), run: run.map(|run| run.id), log, seq, lines: None, watched };
+    let first = Nudger {
+        app: app.clone(),
+        run: run.map(|run| run.id),
+        log,
+        seq,
+        lines: None,
+        watched,
+        pulls: app.handle.pulls(),
+        pulls_moved: false,
+    };
     Ok(live::answer(live::turns(&app, first, Nudger::turn)))
 }
 
@@ -69,12 +79,16 @@ struct Nudger {
     /// What the page was told last: how many lines, and whether that is all.
     lines: Option<(u64, bool)>,
     watched: Watched,
+    pulls: PullWatch,
+    /// Another part of some image is here.
+    pulls_moved: bool,
 }
 
 impl Nudger {
     async fn turn(mut self) -> Turn<Self> {
         loop {
             self.watched.mark_seen();
+            self.pulls.mark_seen();
             match self.news().await {
                 Ok(events) if events.is_empty() => {}
                 Ok(events) => return (events, Some(self)),
@@ -83,8 +97,11 @@ impl Nudger {
                     return (Vec::new(), None);
                 }
             }
-            if !self.watched.news().await {
-                return (Vec::new(), None);
+            tokio::select! {
+                goes_on = self.watched.news() => if !goes_on {
+                    return (Vec::new(), None);
+                },
+                () = self.pulls.changed() => self.pulls_moved = true,
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -100,6 +117,10 @@ impl Nudger {
                 events.truncate(0);
                 events.push(Event::default().event("change").id(self.seq.to_string()).data("{}"));
             }
+        }
+        // Shown on a run's page alone, and not in the record: it has no number.
+        if std::mem::take(&mut self.pulls_moved) && self.run.is_some() && events.is_empty() {
+            events.push(Event::default().event("change").data("{}"));
         }
         if let Some(log) = &self.log {
             self.watched.follow(&self.app, log);

@@ -6,7 +6,7 @@ use super::lines::Lines;
 use super::moment::Took;
 use super::run::{Wanted, telling};
 use crate::base::Timestamp;
-use crate::run::{JobView, Outcome, Run, RunView, ServiceView, StepView};
+use crate::run::{JobView, Outcome, Run, RunView, ServiceView, StepView, Usage};
 use crate::web::app::App;
 use crate::web::log::Of;
 use crate::web::problem::Problem;
@@ -61,7 +61,20 @@ impl StepPane {
 
     /// Where the reason does not say it already.
     pub(super) fn exit_code(&self) -> Option<i32> {
-        self.step.exit_code.filter(|_| !self.reason().is_some_and(|reason| reason.contains("exited with")))
+        self.step.exit_code.filter(|_| {
+            !self
+                .reason()
+                .is_some_and(|reason| ["exited with", "ended by", "ran out of memory"].iter().any(|words| reason.contains(words)))
+        })
+    }
+
+    /// Where the time went and what it used, once that is known.
+    pub(super) fn facts(&self) -> Vec<String> {
+        let times = self.step.times.map(|times| times.before());
+        let digest = self.step.image_digest.as_ref().and_then(|image| image.rsplit_once("sha256:"));
+        let digest = digest.map(|(_, hash)| format!("image sha256:{}", hash.get(..12).unwrap_or(hash)));
+        let usage = self.step.usage.as_ref().map(Usage::words);
+        times.into_iter().chain(usage).chain(digest).filter(|fact| !fact.is_empty()).collect()
     }
 
     pub(super) fn attempts(&self) -> impl Iterator<Item = u32> {

@@ -17,10 +17,11 @@ use super::row::{first_line, name_of, short};
 use super::run_summary::{self, SummaryPart};
 use super::run_tests::TestsPart;
 use super::shell::Shell;
+use super::terminals::{self, TerminalRow};
 use super::words::Words;
 use crate::base::Timestamp;
 use crate::pipeline::{Problem as Fault, Severity};
-use crate::run::{JobView, RunView, ServiceView, StepView, view};
+use crate::run::{JobView, Outcome, RunView, ServiceView, StepView};
 use crate::web::app::App;
 use crate::web::extract::{Asked, At};
 use crate::web::problem::Problem;
@@ -49,6 +50,7 @@ struct RunPage {
     pane: Option<Pane>,
     tests: Option<TestsPart>,
     summaries: Vec<SummaryPart>,
+    terminals: Vec<TerminalRow>,
 }
 
 struct JobPart {
@@ -80,6 +82,11 @@ impl RunPage {
     fn more(&self) -> Option<&str> {
         let rest = self.run.message.trim_start().split_once('\n')?.1.trim();
         Some(rest).filter(|rest| !rest.is_empty())
+    }
+
+    /// Something of it can be done again alone: it has ended, and not well.
+    fn has_failed(&self) -> bool {
+        !self.run.jobs.is_empty() && self.run.outcome.is_some_and(|outcome| !outcome.is_good() && outcome != Outcome::Skipped)
     }
 
     fn commit(&self) -> &str {
@@ -115,6 +122,11 @@ impl JobPart {
         telling(&self.job.reason, self.face)
     }
 
+    /// Where the time before its first step went.
+    fn before(&self) -> Option<String> {
+        self.job.times.map(|times| times.before()).filter(|before| !before.is_empty())
+    }
+
     /// What it works on, and who let it.
     fn beside(&self) -> Option<String> {
         let environment = self.job.environment.as_ref().map(|name| format!("on {name}"));
@@ -140,7 +152,7 @@ pub(super) async fn page(State(app): State<App>, At(id): At<String>, Asked(wante
     let mut shell = Shell::live(&app, "runs", "").await?;
     let run = app.run(&id).await?;
     let now = app.now();
-    let shown = view(&run);
+    let shown = app.handle.view(&run);
     let face = Face::of(shown.state, shown.outcome);
     let chosen = choose(&shown, &wanted);
     let pane = match chosen {
@@ -160,6 +172,7 @@ pub(super) async fn page(State(app): State<App>, At(id): At<String>, Asked(wante
         pane,
         tests: TestsPart::read(&app, &run).await?,
         summaries: run_summary::read(&app, &run).await?,
+        terminals: terminals::read(&app, &run, now).await?,
         run: shown,
     })
 }

@@ -32,6 +32,7 @@ async fn asking(world: &World, repo: &Repo, by: &[&str], message: &str) -> RunId
         problems: Vec::new(),
         ended: None,
         rerun_of: None,
+        begun: Vec::new(),
     };
     let id = world.handle.make_runs(&repo.id, vec![new]).await.unwrap().remove(0).id;
     until(world, &id, |run| matches!(run.jobs[0].state, JobState::Waiting { why: Wait::Approval { .. } })).await;

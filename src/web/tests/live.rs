@@ -3,10 +3,10 @@
 use futures_util::StreamExt;
 use reqwest::{RequestBuilder, Response};
 
-use super::seed::{plan, run_ended, run_is};
+use super::seed::{job_ended, job_is, plan, run_ended, run_is, step_ended, step_is};
 use super::{Seed, World, seed_attempt, text};
 use crate::base::Timestamp;
-use crate::run::{Life, Outcome, Stream};
+use crate::run::{JobState, Life, Observed, Outcome, StepEnd, StepState, Stream};
 
 /// Reads a stream event by event.
 struct Events {
@@ -170,4 +170,72 @@ async fn a_number_that_is_none_is_refused() {
     let answer = world.get("/api/v1/events").header("last-event-id", "abc").send().await.unwrap();
     assert_eq!(answer.status(), 400);
     assert!(text(answer).await.contains("Last-Event-ID"));
+}
+
+#[tokio::test]
+async fn a_pull_is_seen_on_the_page_while_it_goes_on_and_leaves_nothing_in_the_record() {
+    let world = World::new().await;
+    let seed = Seed { store: &world.store, now: Timestamp(0) };
+    let repo = seed.repo("site").await;
+    let run = seed.run(&repo, seed.trigger(&repo, "main", "m"), plan(&[("build", &[], &["test"])])).await;
+    let since = Timestamp(0);
+    let starting = step_is(&run, 0, 0, StepState::Starting { attempt: 1, since });
+    seed.set(&[run_is(&run, Life::Running { since }), job_is(&run, 0, JobState::Running { since }), starting]).await;
+    let last = world.store.last_event().await.unwrap();
+    let mut events = Events::open(world.get(&format!("/live?run={}&after={last}", run.id))).await;
+    for words in ["43 of 120 MB", "unpacks 1 of 3 layers"] {
+        world.fake.set_pulling("rust:1.95", Some(words));
+        assert_eq!(events.next().await.unwrap(), "event: change\ndata: {}");
+        let page = world.read(&format!("/runs/{}", run.id)).await;
+        assert!(page.contains(&format!("pulls rust:1.95, {words}")), "{page}");
+        let shown = world.json(&format!("/api/v1/runs/{}", run.id)).await;
+        assert_eq!(shown["jobs"][0]["steps"][0]["reason"], format!("pulls rust:1.95, {words}"));
+    }
+    world.fake.set_pulling("rust:1.95", None);
+    assert_eq!(events.next().await.unwrap(), "event: change\ndata: {}");
+    assert!(!world.read(&format!("/runs/{}", run.id)).await.contains("pulls rust"));
+    assert_eq!(world.store.last_event().await.unwrap(), last);
+}
+
+#[tokio::test]
+async fn a_step_s_page_says_where_its_time_went_and_what_it_used() {
+    let world = World::new().await;
+    let seed = Seed { store: &world.store, now: Timestamp(0) };
+    let repo = seed.repo("site").await;
+    let run = seed.run(&repo, seed.trigger(&repo, "main", "m"), plan(&[("build", &[], &["test"])])).await;
+    let StepState::Ended(end) =
+        step_ended(Outcome::Failed, 139, "ended by SIGSEGV: an invalid memory access", Timestamp(5_000), 1_000)
+    else {
+        panic!()
+    };
+    let observed = Observed {
+        signal: Some(11),
+        memory_peak_bytes: Some(312 << 20),
+        cpu_user_ms: Some(1_500),
+        written_bytes: Some(12 << 20),
+        image: Some("rust@sha256:00112233445566778899".to_owned()),
+        pulled_ms: Some(3_000),
+        prepared_ms: Some(80),
+        ..Observed::default()
+    };
+    seed.set(&[
+        run_is(&run, run_ended(Outcome::Failed, "r", Timestamp(0), 6_000)),
+        job_is(&run, 0, job_ended(Outcome::Failed, "r", Timestamp(0), 6_000)),
+        step_is(&run, 0, 0, StepState::Ended(StepEnd { observed: Box::new(observed), ..end })),
+    ])
+    .await;
+    let page = world.read(&format!("/runs/{}", run.id)).await;
+    for words in [
+        "waited 1.9 s, pulled 3.0 s, prepared 80 ms",
+        "312 MiB memory, 1.5 s CPU, wrote 12 MiB",
+        "image sha256:001122334455<",
+        "ended by SIGSEGV: an invalid memory access",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("exit code 139"), "the reason says it");
+    let shown = world.json(&format!("/api/v1/runs/{}", run.id)).await;
+    let step = &shown["jobs"][0]["steps"][0];
+    assert_eq!((step["times"]["pulling_ms"].as_u64(), step["usage"]["signal"].as_u64()), (Some(3_000), Some(11)));
+    assert_eq!(shown["jobs"][0]["times"]["preparing_ms"], 2_000);
 }

@@ -70,7 +70,7 @@ impl Seed<'_> {
     ) -> Run {
         let id = RunId::new(&Clock::System);
         let plan = Arc::new(plan);
-        let run = NewRun { id, repo_name: repo.name.clone(), trigger, plan, problems, ended, rerun_of: None };
+        let run = NewRun { id, repo_name: repo.name.clone(), trigger, plan, problems, ended, rerun_of: None, begun: Vec::new() };
         let repo = repo.id.clone();
         let intake = Intake { runs: vec![run], ..Intake::new(repo, self.now) };
         self.store.take_in(intake).await.unwrap().remove(0)
@@ -129,6 +129,7 @@ pub(crate) fn with_services(mut plan: Plan) -> Plan {
     let service = |name: &str, image: &str| ServicePlan {
         name: name.to_owned(),
         image: image.to_owned(),
+        pull: None,
         env: Default::default(),
         command: None,
         ready: Ready::Port(5432),

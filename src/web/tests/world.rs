@@ -21,6 +21,7 @@ pub(crate) struct World {
     pub address: String,
     pub tasks: Tasks,
     pub client: Client,
+    pub fake: Fake,
     _server: Server,
     _dir: TempDir,
 }
@@ -42,10 +43,11 @@ impl World {
             credentials: Credentials::default(),
             watch: false,
             keep: KeepConfig::default(),
+            shell_secrets: false,
         };
         let source = Source::Mirrors(Layout::new(dir.path()));
-        let fake = Arc::new(Fake::new(Clock::System));
-        let server = Server::start(config, store.clone(), fake, source, Clock::System).await.unwrap();
+        let fake = Fake::new(Clock::System);
+        let server = Server::start(config, store.clone(), Arc::new(fake.clone()), source, Clock::System).await.unwrap();
         let handle = server.handle().clone();
         let tasks = Tasks::default();
         let listener = TcpListener::bind(listen).await.unwrap();
@@ -53,7 +55,7 @@ impl World {
         let router = router(handle.clone(), WebOptions { tasks: tasks.clone() });
         tasks.spawn(serve(listener, router, tasks.ending.clone()));
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-        Self { store, handle, address, tasks, client, _server: server, _dir: dir }
+        Self { store, handle, address, tasks, client, fake, _server: server, _dir: dir }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

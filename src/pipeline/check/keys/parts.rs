@@ -26,7 +26,7 @@ pub(in crate::pipeline) static MATRIX: Level = Level {
 
 pub(in crate::pipeline) static SERVICE: Level = Level {
     noun: "a service",
-    keys: &["image", "env", "command", "ready", "timeout"],
+    keys: &["image", "pull", "env", "command", "ready", "timeout"],
     synonyms: &[("environment", "env"), ("variables", "env"), ("commands", "command")],
     hints: &[
         ("name", "a service is named by its key under `services`"),
@@ -57,6 +57,18 @@ pub(in crate::pipeline) static RESOURCES: Level = Level {
     hints: &[
         ("limits", "`cpu`, `memory` and `pids` stand in `resources` itself, and are limits"),
         ("requests", "`cpu`, `memory` and `pids` are limits; nothing is reserved"),
+    ],
+    ..PLAIN
+};
+
+pub(in crate::pipeline) static CHECKOUT: Level = Level {
+    noun: "`checkout`",
+    keys: &["depth", "submodules"],
+    synonyms: &[("fetch-depth", "depth"), ("recursive", "submodules")],
+    hints: &[
+        ("lfs", "files of Git LFS are left as pointers: a step that needs them runs `git lfs pull`"),
+        ("ref", "a run is of one commit: the one that its trigger is about"),
+        ("path", "the work tree is at `/workspace`"),
     ],
     ..PLAIN
 };

@@ -1,0 +1,167 @@
+//! Terminals in running steps: who may have one, and that each is written down.
+//!
+//! **Invariants:** a step that was given secrets has none unless the settings say so, since whoever is in its container can read them out of its process;
+//! the row is there before the terminal is, and tells its end whatever becomes of whoever had it; never more than so many at the same time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::approve::check_name;
+use super::handle::{Handle, Refusal, Shared};
+use crate::base::{AttemptKey, JobIx, RunId, StepIx, TerminalId, limits};
+use crate::executor::{Failure, Terminal, TerminalAt, TerminalSize};
+use crate::run::{Run, StepState, environment, fill_step};
+use crate::store::{ClosedTerminal, KeptTerminal};
+
+/// What somebody asks for.
+#[derive(Debug, Clone)]
+pub struct TerminalAsked {
+    pub job: String,
+    pub step: String,
+    /// Who they say they are.
+    pub by: String,
+    /// Where they ask from.
+    pub address: String,
+    pub size: TerminalSize,
+}
+
+/// A terminal that was given out. Dropped, it is ended and its end is written down all the same.
+pub struct OpenTerminal {
+    /// `None` once it is closed.
+    open: Option<Open>,
+    shared: Arc<Shared>,
+}
+
+struct Open {
+    id: TerminalId,
+    terminal: Terminal,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Handle {
+    /// Opens a terminal in a running step's container.
+    pub async fn open_terminal(&self, run: &RunId, asked: TerminalAsked) -> Result<OpenTerminal, Refusal> {
+        let TerminalAsked { job, step, by, address, size } = asked;
+        let who = check_name(&by, "asks")?.to_owned();
+        check_size(size)?;
+        let found = self.find_run(run).await?;
+        let (job, step) = place(&found, &job, &step)?;
+        let attempt = running(&found, job, step)?;
+        self.check_secrets(&found, job, step)?;
+        let place = Arc::clone(&self.shared.terminals).try_acquire_owned().map_err(|_| {
+            Refusal::Unavailable(format!("{} terminals are open, and there may be no more: close one", limits::TERMINALS))
+        })?;
+        let key = AttemptKey { run: found.id.clone(), job, step, attempt };
+        let at = TerminalAt { key: key.clone(), env: self.variables(&found, job, step), size };
+        let id = TerminalId::new(self.clock());
+        let opened_at = self.clock().now();
+        let kept = KeptTerminal { id: id.clone(), key, who, address, opened_at, closed: None };
+        self.store().keep_terminal(&kept).await?;
+        tracing::info!(run = %kept.key.run, attempt = %kept.key, who = kept.who, address = kept.address, "a terminal is opened");
+        match self.shared.executor.terminal(&at).await {
+            Ok(terminal) => {
+                let open = Open { id, terminal, _place: place };
+                Ok(OpenTerminal { open: Some(open), shared: Arc::clone(&self.shared) })
+            }
+            Err(failure) => {
+                let reason = format!("not opened: {failure}");
+                close(&self.shared, &id, reason, None).await;
+                Err(match failure {
+                    Failure::Gone | Failure::Stopped => Refusal::Conflict("the step has just ended".to_owned()),
+                    Failure::Unreachable(why) | Failure::Infrastructure(why) => Refusal::Unavailable(why),
+                })
+            }
+        }
+    }
+
+    fn check_secrets(&self, run: &Run, job: JobIx, step: StepIx) -> Result<(), Refusal> {
+        let plan = &run.plan.jobs[job as usize].steps[step as usize];
+        if plan.secrets.is_empty() || self.shared.config.shell_secrets {
+            return Ok(());
+        }
+        let why =
+            "was given secrets, which a terminal in it could read; `shell: { secrets: true }` in the server's settings allows it";
+        Err(Refusal::Forbidden(format!("`{}` {why}", plan.name)))
+    }
+
+    /// The step's variables but for its secrets.
+    fn variables(&self, run: &Run, job: JobIx, step: StepIx) -> BTreeMap<String, String> {
+        // One that runs was filled in before.
+        let filled = fill_step(run, job, step).unwrap_or_default();
+        let base = &self.shared.config.url;
+        let page = if base.is_empty() { String::new() } else { format!("{base}/runs/{}", run.id) };
+        environment(run, job, step, filled.env, &run.trigger.url, &page)
+    }
+}
+
+impl OpenTerminal {
+    /// The terminal itself.
+    pub fn terminal(&mut self) -> Option<&mut Terminal> {
+        self.open.as_mut().map(|open| &mut open.terminal)
+    }
+
+    /// Ends it and writes down why, with the exit code of its shell if that ended by itself.
+    pub async fn close(mut self, reason: String, exit_code: Option<i64>) {
+        if let Some(open) = self.open.take() {
+            end(&self.shared, open, reason, exit_code).await;
+        }
+    }
+}
+
+impl Drop for OpenTerminal {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            let shared = Arc::clone(&self.shared);
+            self.shared.tasks.spawn(async move { end(&shared, open, "the connection broke".to_owned(), None).await });
+        }
+    }
+}
+
+async fn end(shared: &Shared, open: Open, reason: String, exit_code: Option<i64>) {
+    let Open { id, terminal, _place } = open;
+    if exit_code.is_none() {
+        terminal.control.end().await;
+    }
+    close(shared, &id, reason, exit_code).await;
+}
+
+async fn close(shared: &Shared, id: &TerminalId, reason: String, exit_code: Option<i64>) {
+    tracing::info!(terminal = %id, reason, "a terminal is closed");
+    let closed = ClosedTerminal { at: shared.clock.now(), reason, exit_code };
+    if let Err(error) = shared.store.close_terminal(id, &closed).await {
+        tracing::warn!(terminal = %id, %error, "the end of a terminal is not written down; the next start says that it ended");
+    }
+}
+
+/// Names become numbers.
+pub(super) fn place(run: &Run, job: &str, step: &str) -> Result<(JobIx, StepIx), Refusal> {
+    let number = run.number;
+    let missing = || Refusal::NotFound(format!("run #{number} has no job `{job}`"));
+    let (job_ix, plan) = run.plan.job_named(job).ok_or_else(missing)?;
+    let missing = || Refusal::NotFound(format!("the job `{job}` of run #{number} has no step `{step}`"));
+    let (step_ix, _) = plan.step_named(step).ok_or_else(missing)?;
+    Ok((job_ix, step_ix))
+}
+
+/// The attempt that runs.
+fn running(run: &Run, job: JobIx, step: StepIx) -> Result<u32, Refusal> {
+    let name = &run.plan.jobs[job as usize].steps[step as usize].name;
+    let why = match &run.jobs[job as usize].steps[step as usize].state {
+        StepState::Running { attempt, .. } => return Ok(*attempt),
+        StepState::Waiting | StepState::Parked { .. } | StepState::Starting { .. } => "has not started yet",
+        StepState::Backoff { .. } => "waits for its next attempt",
+        StepState::Stopping { .. } => "is being stopped",
+        StepState::Ended(_) => "has ended",
+    };
+    Err(Refusal::Conflict(format!("there is no terminal in `{name}` of run #{}: it {why}", run.number)))
+}
+
+fn check_size(size: TerminalSize) -> Result<(), Refusal> {
+    let fits = |n: u16| (1..=limits::TERMINAL_SIDE).contains(&n);
+    if fits(size.columns) && fits(size.rows) {
+        return Ok(());
+    }
+    Err(Refusal::Invalid(format!("a terminal has from 1 to {} columns and rows", limits::TERMINAL_SIDE)))
+}

@@ -1,0 +1,225 @@
+//! Terminals in running steps: the whole server with the fake executor, over real sockets.
+
+mod support;
+
+use futures_util::{SinkExt, StreamExt};
+use gantry::base::{RunId, Tasks};
+use gantry::run::RunView;
+use gantry::web::{WebOptions, router, serve};
+use serde_json::{Value, json};
+use support::{App, PATIENCE, Remote};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+struct House {
+    app: App,
+    tasks: Tasks,
+    address: String,
+    run: RunId,
+    _remote: Remote,
+}
+
+impl House {
+    /// A server with a run whose steps hang: `long`, and `secret`, which was given one.
+    async fn open() -> Self {
+        let app = App::start().await;
+        let remote = Remote::with(
+            "jobs:\n  build:\n    steps:\n      - { name: long, run: x, env: { FAKE_MS: hang } }\n      - { name: later, run: x }\n  other:\n    steps:\n      - { name: secret, run: x, secrets: [TOKEN], env: { FAKE_MS: hang } }\n",
+        );
+        let policy = gantry::secrets::Policy::default();
+        app.handle().set_secret(None, "TOKEN", &gantry::base::Secret::new("hunter2-hunter3".to_owned()), policy).await.unwrap();
+        app.watch("shop", &remote).await;
+        let run = step_runs(&app, "long").await;
+        step_runs(&app, "secret").await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let tasks = Tasks::default();
+        tasks.spawn(serve(listener, router(app.handle().clone(), WebOptions { tasks: tasks.clone() }), tasks.ending.clone()));
+        Self { app, tasks, address, run, _remote: remote }
+    }
+
+    fn url(&self, place: &str, query: &str) -> String {
+        format!("ws://{}/api/v1/runs/{}/steps/{place}/terminal?{query}", self.address, self.run)
+    }
+
+    async fn terminal(&self) -> Socket {
+        connect_async(self.url("build/long", "columns=100&rows=30&by=ada")).await.unwrap().0
+    }
+
+    /// Status and sentence of a refusal.
+    async fn refused(&self, place: &str, query: &str, headers: &[(&'static str, &str)]) -> (u16, String) {
+        let mut request = self.url(place, query).into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        match connect_async(request).await {
+            Err(Error::Http(answer)) => {
+                let problem: Value = serde_json::from_slice(answer.body().as_deref().unwrap_or_default()).unwrap_or_default();
+                (answer.status().as_u16(), problem["detail"].as_str().unwrap_or_default().to_owned())
+            }
+            other => panic!("{place} is not refused: {other:?}"),
+        }
+    }
+
+    /// Status and text of an ordinary answer.
+    async fn get(&self, path: &str) -> (u16, String) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = client.get(format!("http://{}{path}", self.address)).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    async fn kept(&self) -> Vec<gantry::store::KeptTerminal> {
+        self.app.handle().store().terminals(&self.run).await.unwrap()
+    }
+
+    /// Waits until the last terminal is closed, and answers why.
+    async fn closed(&self) -> (String, Option<i64>) {
+        let closed = self.app.until("the end of the terminal", async |_| self.kept().await.pop()?.closed).await;
+        (closed.reason, closed.exit_code)
+    }
+
+    async fn close(self) {
+        self.app.handle().cancel(&self.run, "ada").await.unwrap();
+        self.app.ended("shop", 1).await;
+        self.tasks.end().await;
+        self.app.close().await;
+    }
+}
+
+/// Waits until a step of that name runs; answers its run.
+async fn step_runs(app: &App, step: &str) -> RunId {
+    let running = async |app: &App| {
+        let has = |run: &RunView| run.jobs.iter().flat_map(|job| &job.steps).any(|s| s.name == step && s.state == "running");
+        app.runs("shop").await.into_iter().find(has).map(|run| run.id.parse().unwrap())
+    };
+    app.until(&format!("step {step} to run"), running).await
+}
+
+/// What is shown until `words` are there.
+async fn shows(socket: &mut Socket, words: &str) -> String {
+    let mut shown = String::new();
+    let read = tokio::time::timeout(PATIENCE, async {
+        while !shown.contains(words) {
+            match socket.next().await.unwrap().unwrap() {
+                Message::Binary(bytes) => shown.push_str(std::str::from_utf8(&bytes).unwrap()),
+                other => panic!("{other:?} after {shown:?}"),
+            }
+        }
+    });
+    read.await.unwrap_or_else(|_| panic!("waited in vain for {words:?}"));
+    shown
+}
+
+/// The last frame: what was shown before it is left out.
+async fn last(socket: &mut Socket) -> Value {
+    let read = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match socket.next().await.unwrap().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Binary(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    read.await.unwrap()
+}
+
+async fn types(socket: &mut Socket, keys: &'static str) {
+    socket.send(Message::Binary(keys.as_bytes().into())).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_typed_goes_in_what_is_shown_comes_out_and_the_exit_code_is_passed_on() {
+    let house = House::open().await;
+    let mut socket = house.terminal().await;
+    shows(&mut socket, "100x30").await;
+    types(&mut socket, "hello\r").await;
+    shows(&mut socket, "hello\r\n").await;
+    socket.send(Message::Text(json!({ "resize": [120, 40] }).to_string().into())).await.unwrap();
+    shows(&mut socket, "120x40").await;
+    types(&mut socket, "half\x03").await;
+    shows(&mut socket, "^C").await;
+    let [open] = house.kept().await.try_into().unwrap();
+    assert_eq!((open.who.as_str(), open.closed.clone()), ("ada", None), "it is written down while it is open");
+    assert!(open.address.starts_with("127.0.0.1:"), "{}", open.address);
+    types(&mut socket, "exit 7\r").await;
+    assert_eq!(last(&mut socket).await, json!({ "exit": 7 }));
+    assert_eq!(house.closed().await, ("its shell exited with 7".to_owned(), Some(7)));
+    let listed: Value = serde_json::from_str(&house.get(&format!("/api/v1/runs/{}/terminals", house.run)).await.1).unwrap();
+    assert_eq!((&listed["items"][0]["step"], &listed["items"][0]["exit_code"]), (&json!("long"), &json!(7)), "{listed}");
+    let page = house.get(&format!("/runs/{}", house.run)).await.1;
+    assert!(page.contains("<b>ada</b> <span>in build / long</span>"), "{page}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn whoever_goes_away_leaves_no_terminal_behind() {
+    let house = House::open().await;
+    let mut socket = house.terminal().await;
+    shows(&mut socket, "100x30").await;
+    drop(socket);
+    assert_eq!(house.closed().await, ("whoever had it went away".to_owned(), None));
+    let mut socket = house.terminal().await;
+    shows(&mut socket, "100x30").await;
+    socket.send(Message::Text("nonsense".into())).await.unwrap();
+    assert_eq!(last(&mut socket).await, json!({ "end": "its client said something that is not understood" }));
+    let mut socket = house.terminal().await;
+    shows(&mut socket, "100x30").await;
+    house.tasks.ending.cancel();
+    assert_eq!(last(&mut socket).await, json!({ "end": "the server ends" }));
+    house.closed().await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn there_is_no_terminal_for_other_sites_in_steps_with_secrets_and_in_what_does_not_run() {
+    let house = House::open().await;
+    let elsewhere = house.refused("build/long", "", &[("origin", "http://example.com")]).await;
+    assert!(elsewhere.0 == 403 && elsewhere.1.contains("another site"), "{elsewhere:?}");
+    let site = house.refused("build/long", "", &[("sec-fetch-site", "cross-site")]).await;
+    assert_eq!(site.0, 403);
+    assert_eq!(house.refused("build/long", "", &[("host", "example.com")]).await.0, 403);
+    let secret = house.refused("other/secret", "", &[]).await;
+    assert!(secret.0 == 403 && secret.1.contains("was given secrets"), "{secret:?}");
+    let later = house.refused("build/later", "", &[]).await;
+    assert!(later.0 == 409 && later.1.contains("has not started yet"), "{later:?}");
+    assert_eq!(house.refused("build/nope", "", &[]).await.0, 404);
+    assert_eq!(house.refused("build/long", "columns=0", &[]).await.0, 400);
+    assert_eq!(house.refused("build/long", "rows=1001", &[]).await.0, 400);
+    assert_eq!(house.refused("build/long", "by=%0a", &[]).await.0, 400, "a name is one line");
+    assert_eq!(house.get(&format!("/api/v1/runs/{}/steps/build/long/terminal", house.run)).await.0, 426);
+    assert!(house.kept().await.is_empty(), "nothing was opened");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_terminal_that_was_open_when_the_server_ended_is_told_as_ended_by_the_next() {
+    let mut house = House::open().await;
+    let key = gantry::base::AttemptKey { run: house.run.clone(), job: 0, step: 0, attempt: 1 };
+    let (id, opened_at) = (gantry::base::TerminalId::new(&gantry::base::Clock::System), gantry::base::Timestamp(5));
+    let open = gantry::store::KeptTerminal { id, key, who: "ada".to_owned(), address: "x".to_owned(), opened_at, closed: None };
+    house.app.handle().store().keep_terminal(&open).await.unwrap();
+    house.app.restart().await;
+    assert_eq!(house.closed().await, ("the server ended".to_owned(), None));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn there_are_never_more_terminals_than_there_may_be() {
+    let house = House::open().await;
+    let mut open = Vec::new();
+    for _ in 0..gantry::base::limits::TERMINALS {
+        open.push(house.terminal().await);
+    }
+    let more = house.refused("build/long", "", &[]).await;
+    assert!(more.0 == 503 && more.1.contains("16 terminals are open"), "{more:?}");
+    drop(open.pop());
+    house.closed().await;
+    drop(house.terminal().await);
+    drop(open);
+    house.close().await;
+}
