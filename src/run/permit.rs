@@ -1,5 +1,7 @@
 //! What the world outside of a run allows it at this moment.
 
+use super::Job;
+
 /// What may be begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit {
@@ -7,6 +9,19 @@ pub struct Permit {
     pub start: bool,
     /// How many steps of a job may be made ready ahead of their start at the same time.
     pub park: u32,
+}
+
+/// What each job is allowed: it depends on the engine that the job is on.
+pub trait Permits {
+    /// For this job, now.
+    fn of(&self, job: &Job) -> Permit;
+}
+
+/// The same for all.
+impl Permits for Permit {
+    fn of(&self, _job: &Job) -> Permit {
+        *self
+    }
 }
 
 impl Permit {

@@ -14,7 +14,7 @@ use crate::base::{AttemptKey, Clock, JobKey, Tasks, Timestamp, limits};
 use crate::executor::{Executor, Survivor};
 use crate::git::{Bases, Credentials};
 use crate::run::{Event, Run};
-use crate::schedule::{Board, Input, Turn};
+use crate::schedule::{Board, EngineInfo, Input, Turn};
 use crate::store::{self, Store};
 
 use super::handle::{Handle, Shared};
@@ -205,7 +205,7 @@ impl Core {
                 known.extend(self.performer.live_attempts().cloned());
                 known.sort();
                 known.dedup();
-                Input::Survivors { known, asked_at }
+                Input::Survivors { engine: EngineInfo::LOCAL.to_owned(), known, asked_at }
             }
             Message::Ask { input, answer } => {
                 let done = self.turn(input).await;
@@ -224,7 +224,7 @@ impl Core {
     async fn went_silent(&mut self, silent: Option<String>) {
         if let Some(why) = silent {
             self.shared.engine_is(Err(why.clone()));
-            let _ = self.turn(Input::Engine(Err(why))).await;
+            let _ = self.turn(Input::Engine { name: EngineInfo::LOCAL.to_owned(), state: Err(why) }).await;
         }
     }
 
@@ -244,8 +244,8 @@ impl Core {
             }
         }
         let Turn { changes: _, commands, ended, ignored } = turn;
-        for command in commands {
-            self.performer.perform(command, &self.board);
+        for order in commands {
+            self.performer.perform(order, &self.board);
         }
         for run in ended {
             tracing::info!(%run, "run ended");
@@ -277,5 +277,5 @@ impl Core {
 }
 
 fn new_board(shared: &Shared) -> Board {
-    Board::new(shared.config.slots).parking(shared.executor.parks())
+    Board::new(vec![EngineInfo::local(shared.config.slots, shared.executor.parks())])
 }

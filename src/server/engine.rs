@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::{JobKey, RunId};
 use crate::run::JobState;
-use crate::schedule::Input;
+use crate::schedule::{EngineInfo, Input};
 use crate::store;
 
 use super::core::Message;
@@ -78,7 +78,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 fn say(shared: &Shared, state: Result<(), String>) {
     shared.engine_is(state.clone());
     // The loop only ever goes away with the server.
-    let _ = shared.tell.send(Message::Input(Input::Engine(state)));
+    let _ = shared.tell.send(Message::Input(Input::Engine { name: EngineInfo::LOCAL.to_owned(), state }));
 }
 
 /// Asks what the executor has and lets the loop compare.

@@ -14,7 +14,7 @@ use crate::base::{AttemptKey, JobKey, Tasks};
 use crate::executor::{Archive, Failure, JobSpec, StepSpec};
 use crate::pipeline::Text;
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
-use crate::schedule::Board;
+use crate::schedule::{Board, Order};
 
 use super::ahead::Ahead;
 use super::attempt::{self, Begin, Beside};
@@ -44,6 +44,8 @@ pub(super) struct Performer {
     parking: BTreeMap<AttemptKey, JoinHandle<()>>,
     /// Removals under way: a job is released after them.
     removals: BTreeMap<JobKey, Vec<JoinHandle<()>>>,
+    /// Releases under way: a job that begins anew on another engine is prepared after its own.
+    releasing: BTreeMap<JobKey, JoinHandle<()>>,
     /// Attempts of steps that have caches.
     caching: BTreeSet<AttemptKey>,
     /// Ended ones of them, whose containers stay until their jobs have ended: only then is it known whether their caches are saved.
@@ -61,6 +63,7 @@ impl Performer {
             preparing,
             parking,
             removals,
+            releasing: BTreeMap::new(),
             caching: BTreeSet::new(),
             held: BTreeMap::new(),
         }
@@ -79,7 +82,7 @@ impl Performer {
     }
 
     /// Performs one command. `board` has the runs that the command is about, unless it cleans up.
-    pub fn perform(&mut self, command: Command, board: &Board) {
+    pub fn perform(&mut self, Order { engine, command }: Order, board: &Board) {
         tracing::debug!(?command, "performing");
         match command {
             Command::PrepareJob(key) => {
@@ -87,7 +90,7 @@ impl Performer {
                     && !self.preparing.contains_key(&key)
                 {
                     self.ahead.begin(&self.shared, run, &key);
-                    let preparing = self.prepare(run, key.clone());
+                    let preparing = self.prepare(run, engine, key.clone());
                     self.preparing.insert(key, preparing);
                 }
             }
@@ -132,7 +135,8 @@ impl Performer {
         }
     }
 
-    fn prepare(&self, run: &Run, key: JobKey) -> Preparing {
+    fn prepare(&mut self, run: &Run, engine: String, key: JobKey) -> Preparing {
+        let release = self.releasing.remove(&key);
         let shared = Arc::clone(&self.shared);
         let plan = run.plan.jobs.get(key.job as usize);
         let title = format!("{} #{} / {}", run.repo_name, run.number, plan.map_or("?", |job| job.name.as_str()));
@@ -144,6 +148,10 @@ impl Performer {
         let stopped = stop.clone();
         let task = self.shared.tasks.spawn(async move {
             let done = async {
+                if let Some(release) = release {
+                    // It left another engine; one that broke has been told of.
+                    let _ = release.await;
+                }
                 let spec = JobSpec { fill: needed(&shared, &run, &spec).await?, ..spec };
                 prepare_once(&shared, run, spec, &stopped).await
             };
@@ -153,9 +161,11 @@ impl Performer {
             }
             let job = key.job;
             let (event, silent) = match done {
-                Ok(()) => (Event::JobPrepared { job }, None),
-                Err(NotPrepared::Silent(why)) => (Event::JobNotPrepared { job, message: why.clone(), again: true }, Some(why)),
-                Err(NotPrepared::Failed(message)) => (Event::JobNotPrepared { job, message, again: false }, None),
+                Ok(()) => (Event::JobPrepared { job, engine }, None),
+                Err(NotPrepared::Silent(why)) => {
+                    (Event::JobNotPrepared { job, engine, message: why.clone(), again: true }, Some(why))
+                }
+                Err(NotPrepared::Failed(message)) => (Event::JobNotPrepared { job, engine, message, again: false }, None),
             };
             // The loop only ever goes away with the server.
             let _ = shared.tell.send(Message::Prepared { key, event, silent });
@@ -295,7 +305,8 @@ impl Performer {
         let held: Vec<AttemptKey> = self.held.remove(&key).unwrap_or_default().into_iter().collect();
         let shared = Arc::clone(&self.shared);
         let saving = (!held.is_empty()).then(|| shared.keep.begin_saving(&key));
-        self.cleaning.spawn(async move {
+        let of = key.clone();
+        let release = self.cleaning.spawn(async move {
             if saving.is_some() {
                 keep::save(&shared, &key, &held).await;
             }
@@ -307,6 +318,8 @@ impl Performer {
             shared.release(&key).await;
             drop(saving);
         });
+        self.releasing.retain(|_, release| !release.is_finished());
+        self.releasing.insert(of, release);
     }
 }
 
