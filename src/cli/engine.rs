@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::base::{Clock, InstanceId, Tasks};
-use crate::executor::{Docker, Executor, Fake, Host};
+use crate::executor::{Docker, EngineAt, Executor, Fake, Host, Limits};
 
 /// The executors that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
@@ -25,13 +25,13 @@ pub(super) enum Kind {
 /// Makes the executor. `state` is a directory of its own that outlives the process.
 pub(super) fn make(
     kind: Kind,
-    docker_host: Option<&str>,
+    docker: EngineAt,
     instance: InstanceId,
     state: &Path,
     tasks: &Tasks,
 ) -> std::io::Result<Arc<dyn Executor>> {
     Ok(match kind {
-        Kind::Docker => Arc::new(Docker::connect(docker_host, instance, tasks.clone(), Clock::System)),
+        Kind::Docker => Arc::new(Docker::at(docker, instance, tasks.clone(), Clock::System, Limits::default())),
         Kind::Host => Arc::new(Host::new(state.to_owned(), tasks.clone(), Clock::System)?),
         Kind::Fake => Arc::new(Fake::new(Clock::System)),
     })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 
 use crate::base::{Clock, JobIx, RepoId, RunId, Tasks, limits};
+use crate::executor::EngineAt;
 use crate::git::{Credentials, WorkTree};
 use crate::pipeline::{self, Plan, Problem, Reading, Trigger};
 use crate::run::RunView;
@@ -90,7 +91,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let data = here.path().canonicalize()?;
     let store = Store::open(&StoreConfig { database: Database::Memory, logs: data.join("logs") }).await?;
     let tasks = Tasks::default();
-    let executor = engine::make(args.executor, None, store.instance().await?, &data.join("host"), &tasks)?;
+    let executor = engine::make(args.executor, EngineAt::default(), store.instance().await?, &data.join("host"), &tasks)?;
     executor.health().await.with_context(|| format!("steps cannot run with `--executor {}`", executor.name()))?;
     let mut repo = repo(&trigger);
     let caches = Caches::for_plans(plans.iter().map(|(_, plan)| plan), args.cache_dir.as_deref(), tree.root(), &tasks).await;

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, Tasks, limits, parse_duration_ms};
+use crate::executor::EngineAt;
 use crate::server::{Config, Handle, KeepConfig, Layout, Server, Source};
 use crate::store::{DataDir, Database, Store, StoreConfig};
 use crate::web::{self, WebOptions};
@@ -56,7 +57,7 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         listen,
         slots: args.slots.or(file.slots).unwrap_or_else(slots),
         kind,
-        docker_host: file.docker.host.clone(),
+        docker: file.engine().map_err(Ended::usage)?,
         database: file.database.clone(),
         grace_ms: file.grace.as_deref().map(grace_ms).transpose().map_err(Ended::usage)?.unwrap_or(limits::GRACE_MS),
         credentials: file.credentials().map_err(Ended::usage)?,
@@ -88,7 +89,7 @@ pub(super) struct Setup {
     pub listen: SocketAddr,
     pub slots: u32,
     pub kind: Kind,
-    pub docker_host: Option<String>,
+    pub docker: EngineAt,
     pub database: Option<String>,
     pub grace_ms: u64,
     pub credentials: crate::git::Credentials,
@@ -111,7 +112,7 @@ pub(super) struct Running {
 
 impl Running {
     pub async fn start(setup: Setup) -> anyhow::Result<Self> {
-        let Setup { data, listen, slots, kind, docker_host, database, grace_ms, credentials, keep } = setup;
+        let Setup { data, listen, slots, kind, docker, database, grace_ms, credentials, keep } = setup;
         let data = DataDir::lock(&data)?;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("{listen} cannot be listened on: is another server there?"))?;
@@ -119,7 +120,7 @@ impl Running {
         let database = database.map_or_else(|| Database::File(data.database()), Database::Url);
         let store = Store::open(&StoreConfig { database, logs: data.logs() }).await?;
         let tasks = Tasks::default();
-        let executor = engine::make(kind, docker_host.as_deref(), store.instance().await?, &data.path().join("host"), &tasks)?;
+        let executor = engine::make(kind, docker, store.instance().await?, &data.path().join("host"), &tasks)?;
         let source = Source::Mirrors(Layout::new(data.path()));
         let (at, url_of_runs) = (data.path().to_owned(), url.clone());
         let config = Config { data: at, slots, grace_ms, url: url_of_runs, credentials, watch: true, keep };

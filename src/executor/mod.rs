@@ -11,10 +11,11 @@ mod docker;
 mod fake;
 mod host;
 mod not_ready;
+mod pack;
 mod workspace;
 mod wrote;
 
-pub use docker::{Docker, Limits};
+pub use docker::{Docker, EngineAt, Limits, TlsFiles};
 pub use fake::{Fake, Put};
 pub use host::Host;
 
@@ -45,6 +46,13 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Asks the engine for a sign of life. Cheap: called about once a second while there is work.
     async fn health(&self) -> Result<(), Failure>;
+
+    /// Whether the work tree of this job is carried to where its steps run, so that it has to be complete, with objects of its own, before
+    /// [`Self::prepare`]. To be asked before that; holds until the job's release.
+    async fn carries(&self, job: &JobSpec) -> Result<bool, Failure> {
+        let _ = job;
+        Ok(false)
+    }
 
     /// Makes what the steps of a job share: the network, the services (ready when this returns), and in the workspace what [`JobSpec::fill`] holds
     /// beside the commit. A service that does not become ready is [`Failure::Infrastructure`], with its last words.

@@ -8,6 +8,7 @@
 //! address ─► credentials, host_key ─► fetch ─► mirror ─► files      (what a commit's pipelines are)
 //!                                                   ├──► changes, contents         (what a push changed, what `hash()` looks at)
 //!                                                   └──► entries ─► checkout ─► dot_git
+//!                                                                     └──► own      (for a work tree that leaves this machine)
 //! work_tree ─► tracked ─► copy ─► dot_git                           (`gantry run`: the user's own checkout)
 //! ```
 
@@ -27,6 +28,7 @@ mod files;
 mod host_key;
 mod library;
 mod mirror;
+mod own;
 mod sample;
 mod tracked;
 mod work_tree;
@@ -39,5 +41,6 @@ pub use error::Error;
 pub use fetch::Snapshot;
 pub use files::PipelineFile;
 pub use mirror::{Commit, Mirror};
+pub use own::own_objects;
 pub use sample::Sample;
 pub use work_tree::WorkTree;

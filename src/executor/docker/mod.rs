@@ -2,10 +2,12 @@
 //!
 //! | File | What it is |
 //! |---|---|
-//! | `engine` | The connection: made when needed, forgotten when it breaks |
+//! | `engine`, `address` | The connection: made when needed, forgotten when it breaks; where to |
+//! | `tls`, `ssh` | Engines on other machines |
 //! | `trouble` | What the engine refuses, and its absence, told apart |
 //! | `names` | Container names and labels |
 //! | `container`, `allowance` | What a step's container is made of: the hardening; what it may use |
+//! | `carried`, `volume` | Jobs on engines that do not see this machine's directories |
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
 //! | `sandbox`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits |
 //! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
@@ -18,8 +20,10 @@
 //! | `ending`, `seen` | Stopping, and the exit |
 //! | `release` | Removing what is over |
 
+mod address;
 mod allowance;
 mod archive;
+mod carried;
 mod container;
 mod create;
 mod elf;
@@ -51,8 +55,11 @@ mod sandbox;
 mod seen;
 mod segment;
 mod service;
+mod ssh;
 mod start;
+mod tls;
 mod trouble;
+mod volume;
 #[path = "init/wire.rs"]
 #[allow(dead_code, reason = "the server and the init program need a half of it each")]
 mod wire;
@@ -66,6 +73,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+pub use self::address::{EngineAt, TlsFiles};
 use self::container::Form;
 use self::engine::Engine;
 use self::followed::Followed;
@@ -129,9 +137,15 @@ impl Docker {
     /// The same, with limits for each step.
     #[must_use]
     pub fn connect_with(host: Option<&str>, instance: InstanceId, tasks: Tasks, clock: Clock, limits: Limits) -> Self {
+        Self::at(EngineAt { host: host.map(str::to_owned), ..EngineAt::default() }, instance, tasks, clock, limits)
+    }
+
+    /// The engine at an address of any kind.
+    #[must_use]
+    pub fn at(at: EngineAt, instance: InstanceId, tasks: Tasks, clock: Clock, limits: Limits) -> Self {
         Self {
             inner: Arc::new(Inner {
-                engine: Engine::new(host),
+                engine: Engine::new(at),
                 instance,
                 tasks,
                 clock,
@@ -192,6 +206,9 @@ impl Inner {
     /// How a step's container is made here, with the directory of its record.
     async fn form(&self, step: &StepSpec, is_parked: bool) -> Result<Form, Failure> {
         let link = self.engine.link().await.map_err(|trouble| trouble.into_failure("could not be asked"))?;
+        if carried::is_carried(&step.dirs.root) {
+            return Ok(Form::Carried);
+        }
         let shares = self.engine.is_local() && !self.is_deaf.load(Ordering::Relaxed);
         if !shares || !program::fits(&link) || !program::may_run_in(&step.dirs.root) {
             return Ok(Form::Log);
@@ -252,6 +269,10 @@ impl Executor for Docker {
 
     async fn health(&self) -> Result<(), Failure> {
         self.inner.engine.ping().await.map_err(|trouble| trouble.into_failure("is not well"))
+    }
+
+    async fn carries(&self, job: &JobSpec) -> Result<bool, Failure> {
+        carried::decide(&self.inner, job).await
     }
 
     async fn prepare(&self, job: &JobSpec, services: &dyn ServiceSinks) -> Result<(), Failure> {
@@ -342,8 +363,10 @@ impl Executor for Docker {
         let cannot = |trouble: Trouble| trouble.into_failure("could not list what it holds");
         let containers = release::list(&inner.engine, &ours).await.map_err(cannot)?;
         let networks = network::list(&inner.engine, &ours).await.map_err(cannot)?;
+        let volumes = volume::list(&inner.engine, &ours).await.map_err(cannot)?;
         let labels = containers.into_iter().map(|found| found.labels).chain(networks.into_iter().map(|found| found.labels));
-        let jobs: BTreeSet<JobKey> = labels.flatten().filter_map(|labels| names::job_of(&labels)).collect();
+        let labels = labels.flatten().chain(volumes.into_iter().map(|(_, labels)| labels));
+        let jobs: BTreeSet<JobKey> = labels.filter_map(|labels| names::job_of(&labels)).collect();
         Ok(jobs.into_iter().collect())
     }
 }

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 
 use super::engine::Engine;
 use super::trouble::Trouble;
-use super::{container, names, network};
+use super::{container, names, network, volume};
 use crate::base::{InstanceId, JobKey};
 
 /// Kills and removes a container, with its anonymous volumes; none of that name is fine, as is one that is being removed.
@@ -31,7 +31,7 @@ pub(super) async fn list(engine: &Engine, labels: &[(&str, Option<&str>)]) -> Re
     engine.ask(|client| async move { client.list_containers(Some(options)).await }).await
 }
 
-/// Removes all containers and networks of a job, those that hold its network last. Gives what was removed, since labels tell more.
+/// Removes all containers, volumes and networks of a job, those that hold its network last. Gives what was removed, since labels tell more.
 pub(super) async fn remove_job(engine: &Engine, instance: &InstanceId, job: &JobKey) -> Result<Vec<ContainerSummary>, Trouble> {
     let number = job.job.to_string();
     let labels =
@@ -45,6 +45,9 @@ pub(super) async fn remove_job(engine: &Engine, instance: &InstanceId, job: &Job
         for removed in join_all(ids.map(|id| remove_container(engine, id))).await {
             removed?;
         }
+    }
+    for (name, _) in volume::list(engine, &labels).await? {
+        volume::remove(engine, &name).await?;
     }
     for network in network::list(engine, &labels).await? {
         if let Some(id) = network.id {

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
 
-use super::pack::open_dir;
+use crate::executor::pack::open_dir;
 use crate::base::Tasks;
 use crate::executor::{Archive, Failure, workspace};
 
