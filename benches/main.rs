@@ -11,6 +11,7 @@ mod check;
 mod docker_run;
 mod idle;
 mod live;
+mod logs;
 mod many;
 mod output;
 #[path = "../tests/support/process.rs"]
@@ -22,15 +23,16 @@ mod streaming;
 mod support;
 mod table;
 mod watch;
+mod workspace;
 
 use std::process::ExitCode;
 
 use table::Table;
 
 /// The parts of the table, in its order. `cargo bench --bench figures -- steps output` measures these alone.
-const PARTS: [&str; 8] = ["reading", "start", "push", "steps", "jobs", "output", "memory", "cache"];
+const PARTS: [&str; 10] = ["reading", "workspace", "logs", "start", "push", "steps", "jobs", "output", "memory", "cache"];
 /// Those that need no engine.
-const ALONE: [&str; 1] = ["reading"];
+const ALONE: [&str; 3] = ["reading", "workspace", "logs"];
 
 fn main() -> ExitCode {
     // `cargo bench` adds words of its own, which begin with dashes.
@@ -74,6 +76,8 @@ async fn measure(parts: &[&str]) -> Table {
     for part in parts {
         table.extend(match *part {
             "reading" => check::rows(),
+            "logs" => logs::rows(),
+            "workspace" => workspace::rows(),
             "start" => ready::rows().await,
             "push" => push::rows().await,
             "steps" => chain::rows().await,

@@ -12,6 +12,50 @@ use gantry::pipeline::Action;
 use gantry::run::{Exit, Stream};
 use tokio_util::sync::CancellationToken;
 
+/// Each of these is told twice: with a first process of ours that waits at a gate, and, where the engine could be another machine's, with the engine's own
+/// stream and log.
+macro_rules! both_ways {
+    ($($story:ident)*) => {$(
+        mod $story {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn by_the_gate() {
+                super::$story(super::Rig::new().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn by_the_engines_log() {
+                super::$story(super::Rig::remote().await).await;
+            }
+        }
+    )*};
+}
+
+both_ways! {
+    a_step_passes_and_its_output_is_kept_by_stream
+    the_exit_code_is_the_scripts_own_and_sh_ends_at_the_first_failure
+    steps_share_the_workspace_and_the_network_but_not_their_files
+    the_environment_is_the_steps_and_values_are_never_shell_text
+    a_step_without_a_script_runs_the_images_own_entry_point
+    output_of_200_000_lines_is_complete
+    binary_output_and_a_last_line_without_newline_come_as_they_are
+    odd_output_is_whole_again_after_a_crash_wherever_it_was_cut
+    after_crashes_in_the_middle_no_line_is_missing_and_none_doubled
+    an_attempt_that_ended_while_the_server_was_down_gives_its_output_and_exit
+    a_start_that_comes_twice_makes_one_container
+    a_stop_ends_a_plain_sleep_at_once
+    a_script_that_ignores_sigterm_is_killed_after_the_grace_and_keeps_its_output
+    a_stop_after_a_crash_uses_the_grace_that_the_step_was_started_with
+    a_stop_before_the_start_leaves_nothing
+    seen_from_inside_a_step_has_few_powers_and_no_way_to_the_engine
+    two_jobs_cannot_reach_each_other
+    after_a_release_nothing_is_left_also_by_a_server_that_remembers_nothing
+    a_removed_attempt_is_gone_and_removing_it_again_is_no_error
+    a_sandbox_that_vanished_is_made_again_for_the_next_step
+    a_step_that_closes_its_output_is_waited_for
+    a_start_that_is_cut_off_at_any_moment_is_taken_up_and_runs_once
+    a_script_that_a_step_may_be_reading_is_never_written_to
+}
+
 fn numbered(lines: u32) -> String {
     (1..=lines).map(|n| format!("line {n}\n")).collect()
 }
@@ -33,9 +77,7 @@ fn assert_same(found: &[u8], expected: &[u8], what: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_step_passes_and_its_output_is_kept_by_stream() {
-    let rig = Rig::new().await;
+async fn a_step_passes_and_its_output_is_kept_by_stream(rig: Rig) {
     let job = rig.job().await;
     let (exit, kept) = run(&rig.docker, &job.script(0, "echo out; echo err >&2; echo more")).await;
     assert_eq!(exit, Ok(Exit::Code(0)));
@@ -44,9 +86,7 @@ async fn a_step_passes_and_its_output_is_kept_by_stream() {
     assert_eq!(kept.system(), "", "nothing to pull, nothing to say");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_exit_code_is_the_scripts_own_and_sh_ends_at_the_first_failure() {
-    let rig = Rig::new().await;
+async fn the_exit_code_is_the_scripts_own_and_sh_ends_at_the_first_failure(rig: Rig) {
     let job = rig.job().await;
     let (exit, kept) = run(&rig.docker, &job.script(0, "echo before; (exit 7); echo after")).await;
     assert_eq!(exit, Ok(Exit::Code(7)));
@@ -55,9 +95,7 @@ async fn the_exit_code_is_the_scripts_own_and_sh_ends_at_the_first_failure() {
     assert_eq!(exit, Ok(Exit::Code(137)), "a script that kills itself was not lost");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn steps_share_the_workspace_and_the_network_but_not_their_files() {
-    let rig = Rig::new().await;
+async fn steps_share_the_workspace_and_the_network_but_not_their_files(rig: Rig) {
     let job = rig.job().await;
     std::fs::write(job.workspace().join("from-server"), "tree\n").unwrap();
     let (exit, kept) = run(&rig.docker, &job.script(0, "pwd; cat from-server; echo made > here; echo x > /tmp/private")).await;
@@ -74,9 +112,7 @@ async fn steps_share_the_workspace_and_the_network_but_not_their_files() {
     assert_eq!(log.kept().stdout(), "made\n");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_environment_is_the_steps_and_values_are_never_shell_text() {
-    let rig = Rig::new().await;
+async fn the_environment_is_the_steps_and_values_are_never_shell_text(rig: Rig) {
     let job = rig.job().await;
     let mut step = job.script(0, r#"echo "$CI_WORKSPACE|$GREETING|$GIT_CONFIG_KEY_0=$GIT_CONFIG_VALUE_0""#);
     step.env.insert("GREETING".to_owned(), "a b\n$(exit 1)`exit 1`\"'".to_owned());
@@ -99,9 +135,7 @@ async fn what_is_shared_is_seen_under_its_own_path_and_cannot_be_written() {
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "packed\ncat"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_step_without_a_script_runs_the_images_own_entry_point() {
-    let rig = Rig::new().await;
+async fn a_step_without_a_script_runs_the_images_own_entry_point(rig: Rig) {
     let image = "gantry-test/entry-point:1";
     let (name, tag) = image.split_once(':').unwrap();
     let made = Command::new("sh")
@@ -119,9 +153,7 @@ async fn a_step_without_a_script_runs_the_images_own_entry_point() {
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "entry point\n"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn output_of_200_000_lines_is_complete() {
-    let rig = Rig::new().await;
+async fn output_of_200_000_lines_is_complete(rig: Rig) {
     let job = rig.job().await;
     let (exit, kept) =
         run(&rig.docker, &job.script(0, "seq -f 'line %.0f' 200000 2>/dev/null || seq 200000 | sed 's/^/line /'")).await;
@@ -139,9 +171,7 @@ fn odd(job: &TestJob) -> Vec<u8> {
     [b"a\r\n\n", &[b'x'; 40_000][..], b"\nbin:\xff\xfe\0\x01\n", &[b'y'; 16_384], b"\n", &random, b"\nno newline"].concat()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn binary_output_and_a_last_line_without_newline_come_as_they_are() {
-    let rig = Rig::new().await;
+async fn binary_output_and_a_last_line_without_newline_come_as_they_are(rig: Rig) {
     let job = rig.job().await;
     let (exit, kept) = run(&rig.docker, &job.script(0, ODD)).await;
     assert_eq!(exit, Ok(Exit::Code(0)));
@@ -149,9 +179,7 @@ async fn binary_output_and_a_last_line_without_newline_come_as_they_are() {
     assert_eq!(kept.stderr(), "to stderr\n");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn odd_output_is_whole_again_after_a_crash_wherever_it_was_cut() {
-    let rig = Rig::new().await;
+async fn odd_output_is_whole_again_after_a_crash_wherever_it_was_cut(rig: Rig) {
     let job = rig.job().await;
     let step = job.script(0, ODD);
     run(&rig.docker, &step).await.0.unwrap();
@@ -186,9 +214,7 @@ fn assert_slow_is_whole(kept: &Kept, what: &str) {
     assert!(kept.finished);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn after_crashes_in_the_middle_no_line_is_missing_and_none_doubled() {
-    let rig = Rig::new().await;
+async fn after_crashes_in_the_middle_no_line_is_missing_and_none_doubled(rig: Rig) {
     let job = rig.job().await;
     for step in 0..5 {
         let spec = job.script(step, SLOW);
@@ -209,9 +235,7 @@ async fn after_crashes_in_the_middle_no_line_is_missing_and_none_doubled() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_that_ended_while_the_server_was_down_gives_its_output_and_exit() {
-    let rig = Rig::new().await;
+async fn an_attempt_that_ended_while_the_server_was_down_gives_its_output_and_exit(rig: Rig) {
     let job = rig.job().await;
     let spec = job.script(0, &format!("{SLOW}\nexit 3"));
     let log = Log::default();
@@ -228,9 +252,7 @@ async fn an_attempt_that_ended_while_the_server_was_down_gives_its_output_and_ex
     assert!(log.kept().times.is_sorted_by(|a, b| b - a > -1_000_000_000), "times are the engine's and ours, near each other");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_comes_twice_makes_one_container() {
-    let rig = Rig::new().await;
+async fn a_start_that_comes_twice_makes_one_container(rig: Rig) {
     let job = rig.job().await;
     let spec = job.script(0, "echo once >> ran; echo hello; usleep 300000; echo bye");
     let (first, second) = (Log::default(), Log::default());
@@ -245,9 +267,7 @@ async fn a_start_that_comes_twice_makes_one_container() {
     assert_eq!(std::fs::read_to_string(job.workspace().join("ran")).unwrap(), "once\n");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_ends_a_plain_sleep_at_once() {
-    let rig = Rig::new().await;
+async fn a_stop_ends_a_plain_sleep_at_once(rig: Rig) {
     let job = rig.job().await;
     let log = Log::default();
     let stop = CancellationToken::new();
@@ -262,9 +282,7 @@ async fn a_stop_ends_a_plain_sleep_at_once() {
     assert_eq!(log.kept().stdout(), "up\n");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_script_that_ignores_sigterm_is_killed_after_the_grace_and_keeps_its_output() {
-    let rig = Rig::new().await;
+async fn a_script_that_ignores_sigterm_is_killed_after_the_grace_and_keeps_its_output(rig: Rig) {
     let job = rig.job().await;
     let log = Log::default();
     let stop = CancellationToken::new();
@@ -280,9 +298,7 @@ async fn a_script_that_ignores_sigterm_is_killed_after_the_grace_and_keeps_its_o
     assert_eq!(log.kept().stdout(), "up\nno\n");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_after_a_crash_uses_the_grace_that_the_step_was_started_with() {
-    let rig = Rig::new().await;
+async fn a_stop_after_a_crash_uses_the_grace_that_the_step_was_started_with(rig: Rig) {
     let job = rig.job().await;
     let log = Log::default();
     let mut spec = job.script(0, "trap '' TERM; echo up; while true; do sleep 1; done");
@@ -299,9 +315,7 @@ async fn a_stop_after_a_crash_uses_the_grace_that_the_step_was_started_with() {
     assert!(since.elapsed() < Duration::from_secs(8), "not the default grace of 10 s: {:?}", since.elapsed());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_before_the_start_leaves_nothing() {
-    let rig = Rig::new().await;
+async fn a_stop_before_the_start_leaves_nothing(rig: Rig) {
     let job = rig.job().await;
     let stop = CancellationToken::new();
     stop.cancel();
@@ -385,9 +399,7 @@ impl Drop for Registry {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn seen_from_inside_a_step_has_few_powers_and_no_way_to_the_engine() {
-    let rig = Rig::new().await;
+async fn seen_from_inside_a_step_has_few_powers_and_no_way_to_the_engine(rig: Rig) {
     let job = rig.job().await;
     let text = "grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status
 test ! -e /var/run/docker.sock; test ! -e /run/docker.sock
@@ -402,9 +414,7 @@ chown 1000:1000 /tmp; ls /dev | grep -E '^(sd|vd|nvme|kmsg|mem)' || echo no disk
     assert_eq!(limit, ["2048 false"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_jobs_cannot_reach_each_other() {
-    let rig = Rig::new().await;
+async fn two_jobs_cannot_reach_each_other(rig: Rig) {
     let (one, two) = (rig.job().await, rig.job().await);
     let log = Log::default();
     let text = "hostname -i; while true; do echo secret | nc -l -p 8080; done";
@@ -422,9 +432,7 @@ async fn two_jobs_cannot_reach_each_other() {
     assert_eq!(serving.await.unwrap(), Ok(Exit::Code(143)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn after_a_release_nothing_is_left_also_by_a_server_that_remembers_nothing() {
-    let rig = Rig::new().await;
+async fn after_a_release_nothing_is_left_also_by_a_server_that_remembers_nothing(rig: Rig) {
     let (one, two) = (rig.job().await, rig.job().await);
     run(&rig.docker, &one.script(0, "mkdir -p deep/er; chmod 000 deep; touch x")).await.0.unwrap();
     // The second job's step still runs.
@@ -452,9 +460,7 @@ async fn after_a_release_nothing_is_left_also_by_a_server_that_remembers_nothing
     rig.docker.release(&one.spec.key).await.expect("nothing to release is no error");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_removed_attempt_is_gone_and_removing_it_again_is_no_error() {
-    let rig = Rig::new().await;
+async fn a_removed_attempt_is_gone_and_removing_it_again_is_no_error(rig: Rig) {
     let job = rig.job().await;
     let spec = job.script(0, "true");
     run(&rig.docker, &spec).await.0.unwrap();
@@ -466,9 +472,7 @@ async fn a_removed_attempt_is_gone_and_removing_it_again_is_no_error() {
     assert_eq!(gone.err(), Some(Failure::Gone));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sandbox_that_vanished_is_made_again_for_the_next_step() {
-    let rig = Rig::new().await;
+async fn a_sandbox_that_vanished_is_made_again_for_the_next_step(rig: Rig) {
     let job = rig.job().await;
     for (step, removal) in [(0, "kill"), (1, "rm")] {
         let sandbox = rig.containers().into_iter().find(|name| name.ends_with(&job.spec.key.to_string())).unwrap();
@@ -485,9 +489,7 @@ async fn a_sandbox_that_vanished_is_made_again_for_the_next_step() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_step_that_closes_its_output_is_waited_for() {
-    let rig = Rig::new().await;
+async fn a_step_that_closes_its_output_is_waited_for(rig: Rig) {
     let job = rig.job().await;
     let (exit, kept) = run(&rig.docker, &job.script(0, "echo bye; exec >&- 2>&-; sleep 3; exit 4")).await;
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(4)), "bye\n"));
@@ -520,9 +522,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_is_cut_off_at_any_moment_is_taken_up_and_runs_once() {
-    let rig = Rig::new().await;
+async fn a_start_that_is_cut_off_at_any_moment_is_taken_up_and_runs_once(rig: Rig) {
     let job = TestJob::new();
     rig.docker.prepare(&job.spec, &NoServices).await.unwrap();
     for round in 0..14 {
@@ -562,9 +562,7 @@ async fn a_preparation_that_is_cut_off_at_any_moment_is_done_again() {
     assert_eq!(rig.containers(), Vec::<String>::new());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_script_that_a_step_may_be_reading_is_never_written_to() {
-    let rig = Rig::new().await;
+async fn a_script_that_a_step_may_be_reading_is_never_written_to(rig: Rig) {
     let job = rig.job().await;
     let step = job.script(0, "echo up; sleep 1");
     let log = Log::default();

@@ -99,6 +99,8 @@ async fn files_of_an_ended_step_are_read_as_an_archive_also_by_a_server_that_rem
 ln dist/app dist/sub/hard; echo kept > /cache/deep/x; exit 5";
     let step = job.script(0, text);
     assert_eq!(run(&rig.docker, &step).await.0, Ok(Exit::Code(5)));
+    // The engine knows of the end a little later than we do.
+    docker(&["wait", &rig.step_containers()[0]]);
     let server = rig.restarted();
     let survivors = server.survivors().await.unwrap();
     assert_eq!(survivors.iter().map(|survivor| (&survivor.key, survivor.running)).collect::<Vec<_>>(), [(&step.key, false)]);

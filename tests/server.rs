@@ -372,7 +372,8 @@ async fn the_next_steps_are_ready_when_their_turn_comes_however_their_parking_we
 #[tokio::test]
 async fn a_restart_keeps_what_is_ready_and_removes_what_is_not_wanted_any_more() {
     let mut app = App::start().await;
-    let steps = "[{ name: a, image: i, run: x, env: { FAKE_MS: hang } }, { name: b, image: i, run: x }, { name: c, image: i, run: x }]";
+    let steps =
+        "[{ name: a, image: i, run: x, env: { FAKE_MS: hang } }, { name: b, image: i, run: x }, { name: c, image: i, run: x }]";
     let remote = Remote::with(&format!("steps: {steps}\n"));
     app.watch("shop", &remote).await;
     app.until("two ready steps", async |app| (app.fake.parked().len() == 2).then_some(())).await;

@@ -99,6 +99,8 @@ pub const MEMORY_MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024 * 1024;
 /// The least and the most of processors, in thousandths (Docker takes hundredths).
 pub const CPU_MIN_MILLIS: u64 = 10;
 pub const CPU_MAX_MILLIS: u64 = 1_024_000;
+/// The longest history that `checkout.depth` can ask for: none is longer than all of it.
+pub const DEPTH_MAX: i64 = 1_000_000;
 /// Processes and threads: the kernel's own bound.
 pub const PIDS_MAX: i64 = 4_194_304;
 /// What a step may write into each of `GANTRY_OUTPUT`, `GANTRY_ENV` and `GANTRY_SUMMARY`: values and a page to read, not data. Data is an artifact.
@@ -136,6 +138,12 @@ pub const TREE_ENTRIES: usize = 1_000_000;
 pub const CHANGED_PATHS: usize = 10_000;
 /// A path inside a commit, in bytes: what Linux takes.
 pub const TREE_PATH_BYTES: usize = 4_096;
+
+/// Files and directories that may differ between a commit and the kept work tree that its job stands on: each is written, so past it a work tree of its
+/// own is the better use of the time.
+pub const MOVED_ENTRIES: usize = 2_000;
+/// Kept work trees of all repositories when nobody says; past it the least recently used go.
+pub const BASES_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 
 /// One JUnit file: the largest known ones hold the output of every test and stay below.
 pub const REPORT_FILE_BYTES: usize = 8 * 1024 * 1024;

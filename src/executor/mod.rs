@@ -22,7 +22,7 @@ pub use host::Host;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -89,6 +89,13 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Removes an ended attempt's container; kills it if it still runs. No error when there is none.
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure>;
+
+    /// Whether work trees below `dir`, a directory of this machine, can be layers over a kept base ([`JobDirs::layers`]): `Ok(Err(why))` where they
+    /// cannot be. Tried once, then remembered.
+    async fn layers(&self, dir: &Path) -> Result<Result<(), String>, Failure> {
+        let _ = dir;
+        Ok(Err(format!("the executor `{}` has none", self.name())))
+    }
 
     /// Every attempt of this instance that the engine knows of, running or exited.
     async fn survivors(&self) -> Result<Vec<Survivor>, Failure>;
@@ -172,6 +179,17 @@ pub struct JobDirs {
     pub workspace: PathBuf,
     /// Directories that steps may read under the same path (the mirror's objects, which the workspace's `.git` borrows).
     pub shared: Vec<PathBuf>,
+    /// The work tree is not `workspace` but these; only where [`Executor::layers`] says that it can be.
+    pub layers: Option<Layers>,
+}
+
+/// A work tree that is an overlay: a base that is only read, a layer that takes what is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layers {
+    pub base: PathBuf,
+    pub upper: PathBuf,
+    /// The kernel's own.
+    pub work: PathBuf,
 }
 
 /// All that one attempt needs. Its `Debug` tells no value of a variable: there are secrets among them.

@@ -43,8 +43,9 @@ impl WorkTree {
         let refs = repository.references().map_err(&failed)?.filter_map(Result::ok);
         let refs = refs.filter_map(|reference| PackedRef::of(&reference, reference.name_bytes().to_vec())).collect();
         let origin = self.origin();
-        let copy = DotGit { objects: &self.objects_dir()?, refs, head, origin: origin.as_deref(), origin_head: None }
-            .make(&workspace)?;
+        let objects = &self.objects_dir()?;
+        DotGit { objects, refs, head, origin: origin.as_deref(), origin_head: None, shallow: Vec::new() }.make(&workspace)?;
+        let copy = Repository::open(&workspace).map_err(Error::workspace(&workspace))?;
         carry_over(&repository, &copy).map_err(&failed)?;
         carry_files(&repository, &copy)?;
         Ok(notes)

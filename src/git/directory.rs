@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Error;
 
 /// Makes `dir` an empty directory, whatever was in it; it itself stays, since it may be a mount point.
-pub(super) fn emptied(dir: &Path) -> Result<(), Error> {
+pub fn emptied(dir: &Path) -> Result<(), Error> {
     fs::create_dir_all(dir).map_err(Error::io("make the directory", dir))?;
     for entry in fs::read_dir(dir).map_err(Error::io("read the directory", dir))? {
         let path = entry.map_err(Error::io("read the directory", dir))?.path();

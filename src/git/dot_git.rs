@@ -1,12 +1,14 @@
-//! A `.git` of its own that borrows another repository's objects: what a job sees. **Invariants:** it holds no hooks, no user information of
-//! the remote's URL, and nothing of the machine's Git configuration; the lender's directory is only named, never written to.
+//! A `.git` of its own that borrows another repository's objects: what a job sees. Written by hand, since the library asks the file system many
+//! questions that we need no answer to. **Invariants:** it holds no hooks, no user information of the remote's URL, and nothing of the machine's Git
+//! configuration; the lender's directory is only named, never written to.
 
+use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use git2::{Oid, Reference, Repository, RepositoryInitOptions};
+use git2::{Oid, Reference};
 
-use super::{Error, directory};
+use super::{Error, lay};
 
 /// What a new `.git` is made of.
 pub(super) struct DotGit<'a> {
@@ -18,6 +20,8 @@ pub(super) struct DotGit<'a> {
     pub origin: Option<&'a str>,
     /// `origin/HEAD`: short name of the remote's default branch.
     pub origin_head: Option<&'a str>,
+    /// Commits whose parents are not shown.
+    pub shallow: Vec<Oid>,
 }
 
 pub(super) enum Head {
@@ -27,7 +31,7 @@ pub(super) enum Head {
 }
 
 /// One ref, ready to be written.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PackedRef {
     pub name: Vec<u8>,
     pub id: Oid,
@@ -54,53 +58,67 @@ impl DotGit<'_> {
     ///
     /// # Errors
     /// The files cannot be written.
-    pub fn make(self, workspace: &Path) -> Result<Repository, Error> {
-        let Self { objects, mut refs, head, origin, origin_head } = self;
-        let failed = Error::workspace(workspace);
-        let objects = objects.to_str().filter(|path| !path.contains(char::is_control)).ok_or_else(|| Error::Workspace {
-            dir: workspace.to_owned(),
-            why: format!("the path of the objects to borrow, {}, is not plain text", objects.display()),
-        })?;
-        let mut options = RepositoryInitOptions::new();
-        options.external_template(false).no_reinit(true).mkpath(true);
-        let made = Repository::init_opts(workspace, &options).map_err(&failed)?.path().to_owned();
-        // The library puts a sample there even without a template.
-        directory::removed(&made.join("hooks"))?;
-        write(&made.join("objects/info/alternates"), format!("{objects}\n").as_bytes())?;
+    pub fn make(self, workspace: &Path) -> Result<PathBuf, Error> {
+        let Self { objects, mut refs, head, origin, origin_head, shallow } = self;
+        let refuse = |why: String| Error::Workspace { dir: workspace.to_owned(), why };
+        let objects = objects
+            .to_str()
+            .filter(|path| !path.contains(char::is_control))
+            .ok_or_else(|| refuse(format!("the path of the objects to borrow, {}, is not plain text", objects.display())))?;
+        let config = config(&head, origin).ok_or_else(|| refuse("its origin or its branch has a line break in it".to_owned()))?;
+        let dot_git = workspace.join(".git");
+        fs::create_dir_all(workspace).map_err(Error::io("make the directory", workspace))?;
+        for dir in ["", "info", "objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags"] {
+            lay::make_dir(&dot_git.join(dir))?;
+        }
+        write(&dot_git.join("objects/info/alternates"), format!("{objects}\n").as_bytes())?;
         refs.sort();
         refs.dedup_by(|a, b| a.name == b.name);
-        write(&made.join("packed-refs"), &packed(&refs))?;
-        // Opened anew, since the first one looked for its objects before the borrowed ones were named.
-        let repository = Repository::open(workspace).map_err(&failed)?;
-        configure(&repository, &head, origin).map_err(&failed)?;
+        write(&dot_git.join("packed-refs"), &packed(&refs))?;
+        write(&dot_git.join("config"), config.as_bytes())?;
         if let Some(branch) = origin_head {
-            let (name, target) = ("refs/remotes/origin/HEAD", format!("refs/remotes/origin/{branch}"));
-            repository.reference_symbolic(name, &target, true, "").map_err(&failed)?;
+            for dir in ["refs/remotes", "refs/remotes/origin"] {
+                lay::make_dir(&dot_git.join(dir))?;
+            }
+            let text = format!("ref: refs/remotes/origin/{branch}\n");
+            write(&dot_git.join("refs/remotes/origin/HEAD"), text.as_bytes())?;
         }
-        match head {
-            Head::Branch(branch) => repository.set_head(&format!("refs/heads/{branch}")).map_err(&failed)?,
-            Head::Detached(id) => repository.set_head_detached(id).map_err(&failed)?,
+        if !shallow.is_empty() {
+            let lines: String = shallow.iter().map(|id| format!("{id}\n")).collect();
+            write(&dot_git.join("shallow"), lines.as_bytes())?;
         }
-        Ok(repository)
+        let head = match head {
+            Head::Branch(branch) => format!("ref: refs/heads/{branch}\n"),
+            Head::Detached(id) => format!("{id}\n"),
+        };
+        // Last: what has a HEAD is a repository.
+        write(&dot_git.join("HEAD"), head.as_bytes())?;
+        Ok(dot_git)
     }
 }
 
-fn configure(repository: &Repository, head: &Head, origin: Option<&str>) -> Result<(), git2::Error> {
-    let mut config = repository.config()?;
-    // A container may see other inode numbers, owners and change times; size and modification time tell enough.
-    config.set_str("core.checkStat", "minimal")?;
-    config.set_bool("core.trustctime", false)?;
-    // No log of where HEAD was: nobody's name belongs into it.
-    config.set_bool("core.logAllRefUpdates", false)?;
-    if let Some(url) = origin {
-        config.set_str("remote.origin.url", url)?;
-        config.set_str("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")?;
-        if let Head::Branch(branch) = head {
-            config.set_str(&format!("branch.{branch}.remote"), "origin")?;
-            config.set_str(&format!("branch.{branch}.merge"), &format!("refs/heads/{branch}"))?;
-        }
+/// None: a value that no line of a configuration can hold.
+fn config(head: &Head, origin: Option<&str>) -> Option<String> {
+    let mut text = String::from(
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\
+         # A container may see other inode numbers, owners and change times; size and modification time tell enough.\n\
+         \tcheckStat = minimal\n\ttrustctime = false\n\
+         # No log of where HEAD was: nobody's name belongs into it.\n\tlogAllRefUpdates = false\n",
+    );
+    let Some(url) = origin else { return Some(text) };
+    // Writing to a string cannot fail.
+    let _ = write!(text, "[remote \"origin\"]\n\turl = {}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n", quoted(url)?);
+    if let Head::Branch(branch) = head {
+        let merge = quoted(&format!("refs/heads/{branch}"))?;
+        let _ = write!(text, "[branch {}]\n\tremote = origin\n\tmerge = {merge}\n", quoted(branch)?);
     }
-    Ok(())
+    Some(text)
+}
+
+/// A value, or the name of a subsection, as git-config(1) reads it.
+fn quoted(value: &str) -> Option<String> {
+    let plain = !value.contains(['\n', '\r', '\0']);
+    plain.then(|| format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
 /// The text of `packed-refs` (gitrepository-layout(5)); `refs` are sorted.
@@ -118,8 +136,5 @@ fn packed(refs: &[PackedRef]) -> Vec<u8> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(Error::io("make the directory", parent))?;
-    }
     fs::write(path, bytes).map_err(Error::io("write", path))
 }

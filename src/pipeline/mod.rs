@@ -30,7 +30,8 @@ pub use cron::next_after;
 pub use late::{KnownEnd, Scope};
 pub use outline::{InputView, Outline, outline};
 pub use parts::{
-    Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Policy, Ready, Resources, ServicePlan,
+    Approval, ArtifactsPlan, CachePlan, Cell, CheckoutPlan, Concurrency, InputValue, Network, Policy, Ready, Resources,
+    ServicePlan,
 };
 pub use pattern::Pattern;
 pub use plan::{Action, AllowFailure, Cause, JobPlan, Late, Need, Plan, Retry, StepPlan, Text, When};

@@ -88,6 +88,17 @@ pub enum Ready {
     Log(String),
 }
 
+/// What a job's work tree holds beside the files of its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CheckoutPlan {
+    /// Commits of the history that `.git` shows; `None`: all.
+    #[serde(default)]
+    pub depth: Option<u32>,
+    /// Submodules are checked out too, and those in them.
+    #[serde(default)]
+    pub submodules: bool,
+}
+
 /// What each step of a job may use at most; `None` is the server's own limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Resources {

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::parts::{Approval, ArtifactsPlan, CachePlan, Cell, Concurrency, InputValue, Network, Resources, ServicePlan};
+use super::parts::{
+    Approval, ArtifactsPlan, CachePlan, Cell, CheckoutPlan, Concurrency, InputValue, Network, Resources, ServicePlan,
+};
 use crate::base::{JobIx, StepIx};
 
 /// The pipeline for this trigger: a frozen graph.
@@ -49,6 +51,8 @@ pub struct JobPlan {
     pub services: Vec<ServicePlan>,
     #[serde(default)]
     pub resources: Resources,
+    #[serde(default)]
+    pub checkout: CheckoutPlan,
     #[serde(default)]
     pub approval: Option<Approval>,
     #[serde(default)]
@@ -263,6 +267,7 @@ impl JobPlan {
             matrix: None,
             services: Vec::new(),
             resources: Resources::default(),
+            checkout: CheckoutPlan::default(),
             approval: None,
             environment: None,
             concurrency: None,

@@ -82,6 +82,12 @@ pub(super) async fn live(mut begin: Begin, masks: Result<Masks, Exit>, beside: B
             return last(Some(wrote_nothing(Exit::Infrastructure(format!("its log cannot be written: {error}")))), None);
         }
     };
+    if matches!(begin, Begin::Start(_)) {
+        for line in shared.notes(&key.job_key()).await {
+            // A log that cannot be written is told by the first line of the step itself.
+            let _ = sink.say(clock, &line);
+        }
+    }
     if let (Begin::Start(spec), Some(files)) = (&mut begin, &files) {
         for line in files.before(spec, clock).await {
             // A log that cannot be written is told by the first line of the step itself.

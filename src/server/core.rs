@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::base::{AttemptKey, Clock, JobKey, Tasks, Timestamp};
 use crate::executor::{Executor, Survivor};
-use crate::git::Credentials;
+use crate::git::{Bases, Credentials};
 use crate::run::{Event, Run};
 use crate::schedule::{Board, Input, Turn};
 use crate::store::{self, Store};
@@ -21,7 +21,7 @@ use super::handle::{Handle, Shared};
 use super::keep::{self, Keep, KeepConfig};
 use super::outlines::Outlines;
 use super::perform::Performer;
-use super::{Layout, Source, engine, poll, timer};
+use super::{Layout, Source, engine, poll, source, timer};
 
 /// What a server is made of.
 pub struct Config {
@@ -103,6 +103,7 @@ impl Server {
         let keep = Arc::new(Keep::open(&config.keep, &layout, &store, &tasks, &clock).await?);
         let shared = Arc::new(Shared {
             keep,
+            bases: Arc::new(Bases::new(&layout.bases(), &layout.work())),
             layout,
             changes: watch::Sender::new(store.last_event().await?),
             engine: watch::Sender::new(Err("it has not been asked yet".to_owned())),
@@ -117,6 +118,7 @@ impl Server {
             config,
             tell,
         });
+        source::sweep(&shared);
         shared.store.sweep_attempt_secrets().await?;
         let unfinished = shared.store.unfinished().await?;
         if !unfinished.is_empty() {
@@ -127,6 +129,7 @@ impl Server {
         tasks.spawn(core.run(unfinished));
         tasks.spawn(engine::watch(Arc::clone(&shared)));
         tasks.spawn(keep::tidy(Arc::clone(&shared)));
+        tasks.spawn(keep::pack_logs(Arc::clone(&shared)));
         if shared.config.watch {
             poll::watch_all(&shared).await?;
             tasks.spawn(timer::watch(Arc::clone(&shared)));

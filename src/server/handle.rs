@@ -8,7 +8,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
 use crate::executor::Executor;
-use crate::git;
+use crate::git::{self, Bases};
 use crate::run::{Event, Run};
 use crate::schedule::Input;
 use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
@@ -26,6 +26,8 @@ pub(super) struct Shared {
     pub layout: Layout,
     pub keep: Arc<Keep>,
     pub source: Source,
+    /// Work trees that jobs stand on.
+    pub bases: Arc<Bases>,
     pub config: Config,
     pub tell: UnboundedSender<Message>,
     /// Highest sequence number of the events: the nudge for whoever follows them.
@@ -45,7 +47,7 @@ impl Shared {
         if let Err(error) = self.executor.release(key).await {
             tracing::warn!(job = %key, %error, "a job could not be released; it is swept later");
         }
-        let root = self.layout.job(key, Vec::new()).root;
+        let root = self.layout.job_root(key);
         let removed = tokio::fs::remove_dir_all(&root).await;
         if let Err(error) = removed
             && error.kind() != std::io::ErrorKind::NotFound
@@ -243,10 +245,12 @@ impl Handle {
         let runs = self.shared.store.remove_repo(&repo.id, self.shared.clock.now()).await?;
         self.shared.outlines.forget(&repo.id);
         let (logs, mirror) = (self.shared.store.logs().clone(), self.shared.layout.mirror(&repo.id));
+        let bases = Arc::clone(&self.shared.bases);
         let cleaned = self.shared.tasks.spawn_blocking(move || {
             for run in runs {
                 logs.remove_run(&run)?;
             }
+            bases.forget(repo.id.as_str()).map_err(std::io::Error::other)?;
             if mirror.exists() { std::fs::remove_dir_all(mirror) } else { Ok(()) }
         });
         if let Ok(Err(error)) = cleaned.await {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::base::{JobKey, RepoId};
-use crate::executor::JobDirs;
+use crate::executor::{JobDirs, Layers};
 
 /// The data directory.
 #[derive(Debug, Clone)]
@@ -42,10 +42,23 @@ impl Layout {
         self.root.join("work")
     }
 
-    /// A job's directories; `shared` is what its steps may read besides.
+    /// Work trees that are kept for jobs to stand on.
     #[must_use]
-    pub fn job(&self, key: &JobKey, shared: Vec<PathBuf>) -> JobDirs {
-        let root = self.work().join(key.to_string());
-        JobDirs { workspace: root.join("workspace"), root, shared }
+    pub fn bases(&self) -> PathBuf {
+        self.root.join("bases")
+    }
+
+    /// Everything of a job.
+    #[must_use]
+    pub fn job_root(&self, key: &JobKey) -> PathBuf {
+        self.work().join(key.to_string())
+    }
+
+    /// A job's directories; `shared` is what its steps may read besides, `base` the kept work tree that it stands on, if it does.
+    #[must_use]
+    pub fn job(&self, key: &JobKey, shared: Vec<PathBuf>, base: Option<PathBuf>) -> JobDirs {
+        let root = self.job_root(key);
+        let layers = base.map(|base| Layers { base, upper: root.join("upper"), work: root.join("overlay") });
+        JobDirs { workspace: root.join("workspace"), shared, layers, root }
     }
 }

@@ -44,4 +44,5 @@ pub use keep::KeepConfig;
 pub use layout::Layout;
 pub use outlines::FileOutline;
 pub use secrets::SecretView;
+pub use sink::LogSink;
 pub use source::Source;

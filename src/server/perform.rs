@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
-use crate::executor::{Archive, Failure, JobDirs, JobSpec, StepSpec};
+use crate::executor::{Archive, Failure, JobSpec, StepSpec};
 use crate::git;
 use crate::pipeline::Text;
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
@@ -117,16 +117,12 @@ impl Performer {
         }
     }
 
-    fn dirs(&self, run: &Run, key: &JobKey) -> JobDirs {
-        self.shared.layout.job(key, self.shared.source.shared(run))
-    }
-
     fn prepare(&self, run: &Run, key: JobKey) -> Preparing {
         let shared = Arc::clone(&self.shared);
         let plan = run.plan.jobs.get(key.job as usize);
         let title = format!("{} #{} / {}", run.repo_name, run.number, plan.map_or("?", |job| job.name.as_str()));
         let services = plan.map_or(Vec::new(), |job| job.services.clone());
-        let spec = JobSpec { key: key.clone(), title, dirs: self.dirs(run, &key), services, fill: Vec::new() };
+        let spec = JobSpec { key: key.clone(), title, dirs: self.shared.dirs(run, &key), services, fill: Vec::new() };
         let run = run.clone();
         // Also cancelled when the server ends: then the next start prepares it again.
         let stop = shared.tasks.ending.child_token();
@@ -166,7 +162,7 @@ impl Performer {
         let spec = StepSpec {
             key: key.clone(),
             title: format!("{} / {}", job.name, step.name),
-            dirs: self.dirs(run, &key.job_key()),
+            dirs: self.shared.dirs(run, &key.job_key()),
             image: step.image.as_ref().and_then(known),
             resources: job.resources,
             network: step.network,
@@ -214,7 +210,7 @@ impl Performer {
         let spec = StepSpec {
             key: key.clone(),
             title: format!("{} / {}", job.name, step.name),
-            dirs: self.dirs(run, &key.job_key()),
+            dirs: self.shared.dirs(run, &key.job_key()),
             image: filled.image,
             resources: job.resources,
             network: step.network,
@@ -319,20 +315,20 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &Cancellat
         run.plan.jobs.get(spec.key.job as usize).ok_or_else(|| NotPrepared::Failed("the plan has no such job".to_owned()))?;
     let masks = secrets::masks_of_job(shared, &run, spec.key.job).await.map_err(NotPrepared::Failed)?;
     let services = ServiceLogs::of(shared.store.logs(), spec.key.clone(), plan, masks);
-    let (source, workspace) = (shared.source.clone(), spec.dirs.workspace.clone());
     let is_carried = match shared.executor.carries(&spec).await {
         Ok(is_carried) => is_carried,
         Err(Failure::Unreachable(why)) => return Err(NotPrepared::Silent(why)),
         Err(failure) => return Err(NotPrepared::Failed(failure.to_string())),
     };
-    let fill = shared.tasks.spawn_blocking(move || {
-        if let Some(root) = workspace.parent() {
-            std::fs::create_dir_all(root).map_err(|error| format!("{} cannot be made: {error}", root.display()))?;
-        }
-        let filled = source.fill(&run, &run.trigger.url, &workspace);
-        let filled = filled.and_then(|()| if is_carried { git::own_objects(&workspace) } else { Ok(()) });
-        filled.map_err(|error| error.to_string())
-    });
+    let filling = shared.filling(&run, &spec.key).await;
+    let run = Arc::new(run);
+    let fill = {
+        let (run, workspace) = (Arc::clone(&run), spec.dirs.workspace.clone());
+        shared.tasks.spawn_blocking(move || {
+            filling.make(&run)?;
+            if is_carried { git::own_objects(&workspace).map_err(|error| error.to_string()) } else { Ok(()) }
+        })
+    };
     let checked_out = async {
         match fill.await {
             Ok(Ok(())) => Ok(()),
@@ -340,9 +336,9 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &Cancellat
             Err(panic) => Err(NotPrepared::Failed(format!("the checkout broke: {panic}"))),
         }
     };
-    let prepared = async {
+    let prepare = async |spec: &JobSpec| {
         let prepared = tokio::select! {
-            prepared = shared.executor.prepare(&spec, &services) => prepared,
+            prepared = shared.executor.prepare(spec, &services) => prepared,
             () = stop.cancelled() => Err(Failure::Stopped),
         };
         match prepared {
@@ -352,10 +348,12 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &Cancellat
         }
     };
     if spec.fill.is_empty() && !is_carried {
-        let (checked_out, prepared) = tokio::join!(checked_out, prepared);
+        let (checked_out, prepared) = tokio::join!(checked_out, prepare(&spec));
         prepared.and(checked_out)
     } else {
         checked_out.await?;
-        prepared.await
+        // Only now is it known what the work tree is made of.
+        let dirs = shared.dirs(&run, &spec.key);
+        prepare(&JobSpec { dirs, ..spec }).await
     }
 }

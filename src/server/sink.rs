@@ -18,7 +18,7 @@ use crate::store::{LogKey, LogWriter, Logs};
 const LOOK: Duration = Duration::from_millis(400);
 
 /// Writes output into a log.
-pub(super) struct LogSink(Arc<Mutex<Masked>>);
+pub struct LogSink(Arc<Mutex<Masked>>);
 
 struct Masked {
     writer: LogWriter,
@@ -46,20 +46,20 @@ impl LogSink {
     }
 
     /// The same, for output after which Gantry has something to say.
-    pub fn goes_on(self) -> Self {
+    pub(super) fn goes_on(self) -> Self {
         lock(&self.0).goes_on = true;
         self
     }
 
     /// Writes a line of Gantry's own.
-    pub fn say(&mut self, clock: &Clock, line: &str) -> io::Result<()> {
+    pub(super) fn say(&mut self, clock: &Clock, line: &str) -> io::Result<()> {
         // What others named is in some of them.
         let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         self.write(clock.now_ns(), Stream::System, format!("{line}\n").as_bytes())
     }
 
     /// Where nothing is masked there is nothing to look for.
-    pub fn pauses(&self, masks: &Masks) -> Pauses {
+    pub(super) fn pauses(&self, masks: &Masks) -> Pauses {
         Pauses((!masks.is_empty()).then(|| Arc::downgrade(&self.0)))
     }
 }

@@ -106,6 +106,12 @@ impl App {
         Ok(page)
     }
 
+    /// The bytes from line `from` on, a page of them, and the line to ask for next.
+    pub(super) async fn log_bytes(&self, log: &Log, from: u64) -> Result<(Vec<u8>, u64), Problem> {
+        let key = log.key.clone();
+        self.reading(move |logs| logs.raw(&key, from)).await
+    }
+
     /// How many lines there are so far.
     pub(super) async fn log_lines(&self, log: &Log) -> Result<u64, Problem> {
         let key = log.key.clone();

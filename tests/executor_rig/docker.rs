@@ -11,22 +11,44 @@ use super::{IMAGE, NoServices, TestJob, new_instance};
 pub struct Rig {
     pub docker: Docker,
     pub instance: InstanceId,
+    /// As in `DOCKER_HOST`.
+    host: Option<String>,
 }
 
 impl Rig {
     pub async fn new() -> Self {
+        Self::at(None).await
+    }
+
+    /// The same engine under an address that could be another machine's: nothing is shared with it but what goes through its API.
+    pub async fn remote() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = format!("tcp://{}", listener.local_addr().unwrap());
+        #[expect(clippy::disallowed_methods, reason = "a test has no tasks to wait for")]
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut engine = tokio::net::UnixStream::connect("/var/run/docker.sock").await?;
+                    tokio::io::copy_bidirectional(&mut client, &mut engine).await
+                });
+            }
+        });
+        Self::at(Some(host)).await
+    }
+
+    async fn at(host: Option<String>) -> Self {
         let instance = new_instance();
-        let docker = Docker::connect(None, instance.clone(), Tasks::default(), Clock::System);
+        let docker = Docker::connect(host.as_deref(), instance.clone(), Tasks::default(), Clock::System);
         docker.health().await.expect("these tests need a Docker engine; `.ci/docker-up` makes sure of one");
         let image = docker.has_image(IMAGE).await.unwrap();
         assert!(image, "these tests need the image {IMAGE}; `.ci/docker-up` makes it");
-        Self { docker, instance }
+        Self { docker, instance, host }
     }
 
     /// Another server process of the same instance: it remembers nothing.
     pub fn restarted(&self) -> Server {
         let tasks = Tasks::default();
-        Server { docker: Docker::connect(None, self.instance.clone(), tasks.clone(), Clock::System), tasks }
+        Server { docker: Docker::connect(self.host.as_deref(), self.instance.clone(), tasks.clone(), Clock::System), tasks }
     }
 
     pub async fn job(&self) -> TestJob {

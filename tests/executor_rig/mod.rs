@@ -134,7 +134,7 @@ impl TestJob {
         let spec = JobSpec {
             key: JobKey { run: RunId::new(&Clock::System), job: 0 },
             title: "1 / test".to_owned(),
-            dirs: JobDirs { root, workspace, shared: Vec::new() },
+            dirs: JobDirs { root, workspace, shared: Vec::new(), layers: None },
             services: Vec::new(),
             fill: Vec::new(),
         };

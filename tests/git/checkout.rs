@@ -21,12 +21,12 @@ fn place(peer: &Peer) -> Place {
 }
 
 fn on_main(peer: &Peer) -> Checkout {
-    Checkout { commit: peer.git(&["rev-parse", "main"]), branch: Some("main".to_owned()), url: peer.url() }
+    Checkout::of(peer.git(&["rev-parse", "main"]), Some("main".to_owned()), peer.url())
 }
 
 impl Place {
     fn checkout(&self, at: &Checkout) -> Result<(), Error> {
-        self.mirror.checkout(at, &self.workspace)
+        self.mirror.checkout(at, &self.workspace).map(drop)
     }
 
     fn git(&self, arguments: &[&str]) -> String {
@@ -95,7 +95,7 @@ fn a_tag_is_checked_out_detached_and_an_older_commit_of_a_branch_on_it() {
     peer.git(&["tag", "v1"]);
     peer.commit(&[("a", "2")]);
     let place = place(&peer);
-    place.checkout(&Checkout { commit: first.clone(), branch: None, url: peer.url() }).unwrap();
+    place.checkout(&Checkout::of(first.clone(), None, peer.url())).unwrap();
     assert_eq!(place.git(&["rev-parse", "--abbrev-ref", "HEAD"]), "HEAD");
     assert_eq!(place.git(&["describe", "--tags", "--exact-match"]), "v1");
     assert_eq!(place.git(&["status", "--porcelain"]), "");
@@ -238,7 +238,7 @@ fn refused(peer: &Peer, entries: &[(&str, &[u8], &str)]) -> String {
     }
     let workspace = peer.beside("inner/workspace");
     fs::create_dir_all(&workspace).unwrap();
-    let at = Checkout { commit, branch: Some("main".to_owned()), url: peer.url() };
+    let at = Checkout::of(commit, Some("main".to_owned()), peer.url());
     let error = opened.checkout(&at, &workspace).expect_err("such a commit must not be checked out");
     assert!(matches!(error, Error::UnsafeEntry { .. }), "{error}");
     assert_eq!(fs::read_dir(&workspace).unwrap().count(), 0, "nothing is written");

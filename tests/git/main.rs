@@ -1,9 +1,11 @@
 //! The git room against the real Git as its peer.
 
+mod bases;
 mod changes;
 mod checkout;
 mod fetch;
 mod http;
 mod peer;
 mod pipeline_files;
+mod union;
 mod work_tree;

@@ -66,7 +66,7 @@ async fn trial(inner: &Inner, job: &JobSpec) -> Result<bool, Failure> {
         Ok(dir)
     };
     let dir = blocking(&inner.tasks, write).await.map_err(|error| cannot_write(&job.dirs.root, &error))?;
-    let name = format!("{}-{}", names::trial_name(&inner.instance, &job.key), random_hex(4));
+    let name = names::sight_name(&inner.instance, &job.key, &random_hex(4));
     let body = ContainerCreateBody {
         labels: Some(names::job_labels_with_title(&inner.instance, &job.key, &job.title, &job.dirs.root)),
         host_config: Some(HostConfig {

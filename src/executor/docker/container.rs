@@ -9,7 +9,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Moun
 
 use super::allowance::{self, Allowance};
 use super::engine::Link;
-use super::{Limits, carried, names, program};
+use super::{Limits, carried, names, overlay, program};
 use crate::base::{AttemptKey, InstanceId};
 use crate::executor::workspace::WORKSPACE;
 use crate::executor::{StepSpec, wrote};
@@ -74,7 +74,7 @@ pub(super) fn of_step(
         vec![carried::mount(names::sandbox_name(instance, &job), labels)]
     } else {
         let mut mounts = vec![
-            bind(&step.dirs.workspace, WORKSPACE, false),
+            overlay::workspace(instance, &step.key.job_key(), &step.title, &step.dirs),
             bind(&private, PRIVATE, true),
             bind(&private.join(wrote::DIR), &format!("{PRIVATE}/{}", wrote::DIR), false),
         ];
@@ -194,6 +194,7 @@ mod tests {
                 root: "/data/jobs/x".into(),
                 workspace: "/data/jobs/x/workspace".into(),
                 shared: vec!["/data/mirrors/r/objects".into()],
+                layers: None,
             },
             image: Some("rust:1".to_owned()),
             action,

@@ -128,7 +128,7 @@ async fn judge(inner: &Inner, step: &StepSpec, name: &str, seen: Seen) -> Result
             Phase::Running | Phase::Ended => Created::Began(Box::new(seen)),
         }));
     };
-    if phase != Phase::Created && segment::was_opened(&record) {
+    if phase != Phase::Created && segment::was_opened(&record, phase == Phase::Running) {
         return Ok(Some(Created::Began(Box::new(seen))));
     }
     let cannot = |trouble: Trouble| trouble.into_failure("could not look after the step's container");

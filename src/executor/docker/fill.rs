@@ -7,8 +7,8 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 
 use super::archive::{self, Owner};
 use super::carried::{self, Tree};
-use super::{Inner, container, names, release, sandbox, volume};
-use crate::executor::workspace::{self, WORKSPACE};
+use super::{Inner, container, names, overlay, release, sandbox};
+use crate::executor::workspace;
 use crate::executor::{Archive, Failure, JobSpec};
 
 /// Carries the job's work tree to the engine, if that does not see it, and unpacks the job's archives in it. What a crash cut off is simply done again.
@@ -25,15 +25,9 @@ pub(super) async fn fill(inner: &Inner, job: &JobSpec) -> Result<(), Failure> {
     let name = names::filler_name(&inner.instance, &job.key);
     let labels = names::job_labels_with_title(&inner.instance, &job.key, &job.title, &job.dirs.root);
     let workspace = if is_carried {
-        let volume = names::sandbox_name(&inner.instance, &job.key);
-        let anew = async {
-            release::remove_container(&inner.engine, &name).await?;
-            volume::make_anew(&inner.engine, &volume, labels.clone()).await
-        };
-        anew.await.map_err(|trouble| trouble.into_failure("could not make a volume for the job's work tree"))?;
-        carried::mount(volume, labels.clone())
+        carried::mount(names::sandbox_name(&inner.instance, &job.key), labels.clone())
     } else {
-        container::bind(&job.dirs.workspace, WORKSPACE, false)
+        overlay::workspace(&inner.instance, &job.key, &job.title, &job.dirs)
     };
     let body = ContainerCreateBody {
         labels: Some(labels),
@@ -49,7 +43,7 @@ pub(super) async fn fill(inner: &Inner, job: &JobSpec) -> Result<(), Failure> {
         Err(trouble) if trouble.is(409) => {}
         made => made.map_err(|trouble| trouble.into_failure("could not make a container to fill the workspace"))?,
     }
-    let owner = owner_of(&job.dirs.workspace);
+    let owner = owner_of(overlay::top(&job.dirs));
     if is_carried {
         let tree = Tree { workspace: job.dirs.workspace.clone(), tasks: inner.tasks.clone() };
         archive::put(&inner.engine, &name, &tree, owner).await?;

@@ -7,7 +7,8 @@
 //! | `trouble` | What the engine refuses, and its absence, told apart |
 //! | `names` | Container names and labels |
 //! | `container`, `allowance` | What a step's container is made of: the hardening; what it may use |
-//! | `carried`, `volume` | Jobs on engines that do not see this machine's directories |
+//! | `overlay` | A job's work tree as a layer over a kept base |
+//! | `carried` | Jobs on engines that do not see this machine's directories |
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
 //! | `sandbox`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits |
 //! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
@@ -42,6 +43,7 @@ mod names;
 mod network;
 mod opening;
 mod output;
+mod overlay;
 mod park;
 mod pause;
 mod program;
@@ -59,7 +61,6 @@ mod ssh;
 mod start;
 mod tls;
 mod trouble;
-mod volume;
 #[path = "init/wire.rs"]
 #[allow(dead_code, reason = "the server and the init program need a half of it each")]
 mod wire;
@@ -116,6 +117,8 @@ struct Inner {
     entry_points: EntryPoints,
     /// Nobody listened at a gate: the engine shares directories with us but no sockets.
     is_deaf: AtomicBool,
+    /// Whether it mounts overlays; asked once.
+    layers: tokio::sync::OnceCell<Result<(), String>>,
     /// Of jobs that this process has seen; after a restart the labels know.
     jobs: Mutex<BTreeMap<JobKey, Known>>,
 }
@@ -156,6 +159,7 @@ impl Docker {
                 parked: Parked::default(),
                 entry_points: EntryPoints::default(),
                 is_deaf: AtomicBool::new(false),
+                layers: tokio::sync::OnceCell::new(),
                 jobs: Mutex::default(),
             }),
         }
@@ -203,17 +207,20 @@ impl Inner {
         labels.get(names::INSTANCE).is_some_and(|instance| instance == self.instance.as_str())
     }
 
+    /// Whether a step's container waits at a gate here.
+    async fn has_gates(&self, step: &StepSpec) -> Result<bool, Failure> {
+        let link = self.engine.link().await.map_err(|trouble| trouble.into_failure("could not be asked"))?;
+        let shares = self.engine.is_local() && !self.is_deaf.load(Ordering::Relaxed);
+        Ok(shares && !carried::is_carried(&step.dirs.root) && program::fits(&link) && program::may_run_in(&step.dirs.root))
+    }
+
     /// How a step's container is made here, with the directory of its record.
     async fn form(&self, step: &StepSpec, is_parked: bool) -> Result<Form, Failure> {
-        let link = self.engine.link().await.map_err(|trouble| trouble.into_failure("could not be asked"))?;
-        if carried::is_carried(&step.dirs.root) {
-            return Ok(Form::Carried);
+        match self.has_gates(step).await? {
+            true => Ok(Form::Gate { record: files::record(self, step).await?, is_parked }),
+            false if carried::is_carried(&step.dirs.root) => Ok(Form::Carried),
+            false => Ok(Form::Log),
         }
-        let shares = self.engine.is_local() && !self.is_deaf.load(Ordering::Relaxed);
-        if !shares || !program::fits(&link) || !program::may_run_in(&step.dirs.root) {
-            return Ok(Form::Log);
-        }
-        Ok(Form::Gate { record: files::record(self, step).await?, is_parked })
     }
 
     fn remember(&self, job: &JobKey, root: &Path, image: Option<&str>) {
@@ -280,14 +287,22 @@ impl Executor for Docker {
         inner.remember(&job.key, &job.dirs.root, None);
         let hosts = service::hosts(job.services.iter().map(|service| service.name.as_str()));
         let wanted = sandbox::Job { instance: &inner.instance, key: &job.key, title: &job.title, root: &job.dirs.root, hosts };
-        let made = sandbox::ensure(&inner.engine, &inner.network, &wanted).await;
+        let (made, removed) = tokio::join!(
+            sandbox::ensure(&inner.engine, &inner.network, &wanted),
+            overlay::remove_earlier(&inner.engine, &inner.instance, &job.key)
+        );
         made.map_err(|trouble| trouble.into_failure("could not make the job's network"))?;
+        removed.map_err(|trouble| trouble.into_failure("could not remove what an earlier preparation left"))?;
         fill::fill(inner, job).await?;
         service::start_all(inner, job, services).await
     }
 
     async fn follow_services(&self, job: &JobKey, services: &dyn ServiceSinks) -> Result<(), Failure> {
         service::follow_all(&self.inner, job, services).await
+    }
+
+    fn parks(&self) -> u32 {
+        park::PARKS
     }
 
     async fn park(&self, step: &StepSpec) -> Result<bool, Failure> {
@@ -327,6 +342,20 @@ impl Executor for Docker {
         found.unwrap_or_else(|panic| Err(Failure::Infrastructure(format!("its containers could not be looked through: {panic}"))))
     }
 
+    async fn layers(&self, dir: &Path) -> Result<Result<(), String>, Failure> {
+        let tried = self.inner.layers.get_or_try_init(|| async {
+            let tried = overlay::probe(&self.inner, dir).await?;
+            match &tried {
+                Ok(()) => tracing::info!("work trees are layers over kept ones, which the engine mounts"),
+                Err(why) => {
+                    tracing::info!(%why, "work trees are checked out for each job: the engine mounts no overlay for them")
+                }
+            }
+            Ok(tried)
+        });
+        tried.await.cloned()
+    }
+
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
         let inner = &self.inner;
         let known = inner.forget(job);
@@ -339,7 +368,8 @@ impl Executor for Docker {
             if !known.root.as_os_str().is_empty() {
                 roots.insert(known.root.clone());
             }
-            for container in removed {
+            roots.extend(removed.roots);
+            for container in removed.containers {
                 let labels = container.labels.unwrap_or_default();
                 roots.extend(names::root_of(&labels).map(Path::to_owned));
                 images.extend(container.image_id.filter(|_| names::key_of(&labels).is_some()));
@@ -363,9 +393,10 @@ impl Executor for Docker {
         let cannot = |trouble: Trouble| trouble.into_failure("could not list what it holds");
         let containers = release::list(&inner.engine, &ours).await.map_err(cannot)?;
         let networks = network::list(&inner.engine, &ours).await.map_err(cannot)?;
-        let volumes = volume::list(&inner.engine, &ours).await.map_err(cannot)?;
-        let labels = containers.into_iter().map(|found| found.labels).chain(networks.into_iter().map(|found| found.labels));
-        let labels = labels.flatten().chain(volumes.into_iter().map(|(_, labels)| labels));
+        let volumes = overlay::list(&inner.engine, &ours).await.map_err(cannot)?;
+        let labels = containers.into_iter().filter_map(|found| found.labels);
+        let labels = labels.chain(networks.into_iter().filter_map(|found| found.labels));
+        let labels = labels.chain(volumes.into_iter().map(|(_, labels)| labels));
         let jobs: BTreeSet<JobKey> = labels.filter_map(|labels| names::job_of(&labels)).collect();
         Ok(jobs.into_iter().collect())
     }

@@ -21,6 +21,8 @@ pub(super) const SANDBOX: &str = "io.gantry.sandbox";
 pub(super) const SERVICE: &str = "io.gantry.service";
 /// Of the network that all sandboxes share.
 pub(super) const NETWORK: &str = "io.gantry.network";
+/// Of what is made to try whether something works, and removed again.
+pub(super) const TRIAL: &str = "io.gantry.trial";
 const TITLE: &str = "io.gantry.title";
 /// From SIGTERM to SIGKILL in ms: an attempt taken up after a crash is stopped with the grace it was started with.
 const GRACE: &str = "io.gantry.grace-ms";
@@ -56,9 +58,18 @@ pub(super) fn filler_name(instance: &InstanceId, job: &JobKey) -> String {
     format!("{}-fill", sandbox_name(instance, job))
 }
 
-/// `gantry-INSTANCE8-RUN-JOB-trial`
-pub(super) fn trial_name(instance: &InstanceId, job: &JobKey) -> String {
-    format!("{}-trial", sandbox_name(instance, job))
+/// `gantry-INSTANCE8-RUN-JOB-sees-TOKEN`
+pub(super) fn sight_name(instance: &InstanceId, job: &JobKey, token: &str) -> String {
+    format!("{}-sees-{token}", sandbox_name(instance, job))
+}
+
+/// `gantry-INSTANCE8-trial-TOKEN`
+pub(super) fn trial_name(instance: &InstanceId, token: &str) -> String {
+    format!("gantry-{}-trial-{token}", short(instance))
+}
+
+pub(super) fn trial_labels(instance: &InstanceId) -> Labels {
+    [(INSTANCE, instance.as_str()), (TRIAL, "1")].map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
 fn short(instance: &InstanceId) -> &str {

@@ -23,6 +23,9 @@ use super::{Inner, gate, names, segment};
 use crate::base::AttemptKey;
 use crate::executor::{Failure, StepSpec, Survivor};
 
+/// Steps of a job that are made ready ahead: with steps of a second or more one hides its start behind them, with shorter ones a second helps a little,
+/// and a third hardly (`/proc` shows 8 MiB for each that waits).
+pub(super) const PARKS: u32 = 2;
 /// Starts at the same time for each processor of the engine's machine: more of them only make each one slower.
 const STARTS_PER_CPU: usize = 2;
 const CPUS: usize = 2;
@@ -33,6 +36,13 @@ pub(super) struct Reached {
     pub record: PathBuf,
     pub segment: Segment,
     pub gate: UnixStream,
+}
+
+impl Reached {
+    /// Whether its process still listens, as far as is known.
+    fn is_alive(&self) -> bool {
+        matches!(self.gate.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
 }
 
 /// Connects to the gate of a container that runs.
@@ -81,8 +91,14 @@ impl Starts {
 /// Makes an attempt ready: false where it cannot wait at a gate, or its image is not here.
 pub(super) async fn park(inner: &Inner, step: &StepSpec) -> Result<bool, Failure> {
     inner.remember(&step.key.job_key(), &step.dirs.root, step.image.as_deref());
-    if step.image.is_none() || inner.parked.all().contains_key(&step.key) {
-        return Ok(step.image.is_some());
+    if step.image.is_none() || !inner.has_gates(step).await? {
+        return Ok(false);
+    }
+    if let Some(reached) = inner.parked.take(&step.key)
+        && reached.is_alive()
+    {
+        inner.parked.all().insert(step.key.clone(), reached);
+        return Ok(true);
     }
     let name = names::container_name(&inner.instance, &step.key);
     let cannot = |trouble: Trouble| trouble.into_failure("could not create the step's container");
@@ -120,7 +136,7 @@ pub(super) fn survivor(labels: &Labels, state: Option<State>) -> Option<Survivor
         _ => true,
     };
     let key = names::key_of(labels)?;
-    let waits = names::record_dir(labels).is_some_and(|record| !segment::was_opened(&record));
+    let waits = names::record_dir(labels).is_some_and(|record| !segment::was_opened(&record, running));
     if waits && !(running && names::is_parked(labels)) {
         return None;
     }

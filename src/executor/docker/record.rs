@@ -122,13 +122,10 @@ impl Record {
                 tokio::time::sleep(FALSE_ALARM).await;
             }
             let mut bytes = [0; 4096];
-            match tokio::time::timeout(ANYWAY, nudges.read(&mut bytes)).await {
-                Ok(Ok(0) | Err(_)) => {
-                    self.nudges = None;
-                    // What was written before it went away.
-                    return self.drain(output).await.unwrap_or(Word::Silent);
-                }
-                Ok(Ok(_)) | Err(_) => {}
+            if let Ok(Ok(0) | Err(_)) = tokio::time::timeout(ANYWAY, nudges.read(&mut bytes)).await {
+                self.nudges = None;
+                // What was written before it went away.
+                return self.drain(output).await.unwrap_or(Word::Silent);
             }
         }
     }

@@ -1,7 +1,8 @@
-//! Removing: containers, networks and directories. **Invariants:** only what bears our instance's label; nothing that is not there is an error.
+//! Removing: containers, networks, volumes and directories. **Invariants:** only what bears our instance's label; nothing that is not there is an error.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, ContainerSummary, HostConfig};
 use bollard::query_parameters::{
@@ -13,7 +14,7 @@ use futures_util::future::join_all;
 
 use super::engine::Engine;
 use super::trouble::Trouble;
-use super::{container, names, network, volume};
+use super::{container, names, network, overlay};
 use crate::base::{InstanceId, JobKey};
 
 /// Kills and removes a container, with its anonymous volumes; none of that name is fine, as is one that is being removed.
@@ -31,8 +32,15 @@ pub(super) async fn list(engine: &Engine, labels: &[(&str, Option<&str>)]) -> Re
     engine.ask(|client| async move { client.list_containers(Some(options)).await }).await
 }
 
-/// Removes all containers, volumes and networks of a job, those that hold its network last. Gives what was removed, since labels tell more.
-pub(super) async fn remove_job(engine: &Engine, instance: &InstanceId, job: &JobKey) -> Result<Vec<ContainerSummary>, Trouble> {
+/// What was removed of a job, since labels tell more.
+pub(super) struct Removed {
+    pub containers: Vec<ContainerSummary>,
+    /// The job's directory, by the labels of what was no container.
+    pub roots: BTreeSet<PathBuf>,
+}
+
+/// Removes all containers, networks and volumes of a job, in the order in which they hold each other.
+pub(super) async fn remove_job(engine: &Engine, instance: &InstanceId, job: &JobKey) -> Result<Removed, Trouble> {
     let number = job.job.to_string();
     let labels =
         [(names::INSTANCE, Some(instance.as_str())), (names::RUN, Some(job.run.as_str())), (names::JOB, Some(number.as_str()))];
@@ -46,15 +54,13 @@ pub(super) async fn remove_job(engine: &Engine, instance: &InstanceId, job: &Job
             removed?;
         }
     }
-    for (name, _) in volume::list(engine, &labels).await? {
-        volume::remove(engine, &name).await?;
-    }
     for network in network::list(engine, &labels).await? {
         if let Some(id) = network.id {
             network::remove(engine, &id).await?;
         }
     }
-    Ok(containers)
+    let roots = overlay::remove_all(engine, &labels).await?;
+    Ok(Removed { containers, roots })
 }
 
 /// Removes a directory tree; none is fine.

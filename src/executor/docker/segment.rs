@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::wire::{self, FRAME_BYTES, HEADER_BYTES, Kind};
 use crate::run::Observed;
@@ -71,16 +71,31 @@ impl Segment {
     }
 }
 
-/// Whether the gate of this directory's record was opened: only then may the step have begun.
-pub(super) fn was_opened(dir: &Path) -> bool {
-    let Ok(mut segment) = Segment::open(dir) else { return false };
-    let mut first = None;
-    // A file that begins with nonsense was not left by a process that still waits.
-    let read = segment.read(|frame| first = first.or(Some(frame.kind)));
-    match first {
-        Some(kind) => kind == Kind::Started,
-        None => read.is_err(),
+/// Writes down, where no step can, that the gate of this record is opened next; false if it was written down before. Blocking, as briefly as making a
+/// file takes.
+pub(super) fn mark_opened(dir: &Path) -> io::Result<bool> {
+    match File::create_new(mark(dir)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
     }
+}
+
+/// Takes that back: the opening did not arrive.
+pub(super) fn unmark_opened(dir: &Path) -> io::Result<()> {
+    std::fs::remove_file(mark(dir))
+}
+
+/// Whether the gate of this record was opened: only then may the step have begun. While its process runs, a mark without a record is one of an opening
+/// that did not arrive; it may be sent again, as the gate opens once.
+pub(super) fn was_opened(dir: &Path, running: bool) -> bool {
+    let is_empty = || Segment::open(dir).and_then(|segment| segment.file.metadata()).is_ok_and(|found| found.len() == 0);
+    mark(dir).exists() && !(running && is_empty())
+}
+
+/// Beside the directory, which is the step's own.
+fn mark(dir: &Path) -> PathBuf {
+    dir.with_extension("opened")
 }
 
 /// What the last frame says.
@@ -128,7 +143,9 @@ mod tests {
         (dir, file)
     }
 
-    fn all(segment: &mut Segment) -> (Vec<(u64, Kind, Vec<u8>)>, Result<(), Nonsense>) {
+    type Frames = Vec<(u64, Kind, Vec<u8>)>;
+
+    fn all(segment: &mut Segment) -> (Frames, Result<(), Nonsense>) {
         let mut frames = Vec::new();
         loop {
             match segment.read(|frame| frames.push((frame.at_ns, frame.kind, frame.payload.to_vec()))) {
@@ -189,7 +206,6 @@ mod tests {
             let made = std::process::Command::new("sh").arg("-c").arg(format!("{make} {}", path.display())).status().unwrap();
             assert!(made.success());
             assert!(Segment::open(dir.path()).is_err(), "{make}");
-            assert!(!was_opened(dir.path()), "{make}");
         }
         std::fs::remove_dir(&path).unwrap();
         symlink(dir.path().join("other"), &path).unwrap();
@@ -197,16 +213,21 @@ mod tests {
     }
 
     #[test]
-    fn only_a_record_that_has_begun_is_one_of_an_opened_gate() {
-        for (bytes, opened) in [
-            (Vec::new(), false),
-            (frame(1, Kind::Exit, b"code=143\n"), false),
-            (frame(1, Kind::Started, b""), true),
-            ([frame(1, Kind::Started, b""), frame(2, Kind::Exit, b"code=0\n")].concat(), true),
-            (b"a step has written over it".to_vec(), true),
-        ] {
+    fn a_gate_was_opened_where_the_server_has_said_so_whatever_a_step_made_of_its_record() {
+        for bytes in [Vec::new(), frame(1, Kind::Exit, b"code=143\n"), frame(1, Kind::Started, b""), b"a step's words".to_vec()] {
             let (dir, _file) = written(&bytes);
-            assert_eq!(was_opened(dir.path()), opened, "{bytes:?}");
+            let record = dir.path();
+            for running in [false, true] {
+                assert!(!was_opened(record, running), "{bytes:?}");
+            }
+            assert!(mark_opened(record).unwrap());
+            assert!(!mark_opened(record).unwrap());
+            assert!(was_opened(record, false), "{bytes:?}");
+            assert_eq!(was_opened(record, true), !bytes.is_empty(), "{bytes:?}");
+            std::fs::remove_file(record.join(NAME)).unwrap();
+            assert!(was_opened(record, true), "a step has removed it");
+            unmark_opened(record).unwrap();
+            assert!(!was_opened(record, false));
         }
     }
 

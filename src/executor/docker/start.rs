@@ -4,7 +4,7 @@
 //! **Invariant:** a container whose gate was never opened has done nothing; it is opened, or thrown away and made again. One whose gate was opened, or
 //! that was started by the engine alone, is taken up and never made again.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use super::park::Reached;
 use super::record::Record;
 use super::seen::{self, Phase};
 use super::trouble::Trouble;
-use super::{Inner, carried, files, fill, gate, names, opening, park, release, sandbox, segment, service};
+use super::{Inner, carried, files, fill, gate, names, opening, overlay, park, release, sandbox, segment, service};
 use crate::executor::{Archive, Failure, Live, Sink, StepSpec, workspace};
 use crate::pipeline::Network;
 
@@ -74,7 +74,8 @@ pub(super) async fn start(
                 let begun = Begun { name, files, started_at: inner.clock.now(), grace_ms: step.grace_ms, source };
                 return Ok(live::live(inner, begun, output, stop));
             }
-            Ok(None) => discard(inner, &name).await,
+            // Looked at anew: whoever else has a hand in it may have opened the gate.
+            Ok(None) => {}
             Err(failure) => {
                 discard(inner, &name).await;
                 return Err(failure);
@@ -95,9 +96,10 @@ pub(super) async fn attach(
     let seen = seen::look(&inner.engine, &name).await.map_err(cannot_ask)?;
     match seen {
         Some(seen) if inner.is_ours(&seen.labels) && seen.phase != Phase::Created => {
-            let waits = names::record_dir(&seen.labels).is_some_and(|record| !segment::was_opened(&record));
+            let running = seen.phase == Phase::Running;
+            let waits = names::record_dir(&seen.labels).is_some_and(|record| !segment::was_opened(&record, running));
             if waits {
-                return Err(Failure::Gone);
+                return Err(Failure::Stopped);
             }
             let output = Output::new(sink, inner.clock.clone());
             Ok(live::again(inner, name, &seen, output, stop).await)
@@ -121,8 +123,11 @@ async fn restore(
     'container: loop {
         for (at, archive) in archives.iter().enumerate() {
             let into = Archive::into(&***archive);
-            let owner =
-                if workspace::relative(into).is_some() { fill::owner_of(&step.dirs.workspace) } else { Owner { uid: 0, gid: 0 } };
+            let owner = if workspace::relative(into).is_some() {
+                fill::owner_of(overlay::top(&step.dirs))
+            } else {
+                Owner { uid: 0, gid: 0 }
+            };
             let put = tokio::select! {
                 put = archive::put(&inner.engine, name, &***archive, owner) => put,
                 () = stop.cancelled() => return Err(Failure::Stopped),
@@ -167,8 +172,14 @@ async fn begin(
         None => wait_at_gate(inner, step, name, &record, running).await?,
     };
     let Some(Reached { record, segment, mut gate }) = reached else { return Ok(None) };
+    let cannot = |error| Failure::Infrastructure(format!("the step's start cannot be written down: {error}"));
+    let is_first = segment::mark_opened(&record).map_err(cannot)?;
     let started_ns = inner.clock.now_ns();
     if gate::open(&mut gate, &opening).await.is_err() {
+        // Not all of it arrived, and so nothing was begun by it.
+        if is_first {
+            segment::unmark_opened(&record).map_err(cannot)?;
+        }
         return Ok(None);
     }
     Ok(Some(Source::Record(Box::new(Record::begun(&record, segment, gate, passing, started_ns)))))
@@ -179,7 +190,7 @@ pub(super) async fn wait_at_gate(
     inner: &Inner,
     step: &StepSpec,
     name: &str,
-    record: &PathBuf,
+    record: &Path,
     running: bool,
 ) -> Result<Option<Reached>, Failure> {
     if !running {
@@ -194,6 +205,7 @@ pub(super) async fn wait_at_gate(
                 "Docker shares no sockets with this server (a virtual machine?): its steps start in the slower way from now on"
             );
             inner.is_deaf.store(true, std::sync::atomic::Ordering::Relaxed);
+            discard(inner, name).await;
             Ok(None)
         }
         Err(Shut::Engine(trouble)) => Err(trouble.into_failure("could not be asked about the step's container")),

@@ -51,7 +51,7 @@ impl Archive for Packed {
 }
 
 fn job() -> JobSpec {
-    let dirs = JobDirs { root: "/nowhere".into(), workspace: "/nowhere/workspace".into(), shared: Vec::new() };
+    let dirs = JobDirs { root: "/nowhere".into(), workspace: "/nowhere/workspace".into(), shared: Vec::new(), layers: None };
     let key = JobKey { run: RunId::new(&Clock::System), job: 0 };
     JobSpec { key, title: "1 / test".to_owned(), dirs, services: Vec::new(), fill: Vec::new() }
 }

@@ -207,7 +207,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let record = Record::open(dir.path().join("state")).unwrap();
         let key = AttemptKey { run: RunId::new(&Clock::System), job: 1, step: 2, attempt: 3 };
-        let dirs = JobDirs { root: "/nowhere".into(), workspace: "/nowhere/tree".into(), shared: Vec::new() };
+        let dirs = JobDirs { root: "/nowhere".into(), workspace: "/nowhere/tree".into(), shared: Vec::new(), layers: None };
         let attempt = record.attempt(&key, &dirs, "true").unwrap();
         assert!(!attempt.ran_before());
         assert_eq!(record.workspace_of(&key).unwrap(), None);

@@ -5,7 +5,7 @@ use super::spec::{Approval, Concurrency};
 use super::{Reader, keys};
 use crate::base::limits;
 use crate::pipeline::expr::Template;
-use crate::pipeline::parts::{Policy, Resources};
+use crate::pipeline::parts::{CheckoutPlan, Policy, Resources};
 use crate::pipeline::report::{nearest, shown};
 use crate::pipeline::yaml::Kind;
 
@@ -165,6 +165,23 @@ impl Reader<'_, '_> {
             self.report.error_hint("value", field.place(), "`runs_on` has no label", "leave it out for any executor");
         }
         labels
+    }
+
+    /// `checkout: { depth: 50, submodules: true }`.
+    pub(super) fn checkout(&mut self, field: &Field) -> CheckoutPlan {
+        let Some(fields) = Fields::read(field.value, field.key_span, &keys::CHECKOUT, self) else {
+            return CheckoutPlan::default();
+        };
+        if fields.is_empty() {
+            self.report.error_hint("value", field.place(), "`checkout` says nothing", "its keys are depth, submodules");
+        }
+        CheckoutPlan {
+            depth: fields.get("depth").and_then(|field| {
+                let depth = self.int(field.value, field.place(), "`depth`", 1, limits::DEPTH_MAX)?;
+                u32::try_from(depth).ok()
+            }),
+            submodules: fields.get("submodules").and_then(|field| self.bool(field)).unwrap_or(false),
+        }
     }
 
     pub(super) fn resources(&mut self, field: &Field) -> Resources {

@@ -93,6 +93,7 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
     let axes_are_known = errors == reader.report.errors();
     let services = fields.get("services").map(|field| reader.services(field)).unwrap_or_default();
     let resources = fields.get("resources").map(|field| reader.resources(field)).unwrap_or_default();
+    let checkout = fields.get("checkout").map(|field| reader.checkout(field)).unwrap_or_default();
     let approval = fields.get("approval").and_then(|field| reader.approval(field));
     let environment = fields.get("environment").and_then(|field| reader.environment(field));
     let outputs = fields.get("outputs").map(|field| reader.outputs(field)).unwrap_or_default();
@@ -118,6 +119,7 @@ fn body(name: String, span: Span, fields: &Fields, envs: Envs, defaults: &Defaul
         axes_are_known,
         services,
         resources,
+        checkout,
         approval,
         environment,
         concurrency: None,

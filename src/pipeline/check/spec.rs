@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::base::{JobIx, StepIx};
 use crate::pipeline::expr::{Expression, Template};
-use crate::pipeline::parts::{ArtifactsPlan, InputValue, Network, Policy, Ready, Resources};
+use crate::pipeline::parts::{ArtifactsPlan, CheckoutPlan, InputValue, Network, Policy, Ready, Resources};
 use crate::pipeline::pattern::Pattern;
 use crate::pipeline::plan::{Action, AllowFailure, Need, Retry, When};
 use crate::pipeline::yaml::Span;
@@ -128,6 +128,7 @@ pub(in crate::pipeline) struct Job {
     pub axes_are_known: bool,
     pub services: Vec<Service>,
     pub resources: Resources,
+    pub checkout: CheckoutPlan,
     pub approval: Option<Approval>,
     pub environment: Option<Template>,
     pub concurrency: Option<Concurrency>,

@@ -96,7 +96,7 @@ fn every_list_of_the_language_is_held_at_its_limit_and_one_past_it() {
 #[test]
 fn every_amount_and_length_of_the_language_is_held_at_its_limit_and_one_past_it() {
     type Case = (&'static str, u64, &'static str, fn(u64) -> String);
-    let cases: [Case; 9] = [
+    let cases: [Case; 10] = [
         ("a product", limits::MATRIX_PRODUCT as u64, "matrix-too-large", |n| {
             // 64 × 64 is the limit; what is left out brings the jobs below theirs. One more value is one past it.
             let rows = n / 64 + u64::from(n % 64 > 0);
@@ -115,6 +115,7 @@ fn every_amount_and_length_of_the_language_is_held_at_its_limit_and_one_past_it(
             format!("steps: [{{ run: x, artifacts: {{ paths: a, expire: {ms}ms }} }}]")
         }),
         ("memory", limits::MEMORY_MAX_BYTES, "out-of-range", |bytes| format!("resources: {{ memory: {bytes}B }}\nsteps: [x]")),
+        ("depth", limits::DEPTH_MAX as u64, "out-of-range", |depth| format!("checkout: {{ depth: {depth} }}\nsteps: [x]")),
         ("pids", limits::PIDS_MAX as u64, "out-of-range", |pids| format!("resources: {{ pids: {pids} }}\nsteps: [x]")),
         ("a group", limits::TEXT_CHARS as u64, "too-long", |n| format!("concurrency: {}\nsteps: [x]", "g".repeat(n as usize))),
         ("a schedule", limits::SCHEDULE_CHARS as u64, "too-long", |n| {

@@ -37,6 +37,7 @@ fn features() -> Vec<Feature> {
         job("services", "services: { db: { image: d, env: { V: \"${{ repo }}\" } } }", |_, job, _| {
             job.services[0].env["V"] == "shop"
         }),
+        job("checkout", "checkout: { depth: 5 }", |_, job, _| job.checkout.depth == Some(5)),
         job("resources", "resources: { cpu: 2 }", |_, job, _| job.resources.cpu_millis == Some(2_000)),
         job("approval", "approval: { message: \"v${{ needs.first.outputs.v }}\" }", |_, job, _| {
             job.approval.as_ref().and_then(|it| it.message.as_ref()).is_some_and(|it| it.fixed().is_none())

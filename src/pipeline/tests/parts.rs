@@ -16,6 +16,7 @@ jobs:
       plain: { image: w }
     env: { Y: y }
     resources: { cpu: 0.5, memory: 1GiB, pids: 9 }
+    checkout: { depth: 50, submodules: true }
     approval: { message: \"Go for ${{ branch }}?\", by: [ann], timeout: 1h }
     environment: prod-${{ branch }}
     concurrency: deploy
@@ -37,6 +38,7 @@ jobs:
     assert_eq!(db.env.len(), 1, "a service has its own variables alone");
     let resources = Resources { cpu_millis: Some(500), memory_bytes: Some(1 << 30), pids: Some(9) };
     assert_eq!(job.resources, resources);
+    assert_eq!(job.checkout, CheckoutPlan { depth: Some(50), submodules: true });
     let approval = Approval { message: Some("Go for main?".into()), by: vec!["ann".to_owned()], timeout_ms: Some(3_600_000) };
     assert_eq!(job.approval, Some(approval));
     assert_eq!(job.environment, Some("prod-main".into()));

@@ -8,6 +8,7 @@
 //! | `tarball` | artifacts as an archive: into a job's workspace, or for whoever asks |
 //! | `cache`, `restore`, `save` | whose caches a step may read and write; into a container, and out of it |
 //! | `janitor` | what is over goes |
+//! | `pack` | logs that are complete are compressed |
 //! | `write_out` | artifacts as files, for `gantry run --artifacts` |
 //! | `asks` | what others may ask for |
 //!
@@ -22,6 +23,7 @@ mod entries;
 mod janitor;
 mod kind;
 mod names;
+mod pack;
 mod restore;
 mod save;
 mod tarball;
@@ -35,6 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::attempt::{Left, StepFiles};
 pub(super) use self::janitor::tidy;
+pub(super) use self::pack::pack_logs;
 pub(super) use self::save::{save, wants_container};
 pub(super) use self::tarball::for_job;
 use super::Layout;
@@ -51,11 +54,14 @@ pub struct KeepConfig {
     pub quota: u64,
     /// How long artifacts are kept when the pipeline does not say.
     pub expire_ms: u64,
+    /// Bytes of all work trees that are kept for jobs to stand on.
+    pub bases: u64,
 }
 
 impl Default for KeepConfig {
     fn default() -> Self {
-        Self { blobs: None, caches: None, quota: limits::CACHE_QUOTA_BYTES, expire_ms: limits::ARTIFACT_EXPIRE_MS }
+        let (quota, expire_ms) = (limits::CACHE_QUOTA_BYTES, limits::ARTIFACT_EXPIRE_MS);
+        Self { blobs: None, caches: None, quota, expire_ms, bases: limits::BASES_BYTES }
     }
 }
 
@@ -79,7 +85,8 @@ impl Keep {
         tasks: &Tasks,
         clock: &Clock,
     ) -> Result<Self, store::Error> {
-        let KeepConfig { blobs, caches, quota, expire_ms } = config;
+        // Work trees are kept by whoever makes them.
+        let KeepConfig { blobs, caches, quota, expire_ms, bases: _ } = config;
         let at = blobs.clone().unwrap_or_else(|| BlobsAt::Directory(layout.blobs()));
         let artifacts = Blobs::open(&at, store, tasks.clone(), clock.clone()).await?;
         Ok(Self {

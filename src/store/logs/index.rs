@@ -25,6 +25,8 @@ const NEWLINE: u8 = 1;
 const FULL: u8 = 2;
 /// A part of a line with something hidden in it: how much is told by the line's last part, and only there can a log be taken up.
 const PART: u8 = 4;
+/// The line was too long, and the next one of its stream goes on with it.
+const MORE: u8 = 8;
 
 /// What an index can say of places and of hidden bytes: five bytes each, a terabyte.
 pub(super) const MOST: u64 = (1 << 40) - 1;
@@ -39,6 +41,7 @@ pub(super) struct Record {
     pub(super) newline: bool,
     pub(super) full: bool,
     pub(super) part: bool,
+    pub(super) more: bool,
     /// Bytes that came from the engine beside those in the data.
     pub(super) hidden: u64,
 }
@@ -73,9 +76,9 @@ impl Record {
 impl Entry {
     pub(super) fn encode(self) -> [u8; RECORD] {
         let (at_ns, offset, len, stream, flags, hidden) = match self {
-            Entry::Line(Record { at_ns, offset, len, stream, newline, full, part, hidden }) => {
+            Entry::Line(Record { at_ns, offset, len, stream, newline, full, part, more, hidden }) => {
                 let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-                let flags = flag(newline, NEWLINE) | flag(full, FULL) | flag(part, PART);
+                let flags = flag(newline, NEWLINE) | flag(full, FULL) | flag(part, PART) | flag(more, MORE);
                 (at_ns, offset, len, code(stream), flags, hidden.min(MOST))
             }
             Entry::End { offset } => (0, offset, u32::MAX, 0, 0, 0),
@@ -111,7 +114,7 @@ impl Entry {
             _ => return None,
         };
         let is = |flag: u8| flags & flag != 0;
-        let known = *flags <= NEWLINE | FULL | PART;
+        let known = *flags <= NEWLINE | FULL | PART | MORE;
         known.then_some(Entry::Line(Record {
             at_ns,
             offset,
@@ -120,6 +123,7 @@ impl Entry {
             newline: is(NEWLINE),
             full: is(FULL),
             part: is(PART),
+            more: is(MORE),
             hidden,
         }))
     }

@@ -28,6 +28,17 @@ impl LogKey {
             LogKey::Service { job: JobKey { run: _, job }, service } => format!("{job}-service-{service}"),
         }
     }
+
+    /// The key again; `None`: no log is called so.
+    pub(super) fn from_stem(run: &RunId, stem: &str) -> Option<Self> {
+        let (job, rest) = stem.split_once('-')?;
+        let (of, number) = rest.split_once('-')?;
+        let (run, job, number) = (run.clone(), job.parse().ok()?, number.parse().ok()?);
+        Some(match of {
+            "service" => LogKey::Service { job: JobKey { run, job }, service: number },
+            step => LogKey::Attempt(AttemptKey { run, job, step: step.parse().ok()?, attempt: number }),
+        })
+    }
 }
 
 impl fmt::Display for LogKey {

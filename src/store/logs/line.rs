@@ -24,21 +24,23 @@ pub(super) struct Line<'a> {
     pub(super) hidden: u64,
     /// Something is hidden in the line, and a later part counts it.
     pub(super) part: bool,
+    /// The next line goes on with it.
+    pub(super) more: bool,
 }
 
 impl Open {
     /// Takes bytes as they came and gives out each line that is complete by now.
     pub(super) fn take(&mut self, at_ns: i64, bytes: &[u8], give: &mut impl FnMut(Line<'_>)) {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = (&rest[..end], &rest[end + 1..]);
             if self.is_empty() {
                 let line = parts(at_ns, line, false, give);
-                give(Line { at_ns, bytes: line, newline: true, hidden: 0, part: false });
+                give(Line { at_ns, bytes: line, newline: true, hidden: 0, part: false, more: false });
             } else {
                 self.bytes.extend_from_slice(line);
                 let line = parts(self.at_ns, &self.bytes, self.hidden > 0, give);
-                give(Line { at_ns: self.at_ns, bytes: line, newline: true, hidden: self.hidden, part: false });
+                give(Line { at_ns: self.at_ns, bytes: line, newline: true, hidden: self.hidden, part: false, more: false });
                 self.bytes.clear();
                 self.hidden = 0;
             }
@@ -62,7 +64,7 @@ impl Open {
     /// Nothing more comes: gives out the last line if it is there without its newline.
     pub(super) fn finish(&mut self, give: &mut impl FnMut(Line<'_>)) {
         if !self.is_empty() {
-            give(Line { at_ns: self.at_ns, bytes: &self.bytes, newline: false, hidden: self.hidden, part: false });
+            give(Line { at_ns: self.at_ns, bytes: &self.bytes, newline: false, hidden: self.hidden, part: false, more: false });
             *self = Self::default();
         }
     }
@@ -85,7 +87,7 @@ impl Open {
 fn parts<'a>(at_ns: i64, mut line: &'a [u8], part: bool, give: &mut impl FnMut(Line<'_>)) -> &'a [u8] {
     while line.len() > LOG_LINE_BYTES {
         let (bytes, rest) = line.split_at(boundary(line));
-        give(Line { at_ns, bytes, newline: false, hidden: 0, part });
+        give(Line { at_ns, bytes, newline: false, hidden: 0, part, more: true });
         line = rest;
     }
     line

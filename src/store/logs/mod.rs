@@ -1,24 +1,31 @@
 //! Log files: one pair of files for each attempt and each service. Plain blocking files, no database: call from a thread that may block.
 //!
 //! `DIR/RUN/JOB-STEP-ATTEMPT.log` (`JOB-service-N.log`) holds the bytes as they came, line after line, the streams interleaved; `….idx` one fixed-size
-//! record for each line ([`index`]). **Invariants:** data is written before its index records, so that whatever is in the index can be read; both files are only ever
+//! record for each line ([`index`]). What is complete is compressed into one file after a while, `….zst` ([`packed`], [`pack`]), and made plain again
+//! should somebody have another word to say. **Invariants:** data is written before its index records, so that whatever is in the index can be read; both files are only ever
 //! appended to, and after a crash cut back to the last whole line, so `received` and the lines always agree; memory does not grow with the log.
 
 mod index;
 mod key;
 mod line;
 mod nudge;
+mod pack;
+mod packed;
 mod page;
 mod resume;
 mod writer;
 
 #[cfg(test)]
+mod pack_tests;
+#[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
@@ -36,20 +43,25 @@ pub struct Logs {
     /// Bytes of one log, data and index together.
     limit: u64,
     nudges: Nudges,
+    /// Held while a log is compressed: one after another, so that no two make the same file.
+    packing: Arc<Mutex<()>>,
 }
 
-/// The two files of one log.
+/// The files of one log: the two plain ones, or the compressed one, or (after a crash) both.
 #[derive(Debug, Clone)]
 struct Paths {
     data: PathBuf,
     index: PathBuf,
+    packed: PathBuf,
+    /// What is being compressed.
+    part: PathBuf,
 }
 
 impl Logs {
     /// Logs under `dir`, each at most [`LOG_BYTES`].
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, limit: LOG_BYTES, nudges: Nudges::default() }
+        Self { dir, limit: LOG_BYTES, nudges: Nudges::default(), packing: Arc::default() }
     }
 
     /// The same with another bound: bytes of one log, its index included (24 for each line), so that empty lines do not come for free.
@@ -66,6 +78,7 @@ impl Logs {
         let nudge = self.nudges.begin(&key)?;
         let dir = paths.data.parent().unwrap_or(&self.dir);
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        pack::unpack(&paths)?;
         let open = |path: &Path| OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         LogWriter::resume(open(&paths.data)?, open(&paths.index)?, self.limit, nudge)
     }
@@ -80,6 +93,46 @@ impl Logs {
     /// go on at `next`, also after an empty page.
     pub fn search(&self, key: impl Into<LogKey>, q: &str, from: u64, limit: usize) -> io::Result<LogPage> {
         page::search(&self.paths(key)?, q, from, limit)
+    }
+
+    /// The bytes from line `from` on as they came, of as many lines as fit a page, and the line to ask for next; empty at the end. What came without a
+    /// newline and does not go on in the next line gets one.
+    pub fn raw(&self, key: impl Into<LogKey>, from: u64) -> io::Result<(Vec<u8>, u64)> {
+        page::raw(&self.paths(key)?, from)
+    }
+
+    /// Compresses a log if it is complete; answers whether it is compressed now. Whoever reads meanwhile reads on, whoever writes keeps it plain.
+    pub fn pack(&self, key: &LogKey) -> io::Result<bool> {
+        let _packing = self.packing.lock().unwrap_or_else(PoisonError::into_inner);
+        let paths = self.paths(key)?;
+        let unless_written =
+            |act: &mut dyn FnMut() -> io::Result<bool>| self.nudges.unless_written(key, act).unwrap_or(Ok(false));
+        unless_written(&mut || pack::settle(&paths).map(|()| true))?;
+        let Some(made) = pack::make(&paths)? else { return Ok(paths.packed.exists()) };
+        if !unless_written(&mut || pack::name(&paths, &made))? {
+            return Ok(false);
+        }
+        pack::sync_dir(&paths)?;
+        unless_written(&mut || pack::settle(&paths).map(|()| true))
+    }
+
+    /// The logs that may want to be compressed: at first those that an earlier process left, then those that were completed since the last call.
+    pub fn to_pack(&self) -> io::Result<Vec<LogKey>> {
+        if let Some(completed) = self.nudges.completed() {
+            return Ok(completed);
+        }
+        let mut left = Vec::new();
+        for run in list(&self.dir)? {
+            let Ok(id) = run.parse::<RunId>() else { continue };
+            let files = list(&self.dir.join(id.as_str()))?;
+            let stems: BTreeSet<&str> = files
+                .iter()
+                .filter_map(|file| file.split_once('.'))
+                .filter_map(|(stem, kind)| ["log", "idx", "part"].contains(&kind).then_some(stem))
+                .collect();
+            left.extend(stems.into_iter().filter_map(|stem| LogKey::from_stem(&id, stem)));
+        }
+        Ok(left)
     }
 
     /// A nudge: the number of lines so far. Closed once the log is complete; kept over a crash of the writer.
@@ -106,7 +159,8 @@ impl Logs {
     fn paths(&self, key: impl Into<LogKey>) -> io::Result<Paths> {
         let key = key.into();
         let (dir, stem) = (self.run_dir(key.run())?, key.file_stem());
-        Ok(Paths { data: dir.join(format!("{stem}.log")), index: dir.join(format!("{stem}.idx")) })
+        let [data, index, packed, part] = ["log", "idx", "zst", "part"].map(|kind| dir.join(format!("{stem}.{kind}")));
+        Ok(Paths { data, index, packed, part })
     }
 
     /// **Invariant:** nothing but a true id becomes part of a path.
@@ -114,6 +168,20 @@ impl Logs {
         let id: RunId = run.as_str().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         Ok(self.dir.join(id.as_str()))
     }
+}
+
+/// The names in a directory; none when it is not there.
+fn list(dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    entries.filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose()).collect()
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the log's files are damaged")
 }
 
 /// Opens a file for reading; `None` when there is none.

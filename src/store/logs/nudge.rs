@@ -13,7 +13,11 @@ use crate::base::RunId;
 
 /// The channels of all logs. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Nudges(Arc<Mutex<HashMap<LogKey, Channel>>>);
+pub(super) struct Nudges {
+    channels: Arc<Mutex<HashMap<LogKey, Channel>>>,
+    /// The logs that were completed, once somebody has asked for them.
+    completed: Arc<Mutex<Option<Vec<LogKey>>>>,
+}
 
 #[derive(Debug)]
 struct Channel {
@@ -57,6 +61,18 @@ impl Nudges {
         Ok(Nudge { nudges: self.clone(), key: key.clone(), sender: Some(channel.sender.clone()) })
     }
 
+    /// Does something that must not happen while the log is being written, nor while somebody begins to. `None`: it is being written.
+    pub(super) fn unless_written<T>(&self, key: &LogKey, act: impl FnOnce() -> T) -> Option<T> {
+        let channels = self.channels();
+        let written = channels.get(key).is_some_and(|channel| channel.writing);
+        (!written).then(act)
+    }
+
+    /// The logs that were completed since the last call; `None` at the first one, from which on they are noted.
+    pub(super) fn completed(&self) -> Option<Vec<LogKey>> {
+        self.completed.lock().unwrap_or_else(PoisonError::into_inner).replace(Vec::new())
+    }
+
     /// Closes the channels of a run that is removed.
     pub(super) fn forget(&self, run: &RunId) {
         self.channels().retain(|key, _| key.run() != run);
@@ -64,7 +80,7 @@ impl Nudges {
 
     /// The channels that somebody needs.
     fn channels(&self) -> MutexGuard<'_, HashMap<LogKey, Channel>> {
-        let mut channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         channels.retain(|_, channel| channel.writing || channel.sender.receiver_count() > 0);
         channels
     }
@@ -87,6 +103,9 @@ impl Nudge {
     pub(super) fn close(&mut self) {
         if self.sender.take().is_some() {
             self.nudges.channels().remove(&self.key);
+            if let Some(completed) = &mut *self.nudges.completed.lock().unwrap_or_else(PoisonError::into_inner) {
+                completed.push(self.key.clone());
+            }
         }
     }
 }

@@ -9,18 +9,18 @@ use crate::base::limits::{LOG_LINE_BYTES, LOG_PAGE_LINES};
 use crate::base::{AttemptKey, Clock, JobKey};
 use crate::run::Stream::{self, Stderr, Stdout, System};
 
-fn logs() -> (tempfile::TempDir, Logs, AttemptKey) {
+pub(super) fn logs() -> (tempfile::TempDir, Logs, AttemptKey) {
     let dir = tempfile::tempdir().unwrap();
     let logs = Logs::new(dir.path().join("logs"));
     (dir, logs, AttemptKey { run: RunId::new(&Clock::System), job: 0, step: 1, attempt: 1 })
 }
 
-fn texts(page: &LogPage) -> Vec<&str> {
+pub(super) fn texts(page: &LogPage) -> Vec<&str> {
     page.lines.iter().map(|line| line.text.as_str()).collect()
 }
 
 /// Every record with its bytes, straight from the files.
-fn records(logs: &Logs, key: &AttemptKey) -> Vec<(Record, Vec<u8>)> {
+pub(super) fn records(logs: &Logs, key: impl Into<LogKey>) -> Vec<(Record, Vec<u8>)> {
     let paths = logs.paths(key).unwrap();
     let (index, data) = (fs::read(paths.index).unwrap(), fs::read(paths.data).unwrap());
     let line = |bytes: &[u8]| match Entry::decode(bytes).expect("a record") {
@@ -37,10 +37,10 @@ fn stream_bytes(records: &[(Record, Vec<u8>)], stream: Stream) -> Vec<u8> {
 }
 
 /// A generator of its own, so that a failing seed fails again.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
+    pub(super) fn roll(&mut self, below: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -48,7 +48,7 @@ impl Dice {
     }
 
     /// Output as steps make it: short lines, empty ones, endless ones, progress bars, other alphabets, rubbish.
-    fn output(&mut self) -> Vec<u8> {
+    pub(super) fn output(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for _ in 0..self.roll(40) {
             match self.roll(8) {
@@ -74,7 +74,7 @@ fn lines_come_back_with_number_time_and_stream() {
     writer.write(6_000_000, Stderr, b"oops\n").unwrap();
     writer.write(7_999_999, Stdout, b"o\n").unwrap();
     let page = logs.read(&key, 1, 10).unwrap();
-    let line = |n, at, stream, text: &str| LogLine { n, at, stream, text: text.to_owned() };
+    let line = |n, at, stream, text: &str| LogLine { n, at, stream, text: text.to_owned(), more: false };
     assert_eq!(page.lines, [line(1, 5, Stdout, "one"), line(2, 6, Stderr, "oops"), line(3, 5, Stdout, "two")]);
     assert_eq!((page.next, page.end), (4, false));
     assert_eq!((writer.received(Stdout), writer.received(Stderr), writer.received(System)), (8, 5, 0));

@@ -138,16 +138,21 @@ impl Lines {
             self.full = true;
             let text =
                 format!("gantry: the log has reached its limit of {} bytes; the rest of the output is left out", self.limit);
-            self.append(Stream::System, Line { bytes: text.as_bytes(), newline: true, hidden: 0, part: false, ..line }, true);
+            self.append(
+                Stream::System,
+                Line { bytes: text.as_bytes(), newline: true, hidden: 0, part: false, more: false, ..line },
+                true,
+            );
         }
     }
 
     fn append(&mut self, stream: Stream, line: Line<'_>, full: bool) {
-        let Line { at_ns, bytes, newline, hidden, part } = line;
+        let Line { at_ns, bytes, newline, hidden, part, more } = line;
         let offset = self.data_len + self.data.len() as u64;
         // A line is never longer than `LOG_LINE_BYTES`.
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.index.extend_from_slice(&Entry::Line(Record { at_ns, offset, len, stream, newline, full, part, hidden }).encode());
+        let record = Record { at_ns, offset, len, stream, newline, full, part, more, hidden };
+        self.index.extend_from_slice(&Entry::Line(record).encode());
         self.data.extend_from_slice(bytes);
         if newline {
             self.data.push(b'\n');

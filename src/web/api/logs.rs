@@ -75,7 +75,7 @@ pub(super) struct Attempt {
     attempt: Option<u32>,
 }
 
-/// All lines as they were printed, both streams, as one text.
+/// All bytes as they were printed, both streams, as one text; a page of it in memory at a time.
 pub(super) async fn raw(
     State(app): State<App>,
     At((id, job, step)): At<Which>,
@@ -99,16 +99,9 @@ async fn answer_raw(app: App, id: &str, of: &Of) -> Result<Response, Problem> {
         let Some(log) = log else {
             return Ok(None);
         };
-        let page = app.log_page(&log, from, CHUNK, None).await.map_err(|problem| io::Error::other(problem.detail))?;
-        if page.lines.is_empty() {
-            return Ok(None);
-        }
-        let mut text = String::new();
-        for line in &page.lines {
-            text.push_str(&line.text);
-            text.push('\n');
-        }
-        Ok::<_, io::Error>(Some((Bytes::from(text), (app, Some(log), page.next))))
+        let (bytes, next) = app.log_bytes(&log, from).await.map_err(|problem| io::Error::other(problem.detail))?;
+        // Lines may be without a byte, at the end of a log that had no newline.
+        Ok::<_, io::Error>((next > from).then(|| (Bytes::from(bytes), (app, Some(log), next))))
     });
     let kind = |char: char| if char.is_ascii_alphanumeric() { char } else { '-' };
     let name: String = format!("{}-{}-{}", run.repo_name, run.number, of.name()).chars().map(kind).collect();

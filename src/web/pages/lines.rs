@@ -26,6 +26,8 @@ pub(super) struct Line {
     pub class: &'static str,
     /// The line that the address names.
     pub is_marked: bool,
+    /// The next line goes on with it.
+    pub is_cut: bool,
     /// Escaped.
     pub html: String,
 }
@@ -39,7 +41,7 @@ impl Line {
             Stream::System => "l sys",
         };
         let clock = format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
-        Self { n: line.n, at: line.at, clock, class, is_marked: false, html: ansi::to_html(&line.text) }
+        Self { n: line.n, at: line.at, clock, class, is_marked: false, is_cut: line.more, html: ansi::to_html(&line.text) }
     }
 }
 

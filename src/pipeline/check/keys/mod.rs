@@ -8,7 +8,9 @@ mod parts;
 mod pipeline;
 
 pub(in crate::pipeline) use on::{CRON, FILTER, INPUT, MANUAL, ON, PULL_REQUEST, PUSH, SCHEDULE};
-pub(in crate::pipeline) use parts::{APPROVAL, ARTIFACTS, CACHE, CONCURRENCY, MATRIX, READY, REPORTS, RESOURCES, RETRY, SERVICE};
+pub(in crate::pipeline) use parts::{
+    APPROVAL, ARTIFACTS, CACHE, CHECKOUT, CONCURRENCY, MATRIX, READY, REPORTS, RESOURCES, RETRY, SERVICE,
+};
 pub(in crate::pipeline) use pipeline::{DEFAULTS, JOB, ONE_JOB, PIPELINE, STEP};
 
 /// The keys of one kind of map.
@@ -32,7 +34,7 @@ pub(super) const VOLUMES: &str =
 pub(super) const PRIVILEGED: &str = "no container gets privileges";
 
 /// Every level with the name of its definition in the schema. Where a key stands in several, the first is where it is most likely meant.
-pub(in crate::pipeline) static LEVELS: [(&str, &Level); 24] = [
+pub(in crate::pipeline) static LEVELS: [(&str, &Level); 25] = [
     ("job", &JOB),
     ("step", &STEP),
     ("one_job", &ONE_JOB),
@@ -46,6 +48,7 @@ pub(in crate::pipeline) static LEVELS: [(&str, &Level); 24] = [
     ("service", &SERVICE),
     ("ready", &READY),
     ("resources", &RESOURCES),
+    ("checkout", &CHECKOUT),
     ("approval", &APPROVAL),
     ("matrix", &MATRIX),
     ("concurrency", &CONCURRENCY),

@@ -61,6 +61,18 @@ pub(in crate::pipeline) static RESOURCES: Level = Level {
     ..PLAIN
 };
 
+pub(in crate::pipeline) static CHECKOUT: Level = Level {
+    noun: "`checkout`",
+    keys: &["depth", "submodules"],
+    synonyms: &[("fetch-depth", "depth"), ("recursive", "submodules")],
+    hints: &[
+        ("lfs", "files of Git LFS are left as pointers: a step that needs them runs `git lfs pull`"),
+        ("ref", "a run is of one commit: the one that its trigger is about"),
+        ("path", "the work tree is at `/workspace`"),
+    ],
+    ..PLAIN
+};
+
 pub(in crate::pipeline) static APPROVAL: Level = Level {
     noun: "`approval`",
     keys: &["message", "by", "timeout"],

@@ -101,6 +101,7 @@ impl<'p> Checking<'p, '_, '_> {
             axes_are_known: _,
             services,
             resources: _,
+            checkout: _,
             approval,
             environment,
             concurrency,
