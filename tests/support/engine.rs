@@ -3,7 +3,9 @@
 //!
 //! **Invariant:** the namespace outlives the engine as a machine does: what a killed engine leaves running, the next one finds.
 
-use std::path::PathBuf;
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -20,22 +22,49 @@ pub struct OwnEngine {
     dir: tempfile::TempDir,
     machine: Child,
     dockerd: Option<Child>,
+    /// How else it is told to be.
+    options: Vec<String>,
+    /// In a network of its own.
+    is_apart: bool,
 }
 
 impl OwnEngine {
     /// Its machine, so to say; the engine itself is not started yet.
     pub fn new() -> Self {
+        Self::on(&["--net"], &[])
+    }
+
+    /// One that is in this machine's own network, whose packet filter it leaves alone, and listens at `host` too, over TLS with the certificate, key and
+    /// authority in `certs`.
+    pub fn with_tls(host: &str, certs: &Path) -> Self {
+        let file = |option: &str, name: &str| format!("--{option}={}", certs.join(name).display());
+        let filter = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"];
+        let mut options: Vec<String> = filter.map(str::to_owned).into();
+        options.extend([format!("--host={host}"), "--tlsverify".to_owned()]);
+        options.extend([file("tlscacert", "ca.pem"), file("tlscert", "engine.pem"), file("tlskey", "engine.key")]);
+        Self::on(&[], &options)
+    }
+
+    /// Nothing that this machine puts into a directory is seen by the engine from now on.
+    pub fn hide(&self, dir: &Path) {
+        let mounted = self.inside().args(["mount", "-t", "tmpfs", "hidden"]).arg(dir).status().unwrap();
+        assert!(mounted.success());
+    }
+
+    fn on(namespaces: &[&str], options: &[String]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("daemon.json"), "{}").unwrap();
         // Goes away also when the test is killed.
         let machine = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["--pdeathsig", "KILL", "unshare"])
+            .args(namespaces)
+            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
             .args(["sh", "-c", REAPER])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
             .expect("this test needs util-linux");
-        Self { dir, machine, dockerd: None }
+        Self { dir, machine, dockerd: None, options: options.to_vec(), is_apart: !namespaces.is_empty() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -45,6 +74,11 @@ impl OwnEngine {
     /// As in `DOCKER_HOST`.
     pub fn host(&self) -> String {
         format!("unix://{}", self.path("sock").display())
+    }
+
+    /// Path of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path("sock")
     }
 
     /// What the engine said.
@@ -58,7 +92,7 @@ impl OwnEngine {
         let children = || std::fs::read_to_string(format!("/proc/{machine}/task/{machine}/children")).unwrap_or_default();
         wait("no namespace could be made: this test needs root", || !children().trim().is_empty());
         let mut command = Command::new("nsenter");
-        command.args(["--target", children().trim(), "--net", "--mount", "--pid"]);
+        command.args(["--target", children().trim(), "--mount", "--pid"]).args(self.is_apart.then_some("--net"));
         command
     }
 
@@ -70,6 +104,7 @@ impl OwnEngine {
         for (option, name) in [("data-root", "data"), ("exec-root", "exec"), ("pidfile", "pid"), ("config-file", "daemon.json")] {
             command.arg(format!("--{option}")).arg(self.path(name));
         }
+        command.args(&self.options);
         // A containerd of its own too: the machine's may be shared with its engine.
         command.env("XDG_RUNTIME_DIR", self.path("run")).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.dockerd = Some(command.spawn().unwrap());

@@ -184,11 +184,9 @@ mod tests {
     fn every_kind_of_address_is_read() {
         assert_eq!(at("/run/d.sock"), Ok(Address::Unix("/run/d.sock".to_owned())));
         assert_eq!(at("unix:///run/d.sock"), Ok(Address::Unix("/run/d.sock".to_owned())));
-        for (host, authority) in [
-            ("tcp://127.0.0.1:9", "127.0.0.1:9"),
-            ("http://localhost", "localhost:2375"),
-            ("tcp://[::1]:7/", "[::1]:7"),
-        ] {
+        for (host, authority) in
+            [("tcp://127.0.0.1:9", "127.0.0.1:9"), ("http://localhost", "localhost:2375"), ("tcp://[::1]:7/", "[::1]:7")]
+        {
             assert_eq!(at(host), Ok(Address::Plain(authority.to_owned())));
         }
         let Ok(Address::Tls { authority, name, files: _ }) = with_tls("tcp://build.example.org") else { panic!() };
@@ -202,7 +200,9 @@ mod tests {
 
     #[test]
     fn another_machine_without_tls_is_refused_unless_it_is_said() {
-        for host in ["tcp://10.0.0.1:2375", "tcp://build.example.org:2375", "http://[2001:db8::1]:2375", "tcp://127.0.0.1.example.org:1"] {
+        for host in
+            ["tcp://10.0.0.1:2375", "tcp://build.example.org:2375", "http://[2001:db8::1]:2375", "tcp://127.0.0.1.example.org:1"]
+        {
             let why = at(host).unwrap_err();
             assert!(why.contains("without TLS") && why.contains("insecure: true"), "{why}");
             let insecure = EngineAt { insecure: true, ..EngineAt::host(host) };

@@ -15,11 +15,11 @@ use super::archive::{self, Owner};
 use super::names::{self, Labels};
 use super::trouble::Trouble;
 use super::{Inner, container, release, sandbox};
+use crate::base::Tasks;
 use crate::base::limits::STEP_FILE_BYTES;
 use crate::base::random_hex;
 use crate::executor::workspace::WORKSPACE;
 use crate::executor::{Archive, ByteStream, Failure, JobSpec, StepSpec, Wrote, pack, wrote};
-use crate::base::Tasks;
 use crate::pipeline::Action;
 
 /// In a job's directory: the job is carried.
@@ -94,7 +94,10 @@ async fn trial(inner: &Inner, job: &JobSpec) -> Result<bool, Failure> {
 
 fn told(inner: &Inner, shares: bool) -> Result<bool, Failure> {
     if !shares {
-        tracing::info!(host = inner.engine.host, "this engine does not see this machine's directories: work trees are carried to it");
+        tracing::info!(
+            host = inner.engine.host,
+            "this engine does not see this machine's directories: work trees are carried to it"
+        );
     }
     Ok(shares)
 }
@@ -138,7 +141,8 @@ pub(super) async fn equip(inner: &Inner, step: &StepSpec, name: &str) -> Result<
         Action::Script { shell: _, text } => Some(text.as_str()),
         Action::EntryPoint => None,
     };
-    let packed = equipment(text).map_err(|error| Failure::Infrastructure(format!("the step's files cannot be packed: {error}")))?;
+    let packed =
+        equipment(text).map_err(|error| Failure::Infrastructure(format!("the step's files cannot be packed: {error}")))?;
     archive::put(&inner.engine, name, &Packed(packed), Owner { uid: 0, gid: 0 }).await
 }
 

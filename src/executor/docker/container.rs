@@ -93,7 +93,9 @@ pub(super) fn of_step(
             // All that it is to know comes through the gate.
             (None, HostConfigLogConfig { typ: Some("none".to_owned()), config: None })
         }
-        Form::Log | Form::Carried => (Some(environment(step).into_iter().map(|(name, value)| format!("{name}={value}")).collect()), log()),
+        Form::Log | Form::Carried => {
+            (Some(environment(step).into_iter().map(|(name, value)| format!("{name}={value}")).collect()), log())
+        }
     };
     ContainerCreateBody {
         image: step.image.clone(),

@@ -35,14 +35,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(client: bollard::Docker) -> Self {
-        Self {
-            client,
-            has_init: true,
-            architecture: String::new(),
-            cpus: None,
-            version: String::new(),
-            shares: Arc::default(),
-        }
+        Self { client, has_init: true, architecture: String::new(), cpus: None, version: String::new(), shares: Arc::default() }
     }
 }
 

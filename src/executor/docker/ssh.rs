@@ -121,7 +121,9 @@ fn sentence(said: &str, destination: &str) -> String {
         );
     }
     if has("Permission denied") || has("Too many authentication failures") {
-        return format!("`{host}` takes none of this user's ssh keys; add one to ~/.ssh/authorized_keys there (nobody is here to type a password)");
+        return format!(
+            "`{host}` takes none of this user's ssh keys; add one to ~/.ssh/authorized_keys there (nobody is here to type a password)"
+        );
     }
     if has("Could not resolve hostname") {
         return format!("there is no machine called `{host}`");
@@ -149,7 +151,10 @@ mod tests {
     fn what_ssh_says_is_told_in_our_words() {
         for (said, words) in [
             ("@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.\n", "ssh-keygen -R build"),
-            ("No ED25519 host key is known for build and you have requested strict checking.\nHost key verification failed.\n", "not known"),
+            (
+                "No ED25519 host key is known for build and you have requested strict checking.\nHost key verification failed.\n",
+                "not known",
+            ),
             ("ci@build: Permission denied (publickey).\n", "none of this user's ssh keys"),
             ("ssh: Could not resolve hostname build: Name or service not known\n", "no machine called `build`"),
             ("ssh: connect to host build port 22: Connection refused\n", "connection refused"),

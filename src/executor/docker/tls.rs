@@ -65,13 +65,15 @@ fn config(files: &TlsFiles) -> Result<ClientConfig, String> {
     let builder = builder.map_err(|error| error.to_string())?.with_root_certificates(roots);
     let Some((cert, key)) = own else { return Ok(builder.with_no_client_auth()) };
     let chain = certificates(cert)?;
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("no private key can be read from {}: {error}", key.display()))?;
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| format!("no private key can be read from {}: {error}", key.display()))?;
     let config = builder.with_client_auth_cert(chain, secret);
     config.map_err(|error| format!("the key in {} is not that of the certificate in {}: {error}", key.display(), cert.display()))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let unreadable = |error: rustls::pki_types::pem::Error| format!("no certificate can be read from {}: {error}", file.display());
+    let unreadable =
+        |error: rustls::pki_types::pem::Error| format!("no certificate can be read from {}: {error}", file.display());
     let all: Vec<_> = CertificateDer::pem_file_iter(file).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)?;
     if all.is_empty() { Err(format!("there is no certificate in {}", file.display())) } else { Ok(all) }
 }
