@@ -4,12 +4,10 @@
 #[path = "support/certs.rs"]
 mod certs;
 #[path = "support/process.rs"]
-#[expect(dead_code, reason = "another test binary needs more of it")]
 mod process;
 #[path = "support/sshd.rs"]
 mod sshd;
 #[path = "support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "another test binary needs more of it")]
 mod support;
 
 use std::io::{Read, Write};

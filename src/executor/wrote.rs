@@ -56,16 +56,16 @@ pub(super) fn read(attempt: &Path) -> (Wrote, Vec<String>) {
 
 /// What was found of [`FILES`], in their order, and a sentence for each that was not taken.
 pub(super) fn taken(found: impl IntoIterator<Item = Result<Vec<u8>, String>>) -> (Wrote, Vec<String>) {
-    let mut left_out = Vec::new();
-    let mut taken = FILES.iter().zip(found).map(|((variable, _), bytes)| {
-        bytes.unwrap_or_else(|why| {
+    let (mut left_out, mut files) = (Vec::new(), Vec::new());
+    for ((variable, _), bytes) in FILES.iter().zip(found) {
+        files.push(bytes.unwrap_or_else(|why| {
             left_out.push(format!("nothing is taken from {variable}: {why}"));
             Vec::new()
-        })
-    });
-    let mut next = || taken.next().unwrap_or_default();
-    let wrote = Wrote { output: next(), env: next(), summary: next() };
-    (wrote, left_out)
+        }));
+    }
+    let mut files = files.into_iter();
+    let mut next = || files.next().unwrap_or_default();
+    (Wrote { output: next(), env: next(), summary: next() }, left_out)
 }
 
 /// The beginning of a plain file; of one that is not there, nothing.

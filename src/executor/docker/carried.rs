@@ -4,7 +4,7 @@
 //! **Invariants:** whether a job is carried is decided once, before anything of it is made, and holds until its release, also after a crash; it is seen,
 //! not told: an address says nothing of what an engine sees.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -15,9 +15,8 @@ use super::archive::{self, Owner};
 use super::names::{self, Labels};
 use super::trouble::Trouble;
 use super::{Inner, container, release, sandbox};
-use crate::base::Tasks;
 use crate::base::limits::STEP_FILE_BYTES;
-use crate::base::random_hex;
+use crate::base::{Tasks, random_hex};
 use crate::executor::workspace::WORKSPACE;
 use crate::executor::{Archive, ByteStream, Failure, JobSpec, StepSpec, Wrote, pack, wrote};
 use crate::pipeline::Action;
@@ -182,9 +181,7 @@ fn equipment(script: Option<&str>) -> io::Result<Vec<u8>> {
     for (_, file) in wrote::FILES {
         add(tar::EntryType::Regular, format!("{private}/{}/{file}", wrote::DIR), 0o666, &[])?;
     }
-    let mut packed = archive.into_inner()?;
-    packed.flush()?;
-    Ok(packed)
+    archive.into_inner()
 }
 
 /// What an ended step has written into its files, as [`wrote::read`] reads it from a directory.

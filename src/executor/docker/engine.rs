@@ -27,15 +27,13 @@ pub(super) struct Link {
     pub architecture: String,
     /// Processors of its machine.
     pub cpus: Option<i64>,
-    /// Its own version.
-    pub version: String,
     /// Whether it sees this machine's directories; asked when a job first wants to know.
     pub shares: Arc<tokio::sync::OnceCell<bool>>,
 }
 
 impl Link {
     pub(super) fn new(client: bollard::Docker) -> Self {
-        Self { client, has_init: true, architecture: String::new(), cpus: None, version: String::new(), shares: Arc::default() }
+        Self { client, has_init: true, architecture: String::new(), cpus: None, shares: Arc::default() }
     }
 }
 
@@ -109,7 +107,6 @@ impl Engine {
             has_init,
             architecture: info.architecture.unwrap_or_default(),
             cpus: info.ncpu,
-            version: info.server_version.unwrap_or_default(),
             ..Link::new(client.with_timeout(Duration::from_secs(TIMEOUT_S)))
         })
     }

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::address::SshAt;
 
@@ -20,11 +20,12 @@ const READY: &str = "gantry-is-in";
 /// Of what `ssh` says when it fails.
 const SAID_BYTES: u64 = 16 * 1024;
 /// What nobody may turn off in a configuration file: the command line comes first.
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
     "ExitOnForwardFailure=yes",
     "ConnectTimeout=10",
+    "LogLevel=ERROR",
     // A connection that has died is noticed within a minute.
     "ServerAliveInterval=15",
     "ServerAliveCountMax=3",
@@ -42,6 +43,8 @@ pub(super) struct Tunnel {
     ssh: Child,
     /// The other side ends when this does.
     _alive: ChildStdin,
+    /// Open, though nothing more comes: it need not find out what a closed one means.
+    _answers: ChildStdout,
     _dir: tempfile::TempDir,
 }
 
@@ -61,28 +64,33 @@ impl Tunnel {
             command.arg("-p").arg(port.to_string());
         }
         command.arg("-L").arg(format!("{here}:{there}")).arg("--").arg(destination).arg(format!("echo {READY} && exec cat"));
+        // A file, since nobody reads a pipe later on; it goes with the directory.
+        let log_path = dir.path().join("said");
+        let log = std::fs::File::create(&log_path).map_err(|error| format!("no file can be made for its words: {error}"))?;
         // The words of its errors are what there is to tell them apart by.
-        command.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut ssh = command.spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => "there is no `ssh` on this machine; install the OpenSSH client".to_owned(),
             _ => format!("`ssh` cannot be started: {error}"),
         })?;
-        let (Some(alive), Some(stdout), Some(stderr)) = (ssh.stdin.take(), ssh.stdout.take(), ssh.stderr.take()) else {
+        let (Some(alive), Some(mut answers)) = (ssh.stdin.take(), ssh.stdout.take()) else {
             return Err("`ssh` has no streams".to_owned());
         };
         let login = async {
-            if is_in(stdout).await {
+            if is_in(&mut answers).await {
                 return Ok(());
             }
             let mut said = Vec::new();
-            let _ = stderr.take(SAID_BYTES).read_to_end(&mut said).await;
+            if let Ok(log) = tokio::fs::File::open(&log_path).await {
+                let _ = log.take(SAID_BYTES).read_to_end(&mut said).await;
+            }
             Err(sentence(&String::from_utf8_lossy(&said), destination))
         };
         match tokio::time::timeout(CONNECT, login).await {
             Ok(done) => done?,
             Err(_) => return Err("the login by ssh took too long".to_owned()),
         }
-        Ok(Self { socket: here, ssh, _alive: alive, _dir: dir })
+        Ok(Self { socket: here, ssh, _alive: alive, _answers: answers, _dir: dir })
     }
 
     /// Whether it has not ended yet.
@@ -134,7 +142,7 @@ fn sentence(said: &str, destination: &str) -> String {
     if has("timed out") {
         return format!("`{host}` does not answer by ssh");
     }
-    if has("forwarding failed") {
+    if has("forwarding") {
         return format!("`{host}` hands no sockets on by ssh (`AllowStreamLocalForwarding` there)");
     }
     match said.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
