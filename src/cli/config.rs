@@ -4,7 +4,8 @@
 //! slots: 4
 //! executor: docker                  # docker | host
 //! docker:
-//!   host: "unix:///var/run/docker.sock"
+//!   host: "unix:///var/run/docker.sock"   # or "ssh://user@host", or "tcp://host:2376" with
+//!   tls: { ca: ca.pem, cert: cert.pem, key: key.pem }
 //!   pull: missing                   # always | missing | never, where the pipeline does not say
 //!   park: 2                         # steps of a job that are made ready while the ones before them run
 //!   sandboxes: 2                    # networks that wait for jobs to come
@@ -30,7 +31,7 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use crate::base::{parse_duration_ms, parse_size};
-use crate::executor::{ImageRules, Registries};
+use crate::executor::{EngineAt, ImageRules, Registries, TlsFiles};
 use crate::git::Credentials;
 use crate::pipeline::Pull;
 use crate::server::KeepConfig;
@@ -113,12 +114,26 @@ pub(super) struct Disk {
 pub(super) struct Docker {
     /// Default: `DOCKER_HOST`, else the local socket.
     pub host: Option<String>,
+    pub tls: Option<Tls>,
+    /// `tcp://` to another machine without TLS.
+    pub insecure: bool,
     /// Steps of a job that are made ready while the ones before them run; 0 for none.
     pub park: Option<u32>,
     /// Sandboxes that wait for jobs to come; 0 for none.
     pub sandboxes: Option<u32>,
     /// When a registry is asked for an image, where the pipeline does not say.
     pub pull: Pull,
+}
+
+/// PEM files.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    /// The authority that has signed the engine's certificate.
+    pub ca: PathBuf,
+    /// This server's own certificate, with its key.
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
 }
 
 /// A user and password for one registry.
@@ -175,6 +190,31 @@ impl File {
             bail!("the settings {}: `slots: 0` would run nothing; use at least 1", path.display());
         }
         Ok(file)
+    }
+
+    /// Where the engine is.
+    pub fn engine(&self) -> anyhow::Result<EngineAt> {
+        let Docker { host, tls, insecure, park: _, sandboxes: _, pull: _ } = &self.docker;
+        let tls = match tls {
+            None => None,
+            Some(_) if *insecure => bail!("the settings: `docker` has `tls` and says `insecure: true`; take one of them away"),
+            Some(Tls { ca, cert, key }) => {
+                let own = match (cert, key) {
+                    (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+                    (None, None) => None,
+                    _ => bail!("the settings: `docker.tls` has a `cert` or a `key` alone; they belong together"),
+                };
+                Some(TlsFiles { ca: ca.clone(), own })
+            }
+        };
+        let at = EngineAt { host: host.clone(), tls, insecure: *insecure };
+        if host.is_none() && (at.tls.is_some() || at.insecure) {
+            bail!("the settings: `docker` has `tls` or `insecure` but no `host`; write `host: tcp://HOST:PORT`");
+        }
+        if host.is_some() {
+            at.check().map_err(|why| anyhow!("the settings: `docker.host`: {why}"))?;
+        }
+        Ok(at)
     }
 
     /// The credentials, their passwords read from their files.
@@ -262,6 +302,30 @@ mod tests {
     fn keep(text: &str) -> Result<KeepConfig, String> {
         let file: File = serde_yaml::from_str(text).unwrap();
         file.keep().map_err(|error| format!("{error:#}"))
+    }
+
+    fn engine(text: &str) -> Result<EngineAt, String> {
+        let file: File = serde_yaml::from_str(text).unwrap();
+        file.engine().map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn where_the_engine_is_and_how_it_is_spoken_to_is_set() {
+        assert_eq!(engine("slots: 2"), Ok(EngineAt::default()));
+        assert_eq!(engine("docker: { host: \"ssh://ci@build\" }"), Ok(EngineAt::host("ssh://ci@build")));
+        let tls = engine("docker: { host: \"tcp://build:2376\", tls: { ca: a, cert: b, key: c } }").unwrap().tls.unwrap();
+        assert_eq!((tls.ca, tls.own), ("a".into(), Some(("b".into(), "c".into()))));
+        for (text, words) in [
+            ("docker: { host: build }", "no address"),
+            ("docker: { host: \"tcp://build:2375\" }", "without TLS"),
+            ("docker: { host: \"tcp://build\", tls: { ca: a, cert: b } }", "belong together"),
+            ("docker: { host: \"tcp://build\", insecure: true, tls: { ca: a } }", "take one of them away"),
+            ("docker: { host: \"ssh://build\", tls: { ca: a } }", "takes no `tls`"),
+            ("docker: { insecure: true }", "no `host`"),
+        ] {
+            let why = engine(text).unwrap_err();
+            assert!(why.contains(words), "{text}: {why}");
+        }
     }
 
     #[test]

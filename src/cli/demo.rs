@@ -50,7 +50,7 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         slots: slots(),
         kind,
-        docker_host: None,
+        docker: Default::default(),
         ahead: (None, None),
         images: Default::default(),
         database: None,

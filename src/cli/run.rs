@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 
 use crate::base::{Clock, JobIx, RepoId, RunId, Tasks, limits};
-use crate::executor::{Ahead, ImageRules};
+use crate::executor::{Ahead, EngineAt, ImageRules};
 use crate::git::{Credentials, WorkTree};
 use crate::pipeline::{self, Plan, Problem, Reading, Trigger};
 use crate::run::RunView;
@@ -92,7 +92,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let store = Store::open(&StoreConfig { database: Database::Memory, logs: data.join("logs") }).await?;
     let tasks = Tasks::default();
     let ahead = Ahead { park: None, sandboxes: 0, home: data.clone() };
-    let docker = (None, ahead, ImageRules::default());
+    let docker = (EngineAt::default(), ahead, ImageRules::default());
     let executor = engine::make(args.executor, docker, store.instance().await?, &data.join("host"), &tasks)?;
     executor.health().await.with_context(|| format!("steps cannot run with `--executor {}`", executor.name()))?;
     let mut repo = repo(&trigger);

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, Tasks, limits, parse_duration_ms};
-use crate::executor::{Ahead, ImageRules};
+use crate::executor::{Ahead, EngineAt, ImageRules};
 use crate::server::{Config, Handle, KeepConfig, Layout, Server, Source};
 use crate::store::{DataDir, Database, Store, StoreConfig};
 use crate::web::{self, WebOptions};
@@ -57,7 +57,7 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         listen,
         slots: args.slots.or(file.slots).unwrap_or_else(slots),
         kind,
-        docker_host: file.docker.host.clone(),
+        docker: file.engine().map_err(Ended::usage)?,
         ahead: file.docker.ahead().map_err(Ended::usage)?,
         images: file.images().map_err(Ended::usage)?,
         database: file.database.clone(),
@@ -95,7 +95,7 @@ pub(super) struct Setup {
     pub listen: SocketAddr,
     pub slots: u32,
     pub kind: Kind,
-    pub docker_host: Option<String>,
+    pub docker: EngineAt,
     /// Steps made ready, and sandboxes kept ready; without a word the usual numbers.
     pub ahead: (Option<u32>, Option<u32>),
     pub images: ImageRules,
@@ -127,7 +127,7 @@ impl Running {
             listen,
             slots,
             kind,
-            docker_host,
+            docker,
             ahead: (park, sandboxes),
             images,
             database,
@@ -144,7 +144,7 @@ impl Running {
         let store = Store::open(&StoreConfig { database, logs: data.logs() }).await?;
         let tasks = Tasks::default();
         let ahead = Ahead { park, sandboxes: sandboxes.unwrap_or(SANDBOXES), home: data.path().to_owned() };
-        let docker = (docker_host.as_deref(), ahead, images);
+        let docker = (docker, ahead, images);
         let executor = engine::make(kind, docker, store.instance().await?, &data.path().join("host"), &tasks)?;
         let source = Source::Mirrors(Layout::new(data.path()));
         let (at, url_of_runs) = (data.path().to_owned(), url.clone());

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
 use crate::executor::{Archive, Failure, JobSpec, StepSpec};
+use crate::git;
 use crate::pipeline::Text;
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
 use crate::schedule::{Board, Order};
@@ -336,7 +337,8 @@ async fn needed(shared: &Shared, run: &Run, spec: &JobSpec) -> Result<Vec<Arc<dy
     fill.map_err(|error| NotPrepared::Failed(format!("the artifacts of the jobs that it needs are not to be had: {error}")))
 }
 
-/// Workspace and network, side by side; one after the other where something goes into the workspace beside the commit.
+/// Workspace and network, side by side; one after the other where something goes into the workspace beside the commit, or the workspace to another
+/// machine.
 ///
 /// Once stopped, it waits for the checkout alone, which ends soon and cannot be left behind: it would write where the release has removed.
 async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &CancellationToken) -> Result<(), NotPrepared> {
@@ -344,11 +346,19 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &Cancellat
         run.plan.jobs.get(spec.key.job as usize).ok_or_else(|| NotPrepared::Failed("the plan has no such job".to_owned()))?;
     let masks = secrets::masks_of_job(shared, &run, spec.key.job).await.map_err(NotPrepared::Failed)?;
     let services = ServiceLogs::of(shared.store.logs(), spec.key.clone(), plan, masks);
+    let is_carried = match shared.executor.carries(&spec).await {
+        Ok(is_carried) => is_carried,
+        Err(Failure::Unreachable(why)) => return Err(NotPrepared::Silent(why)),
+        Err(failure) => return Err(NotPrepared::Failed(failure.to_string())),
+    };
     let filling = shared.filling(&run, &spec.key).await;
     let run = Arc::new(run);
     let fill = {
-        let run = Arc::clone(&run);
-        shared.tasks.spawn_blocking(move || filling.make(&run))
+        let (run, workspace) = (Arc::clone(&run), spec.dirs.workspace.clone());
+        shared.tasks.spawn_blocking(move || {
+            filling.make(&run)?;
+            if is_carried { git::own_objects(&workspace).map_err(|error| error.to_string()) } else { Ok(()) }
+        })
     };
     let checked_out = async {
         match fill.await {
@@ -368,7 +378,7 @@ async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &Cancellat
             Err(failure) => Err(NotPrepared::Failed(failure.to_string())),
         }
     };
-    if spec.fill.is_empty() {
+    if spec.fill.is_empty() && !is_carried {
         let (checked_out, prepared) = tokio::join!(checked_out, prepare(&spec));
         prepared.and(checked_out)
     } else {
