@@ -6,9 +6,13 @@
 //! docker:
 //!   host: "unix:///var/run/docker.sock"   # or "ssh://user@host", or "tcp://host:2376" with
 //!   tls: { ca: ca.pem, cert: cert.pem, key: key.pem }
+//!   labels: [amd64]                 # what `runs_on` may ask for
 //!   pull: missing                   # always | missing | never, where the pipeline does not say
 //!   park: 2                         # steps of a job that are made ready while the ones before them run
 //!   sandboxes: 2                    # networks that wait for jobs to come
+//! engines:                          # several, in place of that host: jobs go where their labels and a free slot are
+//!   - { name: near, host: "unix:///var/run/docker.sock", slots: 4, labels: [amd64] }
+//!   - { name: far, host: "ssh://ci@far.example.org", slots: 8, labels: [arm64] }
 //! registries:                       # what each is sent to its host and port alone
 //!   - { host: "registry.example.org:5000", user: ci, password_file: /run/secrets/registry }
 //! database: "postgres://gantry@db/gantry"
@@ -31,13 +35,13 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use crate::base::{parse_duration_ms, parse_size};
-use crate::executor::{EngineAt, ImageRules, Registries, TlsFiles};
+use crate::executor::{ImageRules, Registries};
 use crate::git::Credentials;
-use crate::pipeline::Pull;
 use crate::server::KeepConfig;
 use crate::store::{BlobsAt, S3};
 
 use super::engine::Kind;
+use super::engines::{Docker, Entry};
 
 /// The file.
 #[derive(Debug, Default, Deserialize)]
@@ -49,6 +53,8 @@ pub(super) struct File {
     pub slots: Option<u32>,
     pub executor: Option<Kind>,
     pub docker: Docker,
+    /// Several engines, in place of the one under `docker`.
+    pub engines: Vec<Entry>,
     /// Users of private registries.
     pub registries: Vec<Registry>,
     /// `postgres://…`; default: SQLite in the data directory.
@@ -109,33 +115,6 @@ pub(super) struct Disk {
     pub mirrors: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Docker {
-    /// Default: `DOCKER_HOST`, else the local socket.
-    pub host: Option<String>,
-    pub tls: Option<Tls>,
-    /// `tcp://` to another machine without TLS.
-    pub insecure: bool,
-    /// Steps of a job that are made ready while the ones before them run; 0 for none.
-    pub park: Option<u32>,
-    /// Sandboxes that wait for jobs to come; 0 for none.
-    pub sandboxes: Option<u32>,
-    /// When a registry is asked for an image, where the pipeline does not say.
-    pub pull: Pull,
-}
-
-/// PEM files.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Tls {
-    /// The authority that has signed the engine's certificate.
-    pub ca: PathBuf,
-    /// This server's own certificate, with its key.
-    pub cert: Option<PathBuf>,
-    pub key: Option<PathBuf>,
-}
-
 /// A user and password for one registry.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,21 +125,6 @@ pub(super) struct Registry {
     /// Its first line is the password or token: secrets do not stand in the settings themselves.
     pub password_file: PathBuf,
 }
-
-impl Docker {
-    /// Both, if they are not too many.
-    pub fn ahead(&self) -> anyhow::Result<(Option<u32>, Option<u32>)> {
-        for (name, value) in [("park", self.park), ("sandboxes", self.sandboxes)] {
-            if let Some(value) = value.filter(|value| *value > AHEAD_MOST) {
-                bail!("the settings: `docker.{name}: {value}` is more than {AHEAD_MOST}: each is a container that waits");
-            }
-        }
-        Ok((self.park, self.sandboxes))
-    }
-}
-
-/// Steps or sandboxes that may be kept ready: past this they cost more than they can save.
-const AHEAD_MOST: u32 = 50;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -190,31 +154,6 @@ impl File {
             bail!("the settings {}: `slots: 0` would run nothing; use at least 1", path.display());
         }
         Ok(file)
-    }
-
-    /// Where the engine is.
-    pub fn engine(&self) -> anyhow::Result<EngineAt> {
-        let Docker { host, tls, insecure, park: _, sandboxes: _, pull: _ } = &self.docker;
-        let tls = match tls {
-            None => None,
-            Some(_) if *insecure => bail!("the settings: `docker` has `tls` and says `insecure: true`; take one of them away"),
-            Some(Tls { ca, cert, key }) => {
-                let own = match (cert, key) {
-                    (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
-                    (None, None) => None,
-                    _ => bail!("the settings: `docker.tls` has a `cert` or a `key` alone; they belong together"),
-                };
-                Some(TlsFiles { ca: ca.clone(), own })
-            }
-        };
-        let at = EngineAt { host: host.clone(), tls, insecure: *insecure };
-        if host.is_none() && (at.tls.is_some() || at.insecure) {
-            bail!("the settings: `docker` has `tls` or `insecure` but no `host`; write `host: tcp://HOST:PORT`");
-        }
-        if host.is_some() {
-            at.check().map_err(|why| anyhow!("the settings: `docker.host`: {why}"))?;
-        }
-        Ok(at)
     }
 
     /// The credentials, their passwords read from their files.
@@ -287,6 +226,7 @@ fn first_line(file: &Path) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::Pull;
 
     #[test]
     fn a_misspelt_setting_is_refused() {
@@ -302,30 +242,6 @@ mod tests {
     fn keep(text: &str) -> Result<KeepConfig, String> {
         let file: File = serde_yaml::from_str(text).unwrap();
         file.keep().map_err(|error| format!("{error:#}"))
-    }
-
-    fn engine(text: &str) -> Result<EngineAt, String> {
-        let file: File = serde_yaml::from_str(text).unwrap();
-        file.engine().map_err(|error| format!("{error:#}"))
-    }
-
-    #[test]
-    fn where_the_engine_is_and_how_it_is_spoken_to_is_set() {
-        assert_eq!(engine("slots: 2"), Ok(EngineAt::default()));
-        assert_eq!(engine("docker: { host: \"ssh://ci@build\" }"), Ok(EngineAt::host("ssh://ci@build")));
-        let tls = engine("docker: { host: \"tcp://build:2376\", tls: { ca: a, cert: b, key: c } }").unwrap().tls.unwrap();
-        assert_eq!((tls.ca, tls.own), ("a".into(), Some(("b".into(), "c".into()))));
-        for (text, words) in [
-            ("docker: { host: build }", "no address"),
-            ("docker: { host: \"tcp://build:2375\" }", "without TLS"),
-            ("docker: { host: \"tcp://build\", tls: { ca: a, cert: b } }", "belong together"),
-            ("docker: { host: \"tcp://build\", insecure: true, tls: { ca: a } }", "take one of them away"),
-            ("docker: { host: \"ssh://build\", tls: { ca: a } }", "takes no `tls`"),
-            ("docker: { insecure: true }", "no `host`"),
-        ] {
-            let why = engine(text).unwrap_err();
-            assert!(why.contains(words), "{text}: {why}");
-        }
     }
 
     #[test]

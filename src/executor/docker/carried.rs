@@ -39,7 +39,8 @@ pub(super) fn is_carried(root: &Path) -> bool {
 pub(super) async fn decide(inner: &Inner, job: &JobSpec) -> Result<bool, Failure> {
     let cannot = |trouble: Trouble| trouble.into_failure("could not be asked whether it sees this machine's directories");
     let link = inner.engine.link().await.map_err(cannot)?;
-    let shares = *link.shares.get_or_try_init(|| trial(inner, job)).await?;
+    // One that mounts overlays of this machine's directories sees them.
+    let shares = matches!(inner.layers.get(), Some(Ok(()))) || *link.shares.get_or_try_init(|| trial(inner, job)).await?;
     let root = job.dirs.root.clone();
     let mark = move || {
         std::fs::create_dir_all(&root)?;
