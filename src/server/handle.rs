@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
+use crate::base::{Clock, DeliveryId, JobIx, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
 use crate::git::{self, Bases};
-use crate::run::{Event, Run};
+use crate::run::{Event, Job, Run};
 use crate::schedule::Input;
 use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
 
@@ -171,6 +171,17 @@ impl Handle {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         Readiness { executor: self.shared.fleet.kind(), engines: self.shared.fleet.status() }
+    }
+
+    /// The engines, each with the jobs that hold a slot of it.
+    pub async fn engines(&self) -> Result<Vec<(EngineStatus, Vec<(Run, JobIx)>)>, Refusal> {
+        let unfinished = self.store().unfinished().await?;
+        let on = |engine: &EngineStatus| {
+            let jobs = unfinished.iter().flat_map(|run| (0..).zip(&run.jobs).map(move |(ix, job)| (run, ix, job)));
+            let is_here = |job: &Job| job.state.holds_slot() && job.engine.as_ref() == Some(&engine.info.name);
+            jobs.filter(|(_, _, job)| is_here(job)).map(|(run, ix, _)| (run.clone(), ix)).collect()
+        };
+        Ok(self.shared.fleet.status().into_iter().map(|engine| (engine.clone(), on(&engine))).collect())
     }
 
     /// Cancels a run; the second time at once.
