@@ -129,7 +129,7 @@ impl Readiness {
     pub fn problem(&self) -> Option<String> {
         let silent = |engine: &EngineStatus| {
             let problem = engine.problem.clone()?;
-            Some(if self.engines.len() == 1 { problem } else { format!("`{}`: {problem}", engine.info.name) })
+            Some(if self.engines.len() == 1 { problem } else { format!("{}: {problem}", engine.info.name) })
         };
         let silent: Vec<String> = self.engines.iter().filter_map(silent).collect();
         (!silent.is_empty()).then(|| silent.join("; "))
