@@ -11,7 +11,7 @@
 //! | `carried` | Jobs on engines that do not see this machine's directories |
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
 //! | `sandbox`, `pool`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits; some made ahead |
-//! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
+//! | `service`, `ready`, `listeners`, `hearing`, `followed`, `revive` | A job's services: started, waited for, followed, started again |
 //! | `image`, `pulls`, `pull`, `registries`, `rootfs`, `demo` | Images: asked for, pulled once for all, imported, made |
 //! | `create`, `start`, `live` | Pull, create, start, open the gate or attach; taking up again; to the end |
 //! | `park`, `gate`, `opening`, `files` | Containers that wait for their step, and what is said to them |
@@ -60,6 +60,7 @@ mod record;
 mod registries;
 mod release;
 mod resume;
+mod revive;
 mod rootfs;
 mod sandbox;
 mod seen;
