@@ -224,6 +224,21 @@ async fn a_step_whose_container_is_killed_keeps_its_output_and_gets_the_engines_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_step_printed_takes_no_room_beside_its_log_once_it_is_removed() {
+    let rig = Rig::new().await;
+    let job = rig.job().await;
+    let step = job.script(0, "head -c 1000000 /dev/zero | tr '\\0' 'x'");
+    assert_eq!(passes(&rig, &step).await.len(), 1_000_000);
+    let size = || {
+        let listed = Command::new("find").arg(job.root()).args(["-size", "+500k"]).output().unwrap();
+        String::from_utf8(listed.stdout).unwrap().lines().filter(|path| path.ends_with("/segment")).count()
+    };
+    assert_eq!(size(), 1, "until it is known to be stored");
+    rig.docker.remove(&step.key).await.unwrap();
+    assert_eq!(size(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_step_harms_no_more_than_its_own_record() {
     let rig = Rig::new().await;
     let job = rig.job().await;
