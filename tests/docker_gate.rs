@@ -193,8 +193,10 @@ async fn what_a_step_used_and_how_it_died_is_observed() {
     let mut step = job.script(2, "trap '' TERM; echo up; while :; do sleep 1; done");
     step.grace_ms = 100;
     let live = rig.docker.start(&step, log.sink(), stop.clone()).await.unwrap();
+    let ended = tokio::spawn(live.exit);
+    log.until("it takes no SIGTERM", |kept| kept.stdout == b"up\n").await;
     stop.cancel();
-    let ended = live.exit.await.unwrap();
+    let ended = ended.await.unwrap().unwrap();
     assert_eq!((ended.exit, ended.observed.signal), (Exit::Code(137), Some(9)));
 }
 
