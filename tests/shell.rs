@@ -1,9 +1,9 @@
-//! Terminals in running steps: the whole server with the fake executor, over real sockets.
+//! Terminals in running steps, and in what jobs that failed have left: the whole server with the fake executor, over real sockets.
 
 mod support;
 
 use futures_util::{SinkExt, StreamExt};
-use gantry::base::{RunId, Tasks};
+use gantry::base::{Clock, RunId, Tasks};
 use gantry::run::RunView;
 use gantry::web::{WebOptions, router, serve};
 use serde_json::{Value, json};
@@ -222,4 +222,128 @@ async fn there_are_never_more_terminals_than_there_may_be() {
     drop(house.terminal().await);
     drop(open);
     house.close().await;
+}
+
+/// A server that keeps the work trees of jobs that fail, with one whose second step failed; `failed_ms` long.
+async fn failed(set: impl FnOnce(&mut App), clock: Clock) -> (House, Remote) {
+    let mut app = App::with_clock(clock).await;
+    set(&mut app);
+    app.restart().await;
+    let remote = Remote::with(
+        "jobs:\n  build:\n    steps:\n      - { name: make, run: x, env: { FAKE_WRITES_ENV: FOUND=it } }\n      - { name: test, run: x, secrets: [TOKEN], env: { FAKE_EXIT: 3, OWN: o } }\n      - { name: after, run: x }\n  good:\n    steps: [x]\n",
+    );
+    let policy = gantry::secrets::Policy::default();
+    app.handle().set_secret(None, "TOKEN", &gantry::base::Secret::new("hunter2-hunter3".to_owned()), policy).await.unwrap();
+    app.watch("shop", &remote).await;
+    let run = app.ended("shop", 1).await.id.parse().unwrap();
+    let house = House::of(app, run, Remote::with("steps: [x]\n")).await;
+    (house, remote)
+}
+
+impl House {
+    async fn of(app: App, run: RunId, remote: Remote) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let tasks = Tasks::default();
+        tasks.spawn(serve(listener, router(app.handle().clone(), WebOptions { tasks: tasks.clone() }), tasks.ending.clone()));
+        Self { app, tasks, address, run, _remote: remote }
+    }
+
+    /// Until when the job's work tree is kept, as the API says.
+    async fn kept_until(&self, job: usize) -> Value {
+        let run: Value = serde_json::from_str(&self.get(&format!("/api/v1/runs/{}", self.run)).await.1).unwrap();
+        run["jobs"][job]["kept_until"].clone()
+    }
+
+    /// Waits until the API says so.
+    async fn is_kept(&self, job: usize, wanted: bool) {
+        let what = if wanted { "the work tree to be kept" } else { "the work tree to go" };
+        self.app.until(what, async |_| (self.kept_until(job).await.is_null() != wanted).then_some(())).await;
+    }
+
+    fn trees(&self) -> usize {
+        std::fs::read_dir(self.app.data.path().join("work")).map_or(0, Iterator::count)
+    }
+}
+
+#[tokio::test]
+async fn what_a_failed_job_left_is_kept_and_a_terminal_in_it_has_the_steps_variables_and_no_secret() {
+    let (house, _remote) = failed(|app| app.failed_ms = 3_600_000, Clock::System).await;
+    house.is_kept(0, true).await;
+    assert!(house.kept_until(1).await.is_null(), "what passed is not kept");
+    assert_eq!((house.trees(), house.app.fake.leftovers()), (1, Vec::new()));
+    let page = house.get(&format!("/runs/{}", house.run)).await.1;
+    assert!(page.contains("gantry shell shop#1 build"), "{page}");
+    let mut socket = connect_async(house.url("build/test", "columns=100&rows=30&by=ada")).await.unwrap().0;
+    shows(&mut socket, "100x30").await;
+    for (typed, shown) in
+        [("env FOUND\r", "FOUND=it\r\n"), ("env OWN\r", "OWN=o\r\n"), ("env CI_STEP_NAME\r", "CI_STEP_NAME=test\r\n"), ("env TOKEN\r", "TOKEN=(unset)")]
+    {
+        types(&mut socket, typed).await;
+        shows(&mut socket, shown).await;
+    }
+    types(&mut socket, "exit 5\r").await;
+    assert_eq!(last(&mut socket).await, json!({ "exit": 5 }));
+    assert_eq!(house.closed().await, ("its shell exited with 5".to_owned(), Some(5)));
+    let [open] = house.kept().await.try_into().unwrap();
+    assert_eq!((open.who.as_str(), open.key.step, open.key.attempt), ("ada", 1, 1), "it is written down like any other");
+    drop(connect_async(house.url("build/after", "")).await.unwrap());
+    let good = house.refused("good/step1", "", &[]).await;
+    assert!(good.0 == 409 && good.1.contains("was not kept"), "{good:?}");
+    house.tasks.end().await;
+}
+
+#[tokio::test]
+async fn a_terminal_in_a_kept_tree_has_the_steps_secrets_where_the_settings_say_so() {
+    let set = |app: &mut App| (app.failed_ms, app.shell_secrets) = (3_600_000, true);
+    let (house, _remote) = failed(set, Clock::System).await;
+    house.is_kept(0, true).await;
+    for (step, shown) in [("test", "TOKEN=hunter2-hunter3"), ("make", "TOKEN=(unset)")] {
+        let mut socket = connect_async(house.url(&format!("build/{step}"), "columns=90")).await.unwrap().0;
+        shows(&mut socket, "90x24").await;
+        types(&mut socket, "env TOKEN\r").await;
+        shows(&mut socket, shown).await;
+    }
+    house.tasks.end().await;
+}
+
+#[tokio::test]
+async fn a_kept_tree_survives_the_server_and_goes_when_its_time_is_over_and_nobody_is_in_it() {
+    let hands = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(1_000_000_000_000));
+    let clock = Clock::Manual(std::sync::Arc::clone(&hands));
+    let (mut house, _remote) = failed(|app| app.failed_ms = 60_000, clock).await;
+    house.is_kept(0, true).await;
+    house.app.restart().await;
+    house = House::of(house.app, house.run, house._remote).await;
+    assert_eq!(house.kept_until(0).await, json!(1_060_000));
+    let mut socket = connect_async(house.url("build/test", "columns=90")).await.unwrap().0;
+    shows(&mut socket, "90x24").await;
+    hands.fetch_add(60_000_000_000, std::sync::atomic::Ordering::Relaxed);
+    assert!(house.kept_until(0).await.is_null(), "nobody new comes in");
+    let late = house.refused("build/test", "", &[]).await;
+    assert!(late.0 == 409 && late.1.contains("not kept any more"), "{late:?}");
+    types(&mut socket, "hello\r").await;
+    shows(&mut socket, "hello").await;
+    assert_eq!(house.trees(), 1, "who is in it stays");
+    drop(socket);
+    house.closed().await;
+    house.tasks.end().await;
+    house.app.restart().await;
+    house.app.until("the tree to go", async |app| {
+        std::fs::read_dir(app.data.path().join("work")).unwrap().next().is_none().then_some(())
+    }).await;
+    house.app.close().await;
+}
+
+#[tokio::test]
+async fn kept_trees_take_half_of_what_work_trees_may_take_and_the_oldest_goes_first() {
+    // Room for less than one.
+    let set = |app: &mut App| (app.failed_ms, app.workspaces) = (3_600_000, 10);
+    let (house, _remote) = failed(set, Clock::System).await;
+    house.app.until("the tree to go", async |_| (house.trees() == 0).then_some(())).await;
+    assert!(house.kept_until(0).await.is_null());
+    let gone = house.refused("build/test", "", &[]).await;
+    assert!(gone.0 == 409 && gone.1.contains("not kept any more"), "{gone:?}");
+    house.tasks.end().await;
+    house.app.close().await;
 }

@@ -93,6 +93,8 @@ pub enum Command {
     RemoveStep(AttemptKey),
     /// The job has ended: workspace and network can go.
     ReleaseJob(JobKey),
+    /// The job has failed: its network can go, its workspace stays for as long as its state says.
+    KeepJob(JobKey),
 }
 
 /// What became of an event.

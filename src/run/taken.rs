@@ -53,8 +53,9 @@ fn taken(old: &Run, earlier: Option<&Taken>) -> Option<Taken> {
 fn taken_job(old: &Run, job: usize) -> Job {
     // Who stopped or approved it concerns the old run alone.
     let mut job = Job { decision: None, stop: None, ..old.jobs[job].clone() };
-    if let JobState::Ended { taken: from, .. } = &mut job.state {
+    if let JobState::Ended { taken: from, kept_until, .. } = &mut job.state {
         *from = taken(old, from.as_ref());
+        *kept_until = None;
     }
     for step in &mut job.steps {
         if let StepState::Ended(end) = &mut step.state {

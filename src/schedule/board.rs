@@ -55,6 +55,8 @@ pub struct Board {
     slots: u32,
     /// Steps of a job that may be parked at the same time.
     park: u32,
+    /// How long the work tree of a job that fails is kept.
+    keep_ms: u64,
     engine: Engine,
 }
 
@@ -63,13 +65,19 @@ impl Board {
     #[must_use]
     pub fn new(slots: u32) -> Self {
         let engine = Engine::Down { message: "Gantry has just started and asks it".to_owned() };
-        Self { runs: BTreeMap::new(), slots, park: 0, engine }
+        Self { runs: BTreeMap::new(), slots, park: 0, keep_ms: 0, engine }
     }
 
     /// The same, which lets so many steps of a job be made ready ahead of their start.
     #[must_use]
     pub fn parking(self, park: u32) -> Self {
         Self { park, ..self }
+    }
+
+    /// The same, under which the work tree of a job that fails is kept for so long.
+    #[must_use]
+    pub fn keeping(self, keep_ms: u64) -> Self {
+        Self { keep_ms, ..self }
     }
 
     /// An unfinished run.
@@ -147,8 +155,8 @@ impl Board {
         };
         before.entry(id.clone()).or_insert_with(|| run.clone());
         let permit = match self.engine {
-            Engine::Up => Permit { park: self.park, ..Permit::START },
-            Engine::Down { .. } => Permit::NOTHING,
+            Engine::Up => Permit { park: self.park, keep_ms: self.keep_ms, ..Permit::START },
+            Engine::Down { .. } => Permit { keep_ms: self.keep_ms, ..Permit::NOTHING },
         };
         match run::apply(run, event, now, permit) {
             Applied::Applied { commands } => turn.commands.extend(commands),

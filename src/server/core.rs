@@ -106,6 +106,7 @@ impl Server {
         let shared = Arc::new(Shared {
             keep,
             bases: Arc::new(Bases::new(&layout.bases(), &layout.work())),
+            kept: Arc::default(),
             layout,
             changes: watch::Sender::new(store.last_event().await?),
             engine: watch::Sender::new(Err("it has not been asked yet".to_owned())),
@@ -277,5 +278,6 @@ impl Core {
 }
 
 fn new_board(shared: &Shared) -> Board {
-    Board::new(shared.config.slots).parking(shared.executor.parks())
+    let keep_ms = if shared.executor.keeps() { shared.config.keep.failed_ms } else { 0 };
+    Board::new(shared.config.slots).parking(shared.executor.parks()).keeping(keep_ms)
 }

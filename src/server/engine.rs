@@ -14,6 +14,7 @@ use crate::store;
 
 use super::core::Message;
 use super::handle::Shared;
+use super::kept;
 use super::secrets;
 use super::sink::ServiceLogs;
 
@@ -119,39 +120,37 @@ async fn follow_services(shared: &Shared) {
     }
 }
 
-/// Releases jobs of ended runs that a crash left behind: in the engine, and on this machine's disk.
+/// Releases jobs of ended runs that a crash left behind, in the engine and on this machine's disk, and work trees whose time is over.
 async fn sweep(shared: &Shared) {
-    let left = match left_over(shared).await {
-        Ok(left) => left,
-        Err(error) => return tracing::warn!(%error, "what is left over could not be told"),
-    };
-    for key in left {
-        tracing::info!(job = %key, "releasing what an ended job left behind");
-        shared.release(&key).await;
+    if let Err(error) = sweep_once(shared).await {
+        tracing::warn!(%error, "what is left over could not be told");
     }
 }
 
-async fn left_over(shared: &Shared) -> Result<Vec<JobKey>, store::Error> {
-    let mut jobs: BTreeSet<JobKey> = shared.executor.jobs().await.unwrap_or_default().into_iter().collect();
+async fn sweep_once(shared: &Shared) -> Result<(), store::Error> {
+    let in_engine: BTreeSet<JobKey> = shared.executor.jobs().await.unwrap_or_default().into_iter().collect();
     let work = shared.layout.work();
     let on_disk = shared.tasks.spawn_blocking(move || jobs_on_disk(&work)).await.unwrap_or_default();
-    jobs.extend(on_disk);
-    let mut left = Vec::new();
-    for key in jobs {
-        if !shared.keep.is_saving(&key) && is_over(shared, &key).await? {
-            left.push(key);
+    for key in in_engine.iter().cloned().chain(on_disk).collect::<BTreeSet<JobKey>>() {
+        if shared.keep.is_saving(&key) {
+            continue;
+        }
+        let run = shared.store.run(&key.run).await?;
+        let state = run.as_ref().and_then(|run| run.jobs.get(key.job as usize)).map(|job| &job.state);
+        match state.map(|state| (state.is_ended(), state.kept_until())) {
+            Some((false, _)) => {}
+            Some((true, Some(until))) => kept::look_after(shared, &key, until, in_engine.contains(&key)).await,
+            Some((true, None)) | None => {
+                tracing::info!(job = %key, "releasing what an ended job left behind");
+                shared.release(&key).await;
+            }
         }
     }
-    Ok(left)
-}
-
-async fn is_over(shared: &Shared, key: &JobKey) -> Result<bool, store::Error> {
-    let run = shared.store.run(&key.run).await?;
-    Ok(run.is_none_or(|run| run.jobs.get(key.job as usize).is_none_or(|job| job.state.is_ended())))
+    Ok(())
 }
 
 /// Job directories by their names; what is not named like one is not ours and stays.
-fn jobs_on_disk(work: &std::path::Path) -> Vec<JobKey> {
+pub(super) fn jobs_on_disk(work: &std::path::Path) -> Vec<JobKey> {
     let Ok(entries) = std::fs::read_dir(work) else { return Vec::new() };
     let key = |name: &str| {
         let (run, job) = name.split_once('-')?;

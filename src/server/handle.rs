@@ -15,6 +15,7 @@ use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
 
 use super::core::{Config, Message, Refused};
 use super::keep::Keep;
+use super::kept::Kept;
 use super::outlines::{self, FileOutline, Outlines};
 use super::{ByHand, Layout, Source, intake, poll};
 
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     pub source: Source,
     /// Work trees that jobs stand on.
     pub bases: Arc<Bases>,
+    /// Work trees of jobs that failed.
+    pub kept: Arc<Kept>,
     pub config: Config,
     pub tell: UnboundedSender<Message>,
     /// Highest sequence number of the events: the nudge for whoever follows them.
@@ -49,11 +52,7 @@ impl Shared {
         if let Err(error) = self.executor.release(key).await {
             tracing::warn!(job = %key, %error, "a job could not be released; it is swept later");
         }
-        let root = self.layout.job_root(key);
-        let removed = tokio::fs::remove_dir_all(&root).await;
-        if let Err(error) = removed
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
+        if let Err(error) = self.executor.remove_dir(&self.layout.job_root(key)).await {
             tracing::warn!(job = %key, %error, "a job's directory could not be removed; it is swept later");
         }
         if let Err(error) = self.store.forget_attempt_secrets(key).await {

@@ -22,6 +22,7 @@ use super::core::Message;
 use super::handle::Shared;
 use super::harvest::Harvester;
 use super::keep::{self, StepFiles};
+use super::kept;
 use super::secrets::{self, Asked};
 use super::sink::ServiceLogs;
 
@@ -127,7 +128,11 @@ impl Performer {
             }
             Command::ReleaseJob(key) => {
                 self.ahead.released(&key, board.run(&key.run));
-                self.release(key);
+                self.release(key, false);
+            }
+            Command::KeepJob(key) => {
+                self.ahead.released(&key, board.run(&key.run));
+                self.release(key, true);
             }
         }
     }
@@ -286,7 +291,8 @@ impl Performer {
         removals.push(removal);
     }
 
-    fn release(&mut self, key: JobKey) {
+    /// `keep`: all but its work tree.
+    fn release(&mut self, key: JobKey, keep: bool) {
         let mut before = self.removals.remove(&key).unwrap_or_default();
         if let Some(Preparing { task, stop }) = self.preparing.remove(&key) {
             stop.cancel();
@@ -304,7 +310,11 @@ impl Performer {
                 let _ = task.await;
             }
             // What is held goes with its job.
-            shared.release(&key).await;
+            if keep {
+                kept::keep(&shared, &key).await;
+            } else {
+                shared.release(&key).await;
+            }
             drop(saving);
         });
     }

@@ -75,7 +75,7 @@ impl Shared {
             credentials: is_trusted(run).then(|| self.config.credentials.clone()),
             times: if restores { Times::Now } else { Times::Settled },
             now: self.clock.now(),
-            budget: self.config.keep.bases,
+            budget: self.config.keep.workspaces.saturating_sub(self.kept.bytes()),
         }
     }
 

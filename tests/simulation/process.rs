@@ -121,7 +121,7 @@ impl World {
                     self.counts.one("what was ready and not wanted");
                 }
             }
-            Command::ReleaseJob(key) => {
+            Command::ReleaseJob(key) | Command::KeepJob(key) => {
                 self.preparing.remove(&key);
             }
         }

@@ -72,9 +72,11 @@ pub enum Verb {
         #[arg(short, long, value_name = "FILE", requires = "path")]
         output: Option<PathBuf>,
     },
-    /// Opens a terminal in a running step; ends with the exit code of its shell
+    /// Opens a terminal in a running step, or in what a failed job left; ends with the exit code of its shell
     ///
-    /// Who had one, when and from where is written down with the run. A step that was given secrets has none, unless the server's settings allow it.
+    /// Of a job that failed the work tree is kept for a while (`gantry show` says until when): the terminal is then in a fresh container of the step's
+    /// image, with the step's variables but not its secrets, and goes with it.
+        /// Who had one, when and from where is written down with the run. A step that was given secrets has none, unless the server's settings allow it.
     Shell(ShellArgs),
     /// Caches of a repository
     Cache {

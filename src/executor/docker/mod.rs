@@ -17,7 +17,7 @@
 //! | `record`, `segment` | From the record that it writes into the sink, and to the exit |
 //! | `output`, `resume` | From the engine's stream and log into the sink, exactly once |
 //! | `ending`, `seen` | Stopping, and the exit |
-//! | `terminal`, `hijack` | A shell beside the step, on a terminal |
+//! | `terminal`, `hijack`, `fresh` | A shell beside the step, on a terminal; one in a container of its own |
 //! | `release` | Removing what is over |
 //! | `facts` | What the engine says of itself |
 
@@ -33,6 +33,7 @@ mod facts;
 mod files;
 mod fill;
 mod followed;
+mod fresh;
 mod gate;
 mod hearing;
 mod hijack;
@@ -81,6 +82,7 @@ use tokio_util::sync::CancellationToken;
 use self::container::Form;
 use self::engine::Engine;
 use self::followed::Followed;
+use self::fresh::Fresh;
 use self::names::Labels;
 use self::network::SharedNetwork;
 use self::opening::EntryPoints;
@@ -91,7 +93,8 @@ use self::pulls::{For, Images};
 pub use self::pulls::ImageRules;
 pub use self::registries::Registries;
 use super::{
-    ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal, TerminalAt, Users,
+    ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal, TerminalAt,
+    TerminalSize, Users,
 };
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
 use crate::pipeline::Pull;
@@ -133,6 +136,7 @@ struct Inner {
     /// For what goes on by itself.
     me: Weak<Inner>,
     followed: Followed,
+    fresh: Fresh,
     starts: Starts,
     pool: Pool,
     parked: Parked,
@@ -180,6 +184,7 @@ impl Docker {
                 images: Images::new(images),
                 me: Weak::clone(me),
                 followed: Followed::default(),
+                fresh: Fresh::default(),
                 starts: Starts::default(),
                 pool: Pool::default(),
                 parked: Parked::default(),
@@ -306,6 +311,22 @@ impl Executor for Docker {
 
     async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
         terminal::open(&self.inner, at).await
+    }
+
+    fn keeps(&self) -> bool {
+        self.inner.engine.is_local()
+    }
+
+    async fn keep(&self, job: &JobKey, root: &Path) -> Result<(), Failure> {
+        self.inner.keep(job, root).await
+    }
+
+    async fn fresh_terminal(&self, step: &StepSpec, size: TerminalSize) -> Result<Terminal, Failure> {
+        fresh::open(&self.inner, step, size).await
+    }
+
+    async fn remove_dir(&self, dir: &Path) -> Result<(), Failure> {
+        self.inner.remove_dir(dir.to_owned(), &BTreeSet::new()).await
     }
 
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {

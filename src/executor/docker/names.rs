@@ -29,6 +29,8 @@ pub(super) const POOL: &str = "io.gantry.pool";
 const HOME: &str = "io.gantry.data";
 /// Of what is made to try whether something works, and removed again.
 pub(super) const TRIAL: &str = "io.gantry.trial";
+/// Of containers that were made for a terminal. They bear no attempt's key: nothing takes them for attempts.
+const TERMINAL: &str = "io.gantry.terminal";
 const TITLE: &str = "io.gantry.title";
 /// From SIGTERM to SIGKILL in ms: an attempt taken up after a crash is stopped with the grace it was started with.
 const GRACE: &str = "io.gantry.grace-ms";
@@ -50,6 +52,11 @@ pub(super) fn container_name(instance: &InstanceId, key: &AttemptKey) -> String 
 /// `gantry-INSTANCE8-RUN-JOB`: the job's sandbox, its network where it has one of its own, and its work tree where that is a volume.
 pub(super) fn sandbox_name(instance: &InstanceId, job: &JobKey) -> String {
     format!("gantry-{}-{job}", short(instance))
+}
+
+/// `gantry-INSTANCE8-terminal-TOKEN`: a fresh container for a terminal.
+pub(super) fn terminal_name(instance: &InstanceId, token: &str) -> String {
+    format!("gantry-{}-terminal-{token}", short(instance))
 }
 
 /// The job whose sandbox has this name.
@@ -129,6 +136,12 @@ pub(super) fn sandbox_labels(instance: &InstanceId, job: &JobKey, title: &str, r
 pub(super) fn service_labels(instance: &InstanceId, job: &JobSpec, service: &str) -> Labels {
     let mut labels = job_labels_with_title(instance, &job.key, &job.title, &job.dirs.root);
     labels.insert(SERVICE.to_owned(), service.to_owned());
+    labels
+}
+
+pub(super) fn terminal_labels(instance: &InstanceId, step: &StepSpec) -> Labels {
+    let mut labels = job_labels_with_title(instance, &step.key.job_key(), &step.title, &step.dirs.root);
+    labels.insert(TERMINAL.to_owned(), step.key.to_string());
     labels
 }
 

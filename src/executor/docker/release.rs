@@ -82,6 +82,16 @@ pub(super) async fn jobs(engine: &Engine, instance: &InstanceId) -> Result<Vec<J
 }
 
 impl Inner {
+    /// Removes all of a job but for its work tree. What steps wrote down of themselves goes too: their output is in it as it came, unmasked.
+    pub(super) async fn keep(&self, job: &JobKey, root: &Path) -> Result<(), Failure> {
+        let images = self.forget(job).images;
+        self.fresh.forget(job).await;
+        self.parked.forget(|key| key.job_key() == *job);
+        let removed = remove_job(&self.engine, &self.instance, job).await;
+        removed.map_err(|trouble| trouble.into_failure("could not remove what the job left beside its work tree"))?;
+        self.remove_dir(container::private_dirs(root), &images).await
+    }
+
     /// Removes a job's directory, whoever its files belong to.
     pub(super) async fn remove_dir(&self, dir: PathBuf, images: &BTreeSet<String>) -> Result<(), Failure> {
         let cannot = |error: &dyn std::fmt::Display| {

@@ -18,6 +18,7 @@ fn ended(jobs: Vec<JobPlan>, ends: &[(Outcome, bool)]) -> Run {
             outputs: Values::new([("v".to_owned(), "1".to_owned())].into()),
             held_back: *held_back,
             taken: None,
+            kept_until: Some(NOW.plus_ms(9)),
         };
     }
     run.life = Life::Ended { outcome: Outcome::Failed, reason: String::new(), started_at: Some(NOW), at: NOW };
@@ -78,6 +79,7 @@ fn a_run_that_takes_over_begins_with_its_own_first_job_and_finds_what_was_left()
         run.jobs[1]
     );
     let shown = view(&run);
+    assert_eq!(shown.jobs[0].kept_until, None, "the work tree is the other run's");
     let from = shown.jobs[0].taken_from.clone().unwrap();
     assert_eq!((from.number, from.id), (1, old.id.to_string()));
     assert_eq!(shown.jobs[0].outputs["v"], "1");

@@ -77,6 +77,8 @@ pub struct JobView {
     pub outputs: Values,
     /// The run in which it ran, if that is another one.
     pub taken_from: Option<TakenView>,
+    /// It failed, and its work tree is kept until then. Whoever has the disk says whether it is still there.
+    pub kept_until: Option<Timestamp>,
     pub services: Vec<ServiceView>,
     /// Once it has ended; `null` when it never began.
     pub times: Option<Times>,
