@@ -122,7 +122,7 @@ fn failing() -> String {
     let steps = "      - name: make\n        run: mkdir dir && echo made > dir/made && echo FOUND=it >> $GANTRY_ENV\nCACHE      - name: test\n        secrets: [TOKEN]\n        env: { OWN: o }\n        run: echo half > half; exit 3\n";
     let cache = "        cache: { key: k, paths: [dir] }\n";
     format!(
-        "image: {IMAGE}\njobs:\n  layered:\n    steps:\n{}  plain:\n    steps:\n{}",
+        "defaults: {{ image: \"{IMAGE}\" }}\njobs:\n  layered:\n    steps:\n{}  plain:\n    steps:\n{}",
         steps.replace("CACHE", ""),
         steps.replace("CACHE", cache)
     )
@@ -208,13 +208,16 @@ async fn what_a_failed_job_left_is_looked_into_from_a_fresh_container() {
         .spawn()
         .unwrap();
     terminals_are(&served, 1).await;
+    let killed = std::time::Instant::now();
     client.kill().unwrap();
     client.wait().unwrap();
     terminals_are(&served, 0).await;
+    assert!(killed.elapsed() < Duration::from_secs(30), "at once, not by the next comparison");
     served.nothing_left().await;
     let run = served.run("shop", 1).await.unwrap();
     let kept = served.get(&format!("/api/v1/runs/{}/terminals", run["id"].as_str().unwrap())).await;
     let reasons: Vec<_> = kept["items"].as_array().unwrap().iter().map(|row| row["reason"].as_str().unwrap_or("open")).collect();
-    let expected = ["its shell exited with 5", "its shell exited with 5", "the server ended", "its shell exited with 0", "whoever had it went away"];
-    assert_eq!(reasons, expected);
+    let expected = ["its shell exited with 5", "its shell exited with 5", "the server ended", "its shell exited with 0"];
+    assert_eq!(reasons[..4], expected);
+    assert!(["whoever had it went away", "the connection broke"].contains(&reasons[4]), "{reasons:?}");
 }

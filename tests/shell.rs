@@ -3,8 +3,9 @@
 mod support;
 
 use futures_util::{SinkExt, StreamExt};
-use gantry::base::{Clock, RunId, Tasks};
+use gantry::base::{AttemptKey, Clock, RunId, Tasks};
 use gantry::run::RunView;
+use gantry::server::Part;
 use gantry::web::{WebOptions, router, serve};
 use serde_json::{Value, json};
 use support::{App, PATIENCE, Remote};
@@ -276,9 +277,12 @@ async fn what_a_failed_job_left_is_kept_and_a_terminal_in_it_has_the_steps_varia
     assert!(page.contains("gantry shell shop#1 build"), "{page}");
     let mut socket = connect_async(house.url("build/test", "columns=100&rows=30&by=ada")).await.unwrap().0;
     shows(&mut socket, "100x30").await;
-    for (typed, shown) in
-        [("env FOUND\r", "FOUND=it\r\n"), ("env OWN\r", "OWN=o\r\n"), ("env CI_STEP_NAME\r", "CI_STEP_NAME=test\r\n"), ("env TOKEN\r", "TOKEN=(unset)")]
-    {
+    for (typed, shown) in [
+        ("env FOUND\r", "FOUND=it\r\n"),
+        ("env OWN\r", "OWN=o\r\n"),
+        ("env CI_STEP_NAME\r", "CI_STEP_NAME=test\r\n"),
+        ("env TOKEN\r", "TOKEN=(unset)"),
+    ] {
         types(&mut socket, typed).await;
         shows(&mut socket, shown).await;
     }
@@ -329,9 +333,12 @@ async fn a_kept_tree_survives_the_server_and_goes_when_its_time_is_over_and_nobo
     house.closed().await;
     house.tasks.end().await;
     house.app.restart().await;
-    house.app.until("the tree to go", async |app| {
-        std::fs::read_dir(app.data.path().join("work")).unwrap().next().is_none().then_some(())
-    }).await;
+    house
+        .app
+        .until("the tree to go", async |app| {
+            std::fs::read_dir(app.data.path().join("work")).unwrap().next().is_none().then_some(())
+        })
+        .await;
     house.app.close().await;
 }
 
@@ -344,6 +351,70 @@ async fn kept_trees_take_half_of_what_work_trees_may_take_and_the_oldest_goes_fi
     assert!(house.kept_until(0).await.is_null());
     let gone = house.refused("build/test", "", &[]).await;
     assert!(gone.0 == 409 && gone.1.contains("not kept any more"), "{gone:?}");
+    house.tasks.end().await;
+    house.app.close().await;
+}
+
+#[tokio::test]
+async fn a_run_goes_on_from_a_step_in_the_work_tree_that_its_job_left() {
+    let (mut house, _remote) = failed(|app| app.failed_ms = 3_600_000, Clock::System).await;
+    house.is_kept(0, true).await;
+    let work = house.app.data.path().join("work");
+    let tree = |run: &RunId| work.join(format!("{run}-0/workspace"));
+    std::fs::write(tree(&house.run).join("half"), "changed").unwrap();
+    let mut socket = connect_async(house.url("build/test", "columns=90")).await.unwrap().0;
+    shows(&mut socket, "90x24").await;
+    let part = || Part::From("build/test".to_owned());
+    let busy = house.app.handle().rerun(&house.run, part(), "ada").await.unwrap_err();
+    assert!(busy.to_string().contains("a terminal is open in the work tree"), "{busy}");
+    drop(socket);
+    house.closed().await;
+    let starts = house.app.fake.starts().len();
+    let again = house.app.handle().rerun(&house.run, part(), "ada").await.unwrap();
+    // Wherever that finds it.
+    house.app.restart().await;
+    let second = house.app.ended("shop", 2).await;
+    assert_eq!(second.because, "ada ran #1 again from `build/test` on");
+    let key = AttemptKey { run: again.clone(), job: 0, step: 1, attempt: 1 };
+    assert_eq!(house.app.fake.starts()[starts..], [key.clone()], "what passed before is taken over");
+    let [make, test, _] = second.jobs[0].steps.as_slice() else { panic!("{second:?}") };
+    assert_eq!(make.taken_from.as_ref().map(|from| from.number), Some(1));
+    assert_eq!((&test.taken_from, test.exit_code, second.jobs[1].taken_from.is_some()), (&None, Some(3), true));
+    let first = second.jobs[0].times.unwrap();
+    assert!(first.running_ms < 60_000, "times are those of this run: {first:?}");
+    let log = house.app.handle().store().logs().read(key, 1, 10).unwrap();
+    assert!(log.lines.iter().any(|line| line.text.contains("goes on in the work tree")), "{log:?}");
+    assert!(!tree(&house.run).exists());
+    assert_eq!(std::fs::read_to_string(tree(&again).join("half")).unwrap(), "changed");
+    // It failed again, so that its tree is kept again, with what the steps before had left.
+    house = House::of(house.app, again, house._remote).await;
+    house.is_kept(0, true).await;
+    let mut socket = connect_async(house.url("build/test", "columns=90")).await.unwrap().0;
+    types(&mut socket, "env FOUND\r").await;
+    shows(&mut socket, "FOUND=it").await;
+    house.tasks.end().await;
+}
+
+#[tokio::test]
+async fn a_run_from_a_step_whose_tree_is_gone_begins_at_the_first_step_and_says_so() {
+    let (house, _remote) = failed(|app| app.failed_ms = 0, Clock::System).await;
+    let starts = house.app.fake.starts().len();
+    house.app.handle().rerun(&house.run, Part::From("build/test".to_owned()), "ada").await.unwrap();
+    let second = house.app.ended("shop", 2).await;
+    let note = "the work tree that `build` left is not there any more, so it begins at its first step";
+    assert_eq!(second.because, format!("ada ran #1 again from `build/test` on; {note}"));
+    let steps: Vec<u32> = house.app.fake.starts()[starts..].iter().map(|key| key.step).collect();
+    assert_eq!((steps, second.jobs[1].taken_from.is_some()), (vec![0, 1], true));
+    // From a job on, whether it passed or not.
+    house.app.handle().rerun(&house.run, Part::From("good".to_owned()), "ada").await.unwrap();
+    let third = house.app.ended("shop", 3).await;
+    assert_eq!((third.because.as_str(), &third.jobs[1].taken_from), ("ada ran #1 again from `good` on", &None));
+    let refused = async |from: &str| {
+        house.app.handle().rerun(&house.run, Part::From(from.to_owned()), "ada").await.unwrap_err().to_string()
+    };
+    assert!(refused("nope").await.contains("has no job `nope`: write JOB or JOB/STEP; it has `build`, `good`"));
+    assert!(refused("build/nope").await.contains("has no step `nope`"));
+    assert_eq!(refused("build/after").await, "`test` did not pass, and `after` needs it: begin there");
     house.tasks.end().await;
     house.app.close().await;
 }

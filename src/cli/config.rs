@@ -203,13 +203,15 @@ impl File {
 
     /// How artifacts and caches are kept, S3's secret read from its file.
     pub fn keep(&self) -> anyhow::Result<KeepConfig> {
-        let mut keep =
-            KeepConfig { blobs: self.blobs_at()?, failed_ms: limits::KEEP_FAILED_MS, ..KeepConfig::default() };
+        let mut keep = KeepConfig { blobs: self.blobs_at()?, failed_ms: limits::KEEP_FAILED_MS, ..KeepConfig::default() };
         if let Some(text) = &self.keep_failed {
             let ms = parse_duration_ms(text);
             keep.failed_ms = ms.map_err(|why| anyhow!("the settings: `keep_failed: {text}` is no duration: {why}"))?;
             if keep.failed_ms > limits::KEEP_FAILED_MAX_MS {
-                bail!("the settings: `keep_failed: {text}` is longer than {}, the most there may be", Span(limits::KEEP_FAILED_MAX_MS));
+                bail!(
+                    "the settings: `keep_failed: {text}` is longer than {}, the most there may be",
+                    Span(limits::KEEP_FAILED_MAX_MS)
+                );
             }
         }
         if let Some(text) = &self.artifacts.expire {

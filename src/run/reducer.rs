@@ -89,7 +89,7 @@ fn not_prepared(run: &mut Run, job: JobIx, message: &str, again: bool, now: Time
             Ok(())
         }
         JobState::Preparing { since } => {
-            for step in &mut job.steps {
+            for step in job.steps.iter_mut().filter(|step| !step.state.is_ended()) {
                 let reason = "not started: the job could not be prepared";
                 step.state = StepState::Ended(StepEnd { held_back: true, ..StepEnd::never_made(Outcome::Skipped, reason, now) });
             }

@@ -132,7 +132,8 @@ async fn sweep_once(shared: &Shared) -> Result<(), store::Error> {
     let work = shared.layout.work();
     let on_disk = shared.tasks.spawn_blocking(move || jobs_on_disk(&work)).await.unwrap_or_default();
     for key in in_engine.iter().cloned().chain(on_disk).collect::<BTreeSet<JobKey>>() {
-        if shared.keep.is_saving(&key) {
+        // Asked before the run is read: what is handed over has no run until it is stored.
+        if shared.keep.is_saving(&key) || shared.kept.is_used(&key) {
             continue;
         }
         let run = shared.store.run(&key.run).await?;

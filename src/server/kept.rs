@@ -13,14 +13,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::engine::jobs_on_disk;
-use super::handle::Shared;
+use super::handle::{Refusal, Shared};
 use super::keep::disk::size;
-use crate::base::{JobIx, JobKey, Size, Timestamp};
+use crate::base::{JobIx, JobKey, RunId, Size, Timestamp};
 use crate::git::this_boot;
 use crate::run::Run;
 
 /// In a job's directory: [`Mark`], as JSON.
 const MARK: &str = "kept";
+/// The same of a tree that went over to a job which goes on in it.
+const HANDED: &str = "handed-over";
 
 /// That the work tree is there, and nothing else of its job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +37,11 @@ struct Mark {
 
 impl Mark {
     fn read(root: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(root.join(MARK)).ok()?).ok()
+        Self::read_as(root, MARK)
+    }
+
+    fn read_as(root: &Path, name: &str) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(root.join(name)).ok()?).ok()
     }
 
     /// In one step, so that no half of it is ever read.
@@ -96,6 +102,11 @@ impl Kept {
         Some(Hold { kept: Arc::clone(self), key: key.clone() })
     }
 
+    /// Whether anybody has to do with it.
+    pub fn is_used(&self, key: &JobKey) -> bool {
+        self.uses().contains_key(key)
+    }
+
     fn uses(&self) -> MutexGuard<'_, BTreeMap<JobKey, Use>> {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,6 +133,64 @@ pub(super) fn until(shared: &Shared, run: &Run, job: JobIx) -> Option<Timestamp>
 pub(super) fn hold(shared: &Shared, run: &Run, job: JobIx) -> Option<Hold> {
     let hold = shared.kept.hold(&JobKey { run: run.id.clone(), job })?;
     until(shared, run, job).map(|_| hold)
+}
+
+/// A work tree that is a new run's.
+pub(super) struct HandedOver {
+    from: JobKey,
+    to: JobKey,
+    /// Until the run is stored nobody may take it for left over.
+    _claims: [Hold; 2],
+}
+
+/// Hands the kept work tree of a job over to the same job of a run that is about to be made. `None` when it is not there.
+pub(super) async fn hand_over(shared: &Shared, old: &Run, job: JobIx, new: &RunId) -> Result<Option<HandedOver>, Refusal> {
+    let [from, to] = [&old.id, new].map(|run| JobKey { run: run.clone(), job });
+    let (Some(claim), Some(new_claim)) = (shared.kept.claim(&from), shared.kept.claim(&to)) else {
+        let name = &old.plan.jobs[job as usize].name;
+        let why = format!("a terminal is open in the work tree that `{name}` of run #{} left: leave it first", old.number);
+        return Err(Refusal::Conflict(why));
+    };
+    if until(shared, old, job).is_none() {
+        return Ok(None);
+    }
+    let [old_root, new_root] = [&from, &to].map(|key| shared.layout.job_root(key));
+    // Nothing may be mounted that knows it by its old place.
+    shared.executor.keep(&from, &old_root).await.map_err(|failure| Refusal::Unavailable(failure.to_string()))?;
+    let moved = shared.tasks.spawn_blocking(move || {
+        // A crash in between leaves a tree without a mark, which gets one again.
+        std::fs::rename(old_root.join(MARK), old_root.join(HANDED))?;
+        std::fs::rename(&old_root, &new_root)
+    });
+    let moved = moved.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    moved.map_err(|error| Refusal::Unavailable(format!("the kept work tree cannot be moved: {error}")))?;
+    Ok(Some(HandedOver { from, to, _claims: [claim, new_claim] }))
+}
+
+impl HandedOver {
+    /// The run was not made after all.
+    pub async fn give_back(self, shared: &Shared) {
+        let [old_root, new_root] = [&self.from, &self.to].map(|key| shared.layout.job_root(key));
+        let back = shared.tasks.spawn_blocking(move || {
+            std::fs::rename(&new_root, &old_root)?;
+            std::fs::rename(old_root.join(HANDED), old_root.join(MARK))
+        });
+        if let Ok(Err(error)) = back.await {
+            tracing::warn!(job = %self.from, %error, "a kept work tree could not be given back; it is swept");
+        }
+    }
+}
+
+/// Whether a job that goes on in an older one's work tree has it: blocking.
+///
+/// # Errors
+/// The sentence that says why not.
+pub(super) fn was_handed_over(root: &Path) -> Result<(), String> {
+    match Mark::read_as(root, HANDED) {
+        Some(mark) if mark.stands() => Ok(()),
+        Some(_) => Err("the machine was restarted since the work tree was kept in which it was to go on".to_owned()),
+        None => Err("the work tree in which it was to go on is gone".to_owned()),
+    }
 }
 
 /// Keeps the work tree of a job that has failed; all else of the job goes.
@@ -226,7 +295,7 @@ fn marks(work: &Path) -> Vec<(JobKey, Mark)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Clock, RunId};
+    use crate::base::Clock;
 
     fn key() -> JobKey {
         JobKey { run: RunId::new(&Clock::System), job: 0 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::{AttemptKey, JobKey, Tasks};
 use crate::executor::{Archive, Failure, JobSpec, StepSpec};
 use crate::pipeline::Text;
-use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
+use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step, goes_on};
 use crate::schedule::Board;
 
 use super::ahead::Ahead;
@@ -149,7 +149,10 @@ impl Performer {
         let stopped = stop.clone();
         let task = self.shared.tasks.spawn(async move {
             let done = async {
-                let spec = JobSpec { fill: needed(&shared, &run, &spec).await?, ..spec };
+                // What went into a tree in which it goes on is in it, as the steps have left it.
+                let is_new = !run.jobs.get(key.job as usize).is_some_and(goes_on);
+                let fill = if is_new { needed(&shared, &run, &spec).await? } else { Vec::new() };
+                let spec = JobSpec { fill, ..spec };
                 prepare_once(&shared, run, spec, &stopped).await
             };
             let done = done.await;

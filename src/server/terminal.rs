@@ -73,28 +73,28 @@ impl Handle {
         let kept = KeptTerminal { id: id.clone(), key, who, address, opened_at, closed: None };
         self.store().keep_terminal(&kept).await?;
         tracing::info!(run = %kept.key.run, attempt = %kept.key, who = kept.who, address = kept.address, "a terminal is opened");
-        let executor = &self.shared.executor;
-        let (opened, tree) = match at {
-            Where::Beside(key) => {
-                let at = TerminalAt { key, env: variables(&self.shared, &found, job, step), size };
-                (executor.terminal(&at).await, None)
+        let shared = Arc::clone(&self.shared);
+        // Whoever asked may be gone before it is open: then it is dropped in the moment in which it is.
+        let opening = self.shared.tasks.spawn(async move {
+            let (opened, tree) = match at {
+                Where::Beside(key) => {
+                    let at = TerminalAt { key, env: variables(&shared, &found, job, step), size };
+                    (shared.executor.terminal(&at).await, None)
+                }
+                Where::Fresh(FreshStep { spec, tree }) => (shared.executor.fresh_terminal(&spec, size).await, Some(tree)),
+            };
+            match opened {
+                Ok(terminal) => Ok(OpenTerminal { open: Some(Open { id, terminal, _place: place, _tree: tree }), shared }),
+                Err(failure) => {
+                    close(&shared, &id, format!("not opened: {failure}"), None).await;
+                    Err(match failure {
+                        Failure::Gone | Failure::Stopped => Refusal::Conflict("the step has just ended".to_owned()),
+                        Failure::Unreachable(why) | Failure::Infrastructure(why) => Refusal::Unavailable(why),
+                    })
+                }
             }
-            Where::Fresh(FreshStep { spec, tree }) => (executor.fresh_terminal(&spec, size).await, Some(tree)),
-        };
-        match opened {
-            Ok(terminal) => {
-                let open = Open { id, terminal, _place: place, _tree: tree };
-                Ok(OpenTerminal { open: Some(open), shared: Arc::clone(&self.shared) })
-            }
-            Err(failure) => {
-                let reason = format!("not opened: {failure}");
-                close(&self.shared, &id, reason, None).await;
-                Err(match failure {
-                    Failure::Gone | Failure::Stopped => Refusal::Conflict("the step has just ended".to_owned()),
-                    Failure::Unreachable(why) | Failure::Infrastructure(why) => Refusal::Unavailable(why),
-                })
-            }
-        }
+        });
+        opening.await.unwrap_or_else(|panic| Err(Refusal::Unavailable(format!("the terminal broke: {panic}"))))
     }
 
     async fn find_where(&self, run: &Run, job: JobIx, step: StepIx) -> Result<Where, Refusal> {

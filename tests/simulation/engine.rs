@@ -7,7 +7,7 @@ use gantry::base::AttemptKey;
 use gantry::run::{Exit, JobState, StepState, Written};
 use gantry::schedule::{Board, Input};
 
-use super::world::{Container, Due, World};
+use super::world::{Container, Due, KEEP_MS, World};
 
 impl World {
     /// What the container of this attempt will leave to others.
@@ -56,7 +56,7 @@ impl World {
             }
         }
         self.watch.stray = self.parked().cloned().collect();
-        self.board = Board::new(self.slots).parking(self.park);
+        self.board = Board::new(self.slots).parking(self.park).keeping(KEEP_MS);
         self.disturbed_at = self.now;
         let process = self.process;
         for run in self.stored.values().filter(|run| !run.is_ended()).cloned().collect::<Vec<_>>() {

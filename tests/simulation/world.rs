@@ -131,7 +131,7 @@ impl World {
         let mut world = World {
             dice,
             now: Timestamp(1_000_000),
-            board: Board::new(slots).parking(park),
+            board: Board::new(slots).parking(park).keeping(KEEP_MS),
             stored: BTreeMap::new(),
             containers: BTreeMap::new(),
             live: BTreeMap::new(),

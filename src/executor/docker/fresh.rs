@@ -67,8 +67,13 @@ async fn begin(inner: &Inner, step: &StepSpec, control: &Control, size: Terminal
         let mut made = inner.fresh.0.lock().await;
         made.insert(control.name.clone(), job.clone());
         if step.network != Network::None {
-            let wanted =
-                sandbox::Job { instance: &inner.instance, key: job, title: &step.title, root: &step.dirs.root, hosts: Vec::new() };
+            let wanted = sandbox::Job {
+                instance: &inner.instance,
+                key: job,
+                title: &step.title,
+                root: &step.dirs.root,
+                hosts: Vec::new(),
+            };
             sandbox::ensure(inner, &wanted).await.map_err(cannot)?;
         }
         let link = inner.engine.link().await.map_err(cannot)?;
@@ -78,7 +83,8 @@ async fn begin(inner: &Inner, step: &StepSpec, control: &Control, size: Terminal
     }
     // Before its start, so that not a byte is missed.
     let Hijacked { output, input } = hijack::attach(&inner.engine, name).await?;
-    let started = inner.engine.ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await }).await;
+    let started =
+        inner.engine.ask(|client| async move { client.start_container(name, None::<StartContainerOptions>).await }).await;
     started.map_err(cannot)?;
     let (_, output) = terminal::greeted(output).await?;
     control.resize(size).await?;

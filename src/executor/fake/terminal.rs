@@ -25,8 +25,7 @@ pub(super) fn open(at: &TerminalAt) -> Terminal {
     let (typed, input) = tokio::io::duplex(PIPE);
     let size = watch::Sender::new(at.size);
     let (code, exit) = watch::channel(None);
-    let shell =
-        Shell { input, line: Vec::new(), env: at.env.clone(), size: size.subscribe(), code, begun: false, over: false };
+    let shell = Shell { input, line: Vec::new(), env: at.env.clone(), size: size.subscribe(), code, begun: false, over: false };
     let output = stream::unfold(shell, |mut shell| async move { Some((Ok(shell.says().await?), shell)) });
     Terminal { output: Box::pin(output), input: Box::pin(typed), control: Box::new(Control { size, code: exit }) }
 }

@@ -58,7 +58,7 @@ pub(super) fn settle_running(
         reason = format!("{reason}; `allow_failure` makes it a warning");
     }
     // Where no step ran, the work tree is what was checked out.
-    let has_run = ends.iter().any(|(_, end)| end.started_at.is_some());
+    let has_run = ends.iter().any(|(_, end)| end.started_at.is_some() && end.taken.is_none());
     let kept_until = (permit.keep_ms > 0 && has_run && is_failure(outcome)).then(|| now.plus_ms(permit.keep_ms));
     let started_at = Some(since);
     run.jobs[job].state =

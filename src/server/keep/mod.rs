@@ -67,7 +67,15 @@ pub struct KeepConfig {
 impl Default for KeepConfig {
     fn default() -> Self {
         let (quota, expire_ms) = (limits::CACHE_QUOTA_BYTES, limits::ARTIFACT_EXPIRE_MS);
-        Self { blobs: None, caches: None, quota, expire_ms, workspaces: limits::BASES_BYTES, failed_ms: 0, mirrors: limits::MIRRORS_BYTES }
+        Self {
+            blobs: None,
+            caches: None,
+            quota,
+            expire_ms,
+            workspaces: limits::BASES_BYTES,
+            failed_ms: 0,
+            mirrors: limits::MIRRORS_BYTES,
+        }
     }
 }
 

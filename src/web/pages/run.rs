@@ -91,6 +91,11 @@ impl RunPage {
         !self.run.jobs.is_empty() && self.run.outcome.is_some_and(|outcome| !outcome.is_good() && outcome != Outcome::Skipped)
     }
 
+    /// Whether the work tree of the job of that name is there.
+    fn is_kept(&self, job: &str) -> bool {
+        self.run.jobs.iter().any(|found| found.name == job && found.kept_until.is_some())
+    }
+
     fn commit(&self) -> &str {
         short(&self.run.commit)
     }
