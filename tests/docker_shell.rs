@@ -221,3 +221,75 @@ async fn what_a_failed_job_left_is_looked_into_from_a_fresh_container() {
     assert_eq!(reasons[..4], expected);
     assert!(["whoever had it went away", "the connection broke"].contains(&reasons[4]), "{reasons:?}");
 }
+
+/// A job that fails until there is a file `fixed`; its first step counts how often it ran.
+fn mended() -> String {
+    let steps = "      - name: make\n        run: echo ran >> count; echo FOUND=it >> $GANTRY_ENV; echo v=1 >> $GANTRY_OUTPUT\nCACHE      - name: test\n        env: { OUT: \"${{ steps.make.outputs.v }}\" }\n        run: test -f fixed || exit 3; echo \"$(wc -l < count) $FOUND $OUT $(git rev-parse HEAD | wc -c)\"\n      - { name: after, run: test -f fixed }\n";
+    let cache = "        cache: { key: k, paths: [dir] }\n";
+    format!(
+        "defaults: {{ image: \"{IMAGE}\" }}\njobs:\n  layered:\n    steps:\n{}  plain:\n    needs: [layered]\n    when: always\n    steps:\n{}",
+        steps.replace("CACHE", ""),
+        steps.replace("CACHE", cache)
+    )
+    .replace("$(git rev-parse HEAD | wc -c)", "$(test -f .git/HEAD && echo git)")
+}
+
+#[tokio::test]
+async fn a_run_goes_on_from_a_step_in_the_tree_that_was_mended_by_hand() {
+    let mut served = Served::start();
+    served.keep_address();
+    let remote = Remote::with(&mended());
+    served.add_repo("shop", &remote.url()).await;
+    let all_kept = |run: &serde_json::Value| run["state"] == "ended" && (0..2).all(|job| run["jobs"][job]["kept_until"].is_i64());
+    let first = served.until("both work trees to be kept", "shop", 1, all_kept).await;
+    let url = served.url.clone();
+    let (seen, code) = Tasks::default().spawn_blocking(move || typed(&url, "layered", "touch fixed; exit 0\n")).await.unwrap();
+    assert_eq!(code, Some(0), "{seen}");
+    let path = format!("/api/v1/runs/{}/rerun", first["id"].as_str().unwrap());
+    let (status, again) = served.post(&path, serde_json::json!({ "from": "layered/test" })).await;
+    assert_eq!(status, 201, "{again}");
+    // Wherever that finds it.
+    served.kill();
+    served.boot();
+    let second = served.ended("shop", 2).await;
+    let job = &second["jobs"][0];
+    assert_eq!(
+        (&job["outcome"], &job["steps"][0]["taken_from"]["number"]),
+        (&"passed".into(), &1.into()),
+        "{second:#}\n{}",
+        served.log()
+    );
+    let log = served.log_of(&second, "layered", "test").await;
+    assert!(log.iter().any(|(_, line)| line == "1 it 1 git"), "{log:?}");
+    assert!(log.iter().any(|(_, line)| line.contains("goes on in the work tree")), "{log:?}");
+    assert_eq!(second["jobs"][1]["outcome"], "failed", "nobody mended that one, and it needs what ran again");
+    // What passed leaves nothing; the old run has no tree any more.
+    served.nothing_left().await;
+    assert!(served.run("shop", 1).await.unwrap()["jobs"][0]["kept_until"].is_null());
+    // The other one is a tree of its own, checked out.
+    let url = served.url.clone();
+    let (seen, code) = Tasks::default()
+        .spawn_blocking(move || {
+            let lines = "touch fixed; exit 0\n";
+            let gantry = env!("CARGO_BIN_EXE_gantry");
+            let mut client = Command::new(gantry)
+                .args(["--server", &url, "shell", "shop#2", "plain"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            std::io::Write::write_all(client.stdin.as_mut().unwrap(), lines.as_bytes()).unwrap();
+            let shown = client.wait_with_output().unwrap();
+            let again =
+                Command::new(gantry).args(["--server", &url, "rerun", "shop#2", "--from", "plain/test"]).output().unwrap();
+            (String::from_utf8_lossy(&shown.stdout).into_owned() + &String::from_utf8_lossy(&again.stderr), again.status.code())
+        })
+        .await
+        .unwrap();
+    assert_eq!(code, Some(0), "{seen}");
+    let third = served.ended("shop", 3).await;
+    assert_eq!((&third["outcome"], &third["jobs"][0]["taken_from"]["number"]), (&"passed".into(), &2.into()), "{third:#}");
+    let log = served.log_of(&third, "plain", "test").await;
+    assert!(log.iter().any(|(_, line)| line == "1 it 1 git"), "{log:?}");
+    served.nothing_left().await;
+}

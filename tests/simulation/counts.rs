@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Everything that must happen often enough in some hundred worlds.
-pub const KINDS: [&str; 34] = [
+pub const KINDS: [&str; 36] = [
     "crashes",
     "silences of the engine",
     "cancels",
@@ -38,6 +38,8 @@ pub const KINDS: [&str; 34] = [
     "starts of what was ready",
     "what was ready and not wanted",
     "jobs that were taken over",
+    "jobs that went on from a step",
+    "work trees that were kept",
 ];
 
 /// Counts by kind.

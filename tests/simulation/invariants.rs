@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gantry::base::{AttemptKey, JobIx, JobKey, RunId, StepIx};
 use gantry::pipeline::When;
-use gantry::run::{Event, Exit, Life, Outcome, StepState, StopReason, Written};
+use gantry::run::{Event, Exit, JobState, Life, Outcome, Step, StepState, StopReason, Written};
 use gantry::schedule::{Change, Input};
 
-use super::world::World;
+use super::world::{KEEP_MS, World};
 
 /// A start or stop that is older than this, without a disturbance since, was lost. Above every delay of the world, and above the minute after which
 /// the server compares by itself.
@@ -62,6 +62,20 @@ pub fn on_start(world: &mut World, key: &AttemptKey) {
     }
     if !world.watch.executed.insert(key.clone()) {
         world.fail(&format!("{key} ran twice"));
+    }
+}
+
+/// **What failed after it ran is kept for as long as is said, and nothing else is.**
+pub fn on_last(world: &mut World, key: &JobKey, is_kept: bool) {
+    let job = &world.stored[&key.run].jobs[key.job as usize];
+    let JobState::Ended { outcome, at, kept_until, .. } = &job.state else {
+        world.fail(&format!("{key} is over and has not ended"));
+    };
+    let ran = |step: &Step| matches!(&step.state, StepState::Ended(end) if end.started_at.is_some() && end.taken.is_none());
+    let failed = matches!(outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Lost | Outcome::Error);
+    let wanted = failed && job.steps.iter().any(ran);
+    if is_kept != wanted || *kept_until != wanted.then(|| at.plus_ms(KEEP_MS)) {
+        world.fail(&format!("{key} ended as {outcome:?} and is kept: {is_kept}, until {kept_until:?}"));
     }
 }
 

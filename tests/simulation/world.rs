@@ -120,6 +120,8 @@ pub struct World {
 const CHAOS_MS: u64 = 180_000;
 /// Between two comparisons with the engine, as the server makes them.
 const MINUTE_MS: u64 = 60_000;
+/// How long work trees of failed jobs are kept.
+pub const KEEP_MS: u64 = 3_600_000;
 pub const GRACE_MS: u64 = 10_000;
 
 impl World {
