@@ -57,6 +57,9 @@ pub const TEXT_CHARS: usize = 1024;
 pub const SERVICES: usize = 16;
 /// Outputs of one job.
 pub const OUTPUTS: usize = 64;
+/// An engine's silence after which its jobs are given up, where there are other engines. A restart of Docker takes some ten seconds, one of a
+/// machine may take longer: then its jobs have long been done elsewhere.
+pub const ENGINE_SILENCE_MS: u64 = 60_000;
 /// Labels in one `runs_on`, and names in one `by`.
 pub const LABELS: usize = 32;
 /// Secrets of one step.

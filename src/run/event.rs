@@ -7,17 +7,20 @@ use super::{Exit, Observed, Written};
 /// Something that happened, in the past tense.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The board gave the job a slot.
+    /// The board gave the job a slot of an engine.
     JobAdmitted {
         job: JobIx,
+        engine: String,
     },
-    /// Workspace and network are there.
+    /// Workspace and network are there, on that engine.
     JobPrepared {
         job: JobIx,
+        engine: String,
     },
     /// They could not be made. `again`: the engine did not answer, so the job goes back to the queue.
     JobNotPrepared {
         job: JobIx,
+        engine: String,
         message: String,
         again: bool,
     },
@@ -67,8 +70,14 @@ pub enum Event {
     CancelRequested {
         by: String,
     },
-    /// The comparison with the executor. `known` are the attempts of this run that it has.
+    /// The job's engine is given up; the sentence says which one and why.
+    EngineLost {
+        job: JobIx,
+        message: String,
+    },
+    /// The comparison with one engine. `known` are the attempts of this run that it has.
     Compared {
+        engine: String,
         known: Vec<AttemptKey>,
         asked_at: Timestamp,
     },
@@ -95,6 +104,21 @@ pub enum Command {
     ReleaseJob(JobKey),
     /// The job has failed: its network can go, its workspace stays for as long as its state says.
     KeepJob(JobKey),
+}
+
+impl Command {
+    /// The job that it is about.
+    #[must_use]
+    pub fn job(&self) -> JobIx {
+        match self {
+            Command::PrepareJob(key) | Command::ReleaseJob(key) | Command::KeepJob(key) => key.job,
+            Command::ParkStep(key)
+            | Command::StartStep(key)
+            | Command::AttachStep(key)
+            | Command::StopStep { key, .. }
+            | Command::RemoveStep(key) => key.job,
+        }
+    }
 }
 
 /// What became of an event.

@@ -3,7 +3,7 @@
 //! | File | What |
 //! |---|---|
 //! | `state`, `outcome`, `reason`, `values` | what is stored |
-//! | `event`, `reducer`, `compare`, `settle`, `gate`, `verdict`, `exit`, `signal`, `observed`, `permit` | what happens, and what follows |
+//! | `event`, `reducer`, `compare`, `left`, `settle`, `gate`, `verdict`, `exit`, `signal`, `observed`, `permit` | what happens, and what follows |
 //! | `written`, `known`, `reach`, `fill`, `environment` | what steps leave for others, and what they find |
 //! | `taken` | what a new run takes over from an older one |
 //! | `junit` | reports of test runners |
@@ -20,6 +20,7 @@ mod forecast;
 mod gate;
 mod junit;
 mod known;
+mod left;
 mod observed;
 mod outcome;
 mod permit;
@@ -46,7 +47,7 @@ pub use forecast::{Forecast, JobForecast, forecast};
 pub use junit::{TestCase, TestOutcome, TestSummary, fit_name, read as read_junit};
 pub use observed::Observed;
 pub use outcome::Outcome;
-pub use permit::Permit;
+pub use permit::{Permit, Permits};
 pub use reason::{StopReason, Wait};
 pub use reducer::apply;
 pub use state::{Decision, Job, JobState, Life, Run, Step, StepEnd, StepState};

@@ -1,5 +1,7 @@
 //! What the world outside of a run allows it at this moment.
 
+use super::Job;
+
 /// What may be begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit {
@@ -9,6 +11,19 @@ pub struct Permit {
     pub park: u32,
     /// How long the work tree of a job that fails is kept, in milliseconds; 0 for not at all.
     pub keep_ms: u64,
+}
+
+/// What each job is allowed: it depends on the engine that the job is on.
+pub trait Permits {
+    /// For this job, now.
+    fn of(&self, job: &Job) -> Permit;
+}
+
+/// The same for all.
+impl Permits for Permit {
+    fn of(&self, _job: &Job) -> Permit {
+        *self
+    }
 }
 
 impl Permit {

@@ -90,8 +90,10 @@ pub enum Wait {
     Matrix { of: String, max_parallel: u32 },
     /// For one of the slots, all of which are taken.
     Slot { slots: u32 },
-    /// For the engine, which does not answer.
+    /// For the engine, or for one of those that fit: none answers.
     Engine { message: String },
+    /// For an engine with all of these labels, which nobody has.
+    Labels { labels: Vec<String> },
 }
 
 impl Wait {
@@ -105,7 +107,8 @@ impl Wait {
             | Wait::Turn { .. }
             | Wait::Matrix { .. }
             | Wait::Slot { .. }
-            | Wait::Engine { .. } => true,
+            | Wait::Engine { .. }
+            | Wait::Labels { .. } => true,
         }
     }
 }
@@ -136,6 +139,10 @@ impl fmt::Display for Wait {
             Wait::Slot { slots: 1 } => f.write_str("waits for the one slot, which is taken"),
             Wait::Slot { slots } => write!(f, "waits for one of the {slots} slots, which are all taken"),
             Wait::Engine { message } => write!(f, "waits for the engine: {message}"),
+            Wait::Labels { labels } => {
+                let named: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+                write!(f, "waits for an engine with `runs_on: {}`, and none is configured with that", named.join(", "))
+            }
         }
     }
 }

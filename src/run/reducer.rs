@@ -7,23 +7,27 @@ use crate::base::{AttemptKey, JobIx, JobKey, StepIx, Timestamp};
 
 use super::compare::compared;
 use super::fill::room_for;
+use super::left::engine_lost;
 use super::settle::settle;
+use super::taken::goes_on;
 use super::verdict::Verdict;
 use super::{
-    Applied, Command, Decision, Event, Exit, JobState, Observed, Outcome, Permit, Run, StepEnd, StepState, StopReason, Wait,
-    Written,
+    Applied, Command, Decision, Event, Exit, Job, JobState, Observed, Outcome, Permits, Run, StepEnd, StepState, StopReason,
+    Wait, Written,
 };
 
 /// Applies one event.
-pub fn apply(run: &mut Run, event: &Event, now: Timestamp, permit: Permit) -> Applied {
+pub fn apply(run: &mut Run, event: &Event, now: Timestamp, permits: &dyn Permits) -> Applied {
     if run.is_ended() {
         return Applied::Ignored("the run has ended");
     }
     let mut commands = Vec::new();
     let done = match event {
-        Event::JobAdmitted { job } => admit(run, *job, now, &mut commands),
-        Event::JobPrepared { job } => prepared(run, *job),
-        Event::JobNotPrepared { job, message, again } => not_prepared(run, *job, message, *again, now, &mut commands),
+        Event::JobAdmitted { job, engine } => admit(run, (*job, engine), now, &mut commands),
+        Event::JobPrepared { job, engine } => prepared(run, (*job, engine)),
+        Event::JobNotPrepared { job, engine, message, again } => {
+            not_prepared(run, (*job, engine), message, *again, now, &mut commands)
+        }
         Event::StepStarted { job, step, attempt, at } => started(run, (*job, *step, *attempt), *at),
         Event::StepNotStarted { job, step, attempt } => not_started(run, (*job, *step, *attempt), now),
         Event::StepExited { job, step, attempt, exit, wrote, observed } => {
@@ -34,15 +38,16 @@ pub fn apply(run: &mut Run, event: &Event, now: Timestamp, permit: Permit) -> Ap
         Event::Replaced { by } => replace(run, *by),
         Event::JobReplaced { job, by } => replace_job(run, *job, *by),
         Event::CancelRequested { by } => cancel(run, by),
-        Event::Compared { known, asked_at } => {
-            compared(run, known, *asked_at, now, &mut commands);
+        Event::EngineLost { job, message } => engine_lost(run, *job, message, now, &mut commands),
+        Event::Compared { engine, known, asked_at } => {
+            compared(run, (engine, known), *asked_at, now, &mut commands);
             Ok(())
         }
         Event::Woken => Ok(()),
     };
     match done {
         Ok(()) => {
-            settle(run, now, permit, &mut commands);
+            settle(run, now, permits, &mut commands);
             Applied::Applied { commands }
         }
         Err(why) => Applied::Ignored(why),
@@ -53,12 +58,13 @@ pub(super) type Done = Result<(), &'static str>;
 /// Job, step, attempt.
 pub(super) type Place = (JobIx, StepIx, u32);
 
-fn admit(run: &mut Run, job: JobIx, now: Timestamp, commands: &mut Vec<Command>) -> Done {
+fn admit(run: &mut Run, (job, engine): (JobIx, &str), now: Timestamp, commands: &mut Vec<Command>) -> Done {
     let key = JobKey { run: run.id.clone(), job };
-    let state = &mut run.jobs.get_mut(job as usize).ok_or("no such job")?.state;
-    match state {
+    let job = run.jobs.get_mut(job as usize).ok_or("no such job")?;
+    match job.state {
         JobState::Waiting { .. } => {
-            *state = JobState::Preparing { since: now };
+            job.state = JobState::Preparing { since: now };
+            job.engine = Some(engine.to_owned());
             commands.push(Command::PrepareJob(key));
             Ok(())
         }
@@ -67,8 +73,17 @@ fn admit(run: &mut Run, job: JobIx, now: Timestamp, commands: &mut Vec<Command>)
     }
 }
 
-fn prepared(run: &mut Run, job: JobIx) -> Done {
-    let state = &mut run.jobs.get_mut(job as usize).ok_or("no such job")?.state;
+/// The job, if it is on that engine: what is said of another one is of a time before it was given up.
+fn job_on<'r>(run: &'r mut Run, (job, engine): (JobIx, &str)) -> Result<&'r mut Job, &'static str> {
+    let job = run.jobs.get_mut(job as usize).ok_or("no such job")?;
+    match job.state {
+        JobState::Preparing { .. } if job.engine.as_deref() != Some(engine) => Err("the job is on another engine meanwhile"),
+        JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Running { .. } | JobState::Ended { .. } => Ok(job),
+    }
+}
+
+fn prepared(run: &mut Run, on: (JobIx, &str)) -> Done {
+    let state = &mut job_on(run, on)?.state;
     match state {
         JobState::Preparing { since } => {
             *state = JobState::Running { since: *since };
@@ -80,12 +95,22 @@ fn prepared(run: &mut Run, job: JobIx) -> Done {
     }
 }
 
-fn not_prepared(run: &mut Run, job: JobIx, message: &str, again: bool, now: Timestamp, commands: &mut Vec<Command>) -> Done {
-    let key = JobKey { run: run.id.clone(), job };
-    let job = run.jobs.get_mut(job as usize).ok_or("no such job")?;
+fn not_prepared(
+    run: &mut Run,
+    on: (JobIx, &str),
+    message: &str,
+    again: bool,
+    now: Timestamp,
+    commands: &mut Vec<Command>,
+) -> Done {
+    let key = JobKey { run: run.id.clone(), job: on.0 };
+    let job = job_on(run, on)?;
     match job.state {
         JobState::Preparing { .. } if again => {
             job.state = JobState::Waiting { why: Wait::Engine { message: message.to_owned() } };
+            if !goes_on(job) {
+                job.engine = None;
+            }
             Ok(())
         }
         JobState::Preparing { since } => {

@@ -52,6 +52,8 @@ pub enum Life {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub state: JobState,
+    /// The engine that it is on, from its admission on; it leaves it only when that is given up.
+    pub engine: Option<String>,
     /// What someone answered when it was to be approved.
     pub decision: Option<Decision>,
     /// Set once this job alone is told to stop; never taken back.
@@ -214,6 +216,7 @@ impl Run {
     ) -> Self {
         let job = |job: &crate::pipeline::JobPlan| Job {
             state: JobState::Waiting { why: Wait::Needs { jobs: Vec::new() } },
+            engine: None,
             decision: None,
             stop: None,
             steps: job.steps.iter().map(|_| Step { state: StepState::Waiting }).collect(),

@@ -1,15 +1,16 @@
-//! All unfinished runs, the slots, and the engine's state: one input, one turn.
+//! All unfinished runs, the slots, and the engines' states: one input, one turn.
 //!
-//! **Invariants:** no more jobs hold a slot than there are slots; nothing is given out while the engine does not answer; runs get their slots in
-//! the order in which they were queued, but for those that wait for a concurrency group; a turn's commands may be performed only after its changes
+//! **Invariants:** no more jobs hold a slot of an engine than it has; a job stays on its engine; nothing is given out while that does not answer; runs
+//! get their slots in the order in which they were queued, but for those that wait for a concurrency group or for an engine with their labels; a turn's commands may be performed only after its changes
 //! are stored.
 
 use std::collections::BTreeMap;
 
-use crate::base::{AttemptKey, JobIx, JobKey, RunId, Timestamp};
-use crate::run::{self, Applied, Command, Event, Job, JobState, Permit, Run, Wait};
+use crate::base::{AttemptKey, JobIx, JobKey, RunId, Timestamp, limits};
+use crate::run::{self, Applied, Command, Event, Job, JobState, Run, Wait, goes_on};
 
 use super::deadlines::deadlines;
+use super::engines::{EngineInfo, Engines, Taken};
 use super::groups::{Groups, has_groups, next_replaced, order};
 use super::{Change, diff};
 
@@ -20,10 +21,10 @@ pub enum Input {
     Queued(Box<Run>),
     /// Something happened in a run.
     Run(RunId, Event),
-    /// The engine answers, or does not and why.
-    Engine(Result<(), String>),
-    /// What the executor has, asked at `asked_at`.
-    Survivors { known: Vec<AttemptKey>, asked_at: Timestamp },
+    /// An engine answers, or does not and why.
+    Engine { name: String, state: Result<(), String> },
+    /// What an engine has, asked at `asked_at`.
+    Survivors { engine: String, known: Vec<AttemptKey>, asked_at: Timestamp },
     /// [`Board::wake_at`] has come.
     Woken,
 }
@@ -34,50 +35,44 @@ pub struct Turn {
     /// To be stored, in one transaction.
     pub changes: Vec<Change>,
     /// To be performed, after that, in this order.
-    pub commands: Vec<Command>,
+    pub commands: Vec<Order>,
     /// Runs that ended in this turn; the board has forgotten them.
     pub ended: Vec<RunId>,
     /// Why the input changed nothing, for the log.
     pub ignored: Option<&'static str>,
 }
 
-/// The engine, as far as is known.
+/// A command, and the engine that it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Engine {
-    Up,
-    Down { message: String },
+pub struct Order {
+    pub engine: String,
+    pub command: Command,
 }
 
 /// All unfinished runs.
 #[derive(Debug, Clone)]
 pub struct Board {
     runs: BTreeMap<RunId, Run>,
-    slots: u32,
-    /// Steps of a job that may be parked at the same time.
-    park: u32,
-    /// How long the work tree of a job that fails is kept.
-    keep_ms: u64,
-    engine: Engine,
+    engines: Engines,
 }
 
 impl Board {
-    /// An empty board with so many slots for jobs. The engine counts as silent until [`Input::Engine`] says otherwise.
+    /// An empty board. Each engine counts as silent until [`Input::Engine`] says otherwise.
     #[must_use]
-    pub fn new(slots: u32) -> Self {
-        let engine = Engine::Down { message: "Gantry has just started and asks it".to_owned() };
-        Self { runs: BTreeMap::new(), slots, park: 0, keep_ms: 0, engine }
+    pub fn new(engines: Vec<EngineInfo>) -> Self {
+        Self { runs: BTreeMap::new(), engines: Engines::new(engines, limits::ENGINE_SILENCE_MS) }
     }
 
-    /// The same, which lets so many steps of a job be made ready ahead of their start.
+    /// The same, which gives up the jobs of an engine after so long a silence, if there is another engine.
     #[must_use]
-    pub fn parking(self, park: u32) -> Self {
-        Self { park, ..self }
+    pub fn patient_for(self, ms: u64) -> Self {
+        Self { engines: self.engines.with_patience(ms), ..self }
     }
 
     /// The same, under which the work tree of a job that fails is kept for so long.
     #[must_use]
     pub fn keeping(self, keep_ms: u64) -> Self {
-        Self { keep_ms, ..self }
+        Self { engines: self.engines.keeping(keep_ms), ..self }
     }
 
     /// An unfinished run.
@@ -87,7 +82,8 @@ impl Board {
     }
 
     /// Puts a stored run on the board as it is; the next input moves it.
-    pub fn restore(&mut self, run: Run) {
+    pub fn restore(&mut self, mut run: Run) {
+        self.engines.put_on_one(&mut run);
         self.runs.insert(run.id.clone(), run);
     }
 
@@ -100,27 +96,32 @@ impl Board {
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Turn {
         let mut turn = Turn::default();
         let mut before = BTreeMap::new();
+        self.engines.begin(now);
         match input {
-            Input::Queued(run) => {
+            Input::Queued(mut run) => {
                 if !self.runs.contains_key(&run.id) {
                     let id = run.id.clone();
                     // The rows are stored as they are, so the comparison starts from here.
                     before.insert(id.clone(), (*run).clone());
+                    self.engines.put_on_one(&mut run);
                     self.runs.insert(id.clone(), *run);
                     self.apply(&id, &Event::Woken, now, &mut before, &mut turn);
                 }
             }
             Input::Run(id, event) => self.apply(&id, &event, now, &mut before, &mut turn),
-            Input::Engine(state) => {
-                self.engine = match state {
-                    Ok(()) => Engine::Up,
-                    Err(message) => Engine::Down { message },
-                };
-                self.apply_all(&Event::Woken, now, &mut before, &mut turn);
+            Input::Engine { name, state } => {
+                if self.engines.hear(&name, state, now) {
+                    self.apply_all(&Event::Woken, now, &mut before, &mut turn);
+                } else {
+                    turn.ignored = Some("there is no such engine");
+                }
             }
-            Input::Survivors { known, asked_at } => self.compare(&known, asked_at, now, &mut before, &mut turn),
+            Input::Survivors { engine, known, asked_at } => {
+                self.compare(&engine, &known, asked_at, now, &mut before, &mut turn);
+            }
             Input::Woken => self.apply_all(&Event::Woken, now, &mut before, &mut turn),
         }
+        self.give_up(now, &mut before, &mut turn);
         self.wake_due(now, &mut before, &mut turn);
         // An admission brings its run to rest at this moment, which may make more of it ready.
         loop {
@@ -144,8 +145,7 @@ impl Board {
     /// When the board wants to be woken: the next deadline or retry. `None` when time changes nothing.
     #[must_use]
     pub fn wake_at(&self) -> Option<Timestamp> {
-        let up = self.engine == Engine::Up;
-        self.runs.values().flat_map(|run| deadlines(run, up)).min()
+        self.runs.values().flat_map(|run| deadlines(run, &self.engines)).min()
     }
 
     fn apply(&mut self, id: &RunId, event: &Event, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
@@ -154,12 +154,14 @@ impl Board {
             return;
         };
         before.entry(id.clone()).or_insert_with(|| run.clone());
-        let permit = match self.engine {
-            Engine::Up => Permit { park: self.park, keep_ms: self.keep_ms, ..Permit::START },
-            Engine::Down { .. } => Permit { keep_ms: self.keep_ms, ..Permit::NOTHING },
-        };
-        match run::apply(run, event, now, permit) {
-            Applied::Applied { commands } => turn.commands.extend(commands),
+        // One that leaves its engine has last commands for that.
+        let left: Vec<Option<String>> = run.jobs.iter().map(|job| job.engine.clone()).collect();
+        match run::apply(run, event, now, &self.engines) {
+            Applied::Applied { commands } => turn.commands.extend(commands.into_iter().map(|command| {
+                let job = command.job() as usize;
+                let engine = left.get(job).cloned().flatten().or_else(|| run.jobs.get(job)?.engine.clone());
+                Order { engine: engine.unwrap_or_default(), command }
+            })),
             Applied::Ignored(why) => turn.ignored = Some(why),
         }
     }
@@ -171,9 +173,10 @@ impl Board {
         }
     }
 
-    /// Compares every run with what the executor has; what belongs to none of them, or to an attempt that has ended, is removed.
+    /// Compares every run with what an engine has; what belongs to none of them, to an attempt that has ended, or to a job that is elsewhere is removed.
     fn compare(
         &mut self,
+        engine: &str,
         known: &[AttemptKey],
         asked_at: Timestamp,
         now: Timestamp,
@@ -183,29 +186,44 @@ impl Board {
         let ids: Vec<RunId> = self.runs.keys().cloned().collect();
         for id in ids {
             let known = known.iter().filter(|key| key.run == id).cloned().collect();
-            self.apply(&id, &Event::Compared { known, asked_at }, now, before, turn);
+            self.apply(&id, &Event::Compared { engine: engine.to_owned(), known, asked_at }, now, before, turn);
         }
         for key in known {
-            if !self.expects(key) && !turn.commands.contains(&Command::RemoveStep(key.clone())) {
-                turn.commands.push(Command::RemoveStep(key.clone()));
+            let order = Order { engine: engine.to_owned(), command: Command::RemoveStep(key.clone()) };
+            if !self.expects(engine, key) && !turn.commands.contains(&order) {
+                turn.commands.push(order);
             }
         }
     }
 
-    /// Whether this attempt is one that a run has in the executor's hands.
-    fn expects(&self, key: &AttemptKey) -> bool {
-        let step = self
-            .runs
-            .get(&key.run)
-            .and_then(|run| run.jobs.get(key.job as usize))
-            .and_then(|job| job.steps.get(key.step as usize));
+    /// Whether this attempt is one that a run has in this engine's hands.
+    fn expects(&self, engine: &str, key: &AttemptKey) -> bool {
+        let job = self.runs.get(&key.run).and_then(|run| run.jobs.get(key.job as usize));
+        let here = job.filter(|job| job.engine.as_deref() == Some(engine));
+        let step = here.and_then(|job| job.steps.get(key.step as usize));
         step.is_some_and(|step| step.state.held_attempt() == Some(key.attempt))
+    }
+
+    /// The jobs of engines that have been silent for too long leave them, or end.
+    fn give_up(&mut self, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
+        let mut lost = Vec::new();
+        for run in self.runs.values() {
+            for (job, state) in (0..).zip(&run.jobs) {
+                lost.extend(
+                    self.engines.given_up(state, now).map(|message| (run.id.clone(), Event::EngineLost { job, message })),
+                );
+            }
+        }
+        for (id, event) in lost {
+            let ignored = turn.ignored;
+            self.apply(&id, &event, now, before, turn);
+            turn.ignored = ignored;
+        }
     }
 
     /// What is due is settled before anything is given out, whoever asked for this turn: a loop that wakes late must not begin what is over.
     fn wake_due(&mut self, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) {
-        let up = self.engine == Engine::Up;
-        let is_due = |run: &&Run| deadlines(run, up).into_iter().any(|at| now >= at);
+        let is_due = |run: &&Run| deadlines(run, &self.engines).into_iter().any(|at| now >= at);
         let due: Vec<RunId> = self.runs.values().filter(is_due).map(|run| run.id.clone()).collect();
         for id in due {
             let ignored = turn.ignored;
@@ -227,22 +245,26 @@ impl Board {
 
     /// Gives free slots to the jobs that are ready, oldest run first, and tells the others what they wait for. True when it gave any.
     fn admit(&mut self, now: Timestamp, before: &mut BTreeMap<RunId, Run>, turn: &mut Turn) -> bool {
-        let taken = self.runs.values().flat_map(|run| &run.jobs).filter(|job| job.state.holds_slot()).count();
-        let mut free = (self.slots as usize).saturating_sub(taken);
+        let mut taken = Taken::of(self.runs.values().flat_map(|run| &run.jobs));
         let mut groups = Groups::of(self.runs.values());
         let mut admitted = false;
         for key in self.ready() {
             // An admission before it may have moved it.
             let Some(run) = self.runs.get(&key.run).filter(|run| is_ready(&run.jobs[key.job as usize])) else { continue };
-            let why = match (&self.engine, groups.ask(run, key.job)) {
-                (Engine::Down { message }, _) => Wait::Engine { message: message.clone() },
-                (Engine::Up, Some(wait)) => wait,
-                (Engine::Up, None) if free == 0 => Wait::Slot { slots: self.slots },
-                (Engine::Up, None) => {
+            // Asked in any case: whoever asks first for a group is the next in it.
+            let group = groups.ask(run, key.job);
+            let job = &run.jobs[key.job as usize];
+            // It goes on where its work tree is.
+            let only = job.engine.as_deref().filter(|_| goes_on(job));
+            let engine = self.engines.choose(&run.plan.jobs[key.job as usize].runs_on, only, &taken);
+            let why = match (engine, group) {
+                (Err(wait @ (Wait::Engine { .. } | Wait::Labels { .. })), _) | (_, Some(wait)) | (Err(wait), None) => wait,
+                (Ok(engine), None) => {
+                    let engine = engine.to_owned();
                     groups.enter(run, key.job);
-                    free -= 1;
+                    taken.one_more(&engine);
                     admitted = true;
-                    self.apply(&key.run, &Event::JobAdmitted { job: key.job }, now, before, turn);
+                    self.apply(&key.run, &Event::JobAdmitted { job: key.job, engine }, now, before, turn);
                     continue;
                 }
             };

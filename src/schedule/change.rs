@@ -7,7 +7,7 @@ use crate::run::{Decision, JobState, Life, Run, StepState, StopReason};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     Run { run: RunId, life: Life, stop: Option<StopReason> },
-    Job { run: RunId, job: JobIx, state: JobState, decision: Option<Decision>, stop: Option<StopReason> },
+    Job { run: RunId, job: JobIx, state: JobState, engine: Option<String>, decision: Option<Decision>, stop: Option<StopReason> },
     Step { run: RunId, job: JobIx, step: StepIx, state: StepState },
 }
 
@@ -21,9 +21,10 @@ pub fn diff(before: &Run, after: &Run) -> Vec<Change> {
                 changes.push(Change::Step { run: after.id.clone(), job, step, state: new.state.clone() });
             }
         }
-        if (&old.state, &old.decision, &old.stop) != (&new.state, &new.decision, &new.stop) {
-            let (state, decision, stop) = (new.state.clone(), new.decision.clone(), new.stop.clone());
-            changes.push(Change::Job { run: after.id.clone(), job, state, decision, stop });
+        if (&old.state, &old.engine, &old.decision, &old.stop) != (&new.state, &new.engine, &new.decision, &new.stop) {
+            let (state, engine) = (new.state.clone(), new.engine.clone());
+            let (decision, stop) = (new.decision.clone(), new.stop.clone());
+            changes.push(Change::Job { run: after.id.clone(), job, state, engine, decision, stop });
         }
     }
     if before.life != after.life || before.stop != after.stop {

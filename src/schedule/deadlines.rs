@@ -1,12 +1,14 @@
 //! When time alone moves a run.
 
+use super::engines::Engines;
 use crate::base::Timestamp;
 use crate::run::{JobState, Run, StepState, Wait};
 
 /// Every moment at which time alone would move this run. A retry that is due while the engine is silent is woken by the engine, not by time.
-pub(super) fn deadlines(run: &Run, engine_up: bool) -> Vec<Timestamp> {
+pub(super) fn deadlines(run: &Run, engines: &Engines) -> Vec<Timestamp> {
     let mut at = Vec::new();
     for (job_plan, job) in run.plan.jobs.iter().zip(&run.jobs) {
+        at.extend(engines.given_up_at(job));
         let since = match &job.state {
             JobState::Running { since } => *since,
             JobState::Waiting { why: Wait::Approval { until, .. } } => {
@@ -29,7 +31,7 @@ pub(super) fn deadlines(run: &Run, engine_up: bool) -> Vec<Timestamp> {
                 StepState::Starting { .. } | StepState::Waiting | StepState::Parked { .. } => live = true,
                 StepState::Backoff { until, .. } => {
                     live = true;
-                    at.extend(engine_up.then_some(*until));
+                    at.extend(engines.is_up(job).then_some(*until));
                 }
                 // Nothing more to wait for by the clock: the exit comes from the executor.
                 StepState::Stopping { .. } | StepState::Ended(_) => {}

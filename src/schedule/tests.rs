@@ -10,6 +10,10 @@ use crate::run::{Event, Exit, JobState, Life, Outcome, Run, Wait, Written};
 
 const NOW: Timestamp = Timestamp(1_000);
 
+fn local() -> String {
+    EngineInfo::LOCAL.to_owned()
+}
+
 fn job(name: &str) -> JobPlan {
     JobPlan { timeout_ms: 60_000, ..JobPlan::new(name, vec![StepPlan::new("s", Action::EntryPoint)]) }
 }
@@ -29,8 +33,8 @@ struct Hall {
 
 impl Hall {
     fn with_slots(slots: u32) -> Self {
-        let mut board = Board::new(slots);
-        board.handle(Input::Engine(Ok(())), NOW);
+        let mut board = Board::new(vec![EngineInfo::local(slots, 0)]);
+        board.handle(Input::Engine { name: local(), state: Ok(()) }, NOW);
         Self { board, repo: RepoId::new(&Clock::System), made: 0, now: NOW, ended: BTreeMap::new() }
     }
 
@@ -82,7 +86,7 @@ impl Hall {
 
     /// Brings a job that holds a slot to its end.
     fn finish(&mut self, run: &RunId, job: u32) -> Turn {
-        self.take(Input::Run(run.clone(), Event::JobPrepared { job }));
+        self.take(Input::Run(run.clone(), Event::JobPrepared { job, engine: local() }));
         let wrote = Written::default();
         self.take(Input::Run(
             run.clone(),
@@ -147,7 +151,7 @@ fn cancel_running_replaces_all_older_ones_and_waits_until_they_are_gone() {
     let mut hall = Hall::with_slots(9);
     let cancel = || group("g", Policy::CancelRunning);
     let running = hall.queue(cancel(), vec![job("a")]);
-    hall.take(Input::Run(running.clone(), Event::JobPrepared { job: 0 }));
+    hall.take(Input::Run(running.clone(), Event::JobPrepared { job: 0, engine: local() }));
     let newer = hall.queue(cancel(), vec![job("a")]);
     assert_eq!(hall.board.run(&running).unwrap().stop.as_ref().unwrap().to_string(), "replaced by #2");
     assert_eq!(hall.is(&newer, 0), "waits for run #1, which holds the group `g`", "it still runs");
@@ -188,7 +192,7 @@ fn jobs_have_groups_of_their_own_and_those_of_one_run_only_queue() {
     let of_runs = hall.queue(group("production", Policy::Queue), vec![job("a")]);
     assert_eq!(hall.is(&of_runs, 0), "preparing");
     // One that is only being prepared gives its place up at once; one that runs holds it until it has ended.
-    hall.take(Input::Run(first.clone(), Event::JobPrepared { job: 0 }));
+    hall.take(Input::Run(first.clone(), Event::JobPrepared { job: 0, engine: local() }));
     let newer = hall.queue(None, vec![deploy("eu")]);
     assert_eq!(hall.is(&first, 1), "cancelled: replaced by #3");
     assert_eq!(hall.is(&newer, 0), "waits for `eu` of run #1, which holds the group `production`");
@@ -252,7 +256,7 @@ fn a_restored_run_that_nobody_has_looked_at_is_not_ready() {
     let fresh = Run::new(RunId::new(&Clock::System), stored.repo, "shop".to_owned(), 2, stored.trigger, plan, NOW);
     let id = fresh.id.clone();
     hall.board.restore(fresh);
-    hall.take(Input::Run(first, Event::JobPrepared { job: 0 }));
+    hall.take(Input::Run(first, Event::JobPrepared { job: 0, engine: local() }));
     assert_eq!(hall.board.run(&id).unwrap().jobs[1].state, JobState::Waiting { why: Wait::Needs { jobs: vec![] } });
     hall.take(Input::Woken);
     assert_eq!((hall.is(&id, 0), hall.is(&id, 1)), ("preparing".to_owned(), "waits for a".to_owned()));
@@ -267,7 +271,7 @@ fn a_stopped_newcomer_takes_no_place() {
     let mut held = JobPlan { concurrency: group("g", Policy::CancelRunning), ..job("late") };
     held.steps.push(always);
     let newer = hall.queue(None, vec![held]);
-    hall.take(Input::Run(newer.clone(), Event::JobPrepared { job: 0 }));
+    hall.take(Input::Run(newer.clone(), Event::JobPrepared { job: 0, engine: local() }));
     hall.take(Input::Run(newer.clone(), Event::CancelRequested { by: "ada".to_owned() }));
     hall.finish(&older, 1);
     assert_eq!(hall.is(&older, 0), "waits for `late` of run #2, which holds the group `g`", "it is being cancelled itself");

@@ -1,19 +1,19 @@
 //! What pages, API and command line may ask of a running server. Reading goes to the store directly; what changes something goes through here.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
-use crate::executor::Executor;
 use crate::git::{self, Bases};
 use crate::run::{Event, Run};
 use crate::schedule::Input;
 use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
 
 use super::core::{Config, Message, Refused};
+use super::fleet::{Engine, EngineStatus, Fleet};
 use super::keep::Keep;
 use super::kept::Kept;
 use super::outlines::{self, FileOutline, Outlines};
@@ -23,7 +23,7 @@ use super::{ByHand, Layout, Source, intake, poll};
 pub(super) struct Shared {
     pub store: Store,
     pub clock: Clock,
-    pub executor: Arc<dyn Executor>,
+    pub fleet: Fleet,
     pub layout: Layout,
     pub keep: Arc<Keep>,
     pub source: Source,
@@ -35,8 +35,6 @@ pub(super) struct Shared {
     pub tell: UnboundedSender<Message>,
     /// Highest sequence number of the events: the nudge for whoever follows them.
     pub changes: watch::Sender<i64>,
-    /// Whether the engine answers, or why not.
-    pub engine: watch::Sender<Result<(), String>>,
     pub watchers: poll::Watchers,
     pub outlines: Outlines,
     /// Wakes whoever waits for the next schedule.
@@ -47,12 +45,24 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Releases a job in the executor, then its directories. What fails is told and swept later.
-    pub async fn release(&self, key: &JobKey) {
-        if let Err(error) = self.executor.release(key).await {
-            tracing::warn!(job = %key, %error, "a job could not be released; it is swept later");
+    /// Releases what an engine holds for a job. What fails is told and swept later.
+    pub async fn release_in(&self, engine: &Engine, key: &JobKey) {
+        if let Err(error) = engine.executor.release(key).await {
+            tracing::warn!(job = %key, engine = engine.info.name, %error, "a job could not be released; it is swept later");
         }
-        if let Err(error) = self.executor.remove_dir(&self.layout.job_root(key)).await {
+    }
+
+    /// Releases a job in its engine, unless that is none of ours any more, then its directories. What fails is told and swept later.
+    pub async fn release(&self, engine: Option<&Engine>, key: &JobKey) {
+        if let Some(engine) = engine {
+            self.release_in(engine, key).await;
+        }
+        let root = self.layout.job_root(key);
+        let removed = match engine {
+            Some(engine) => engine.executor.remove_dir(&root).await.map_err(|failure| failure.to_string()),
+            None => remove_dir(&root).await.map_err(|error| error.to_string()),
+        };
+        if let Err(error) = removed {
             tracing::warn!(job = %key, %error, "a job's directory could not be removed; it is swept later");
         }
         if let Err(error) = self.store.forget_attempt_secrets(key).await {
@@ -74,21 +84,19 @@ impl Shared {
         Ok(runs)
     }
 
-    /// Notes whether the engine answers, for the watch and for whoever asks whether the server is ready.
-    pub fn engine_is(&self, state: Result<(), String>) {
-        let before = self.engine.send_replace(state.clone());
-        match state {
-            Ok(()) if before.is_err() => tracing::info!(engine = self.executor.name(), "the engine answers"),
-            Err(why) if before != Err(why.clone()) => tracing::warn!(%why, "runs wait for the engine"),
-            Ok(()) | Err(_) => {}
-        }
-    }
-
     /// Tells followers that there are new events.
     pub async fn nudge(&self) -> Result<(), store::Error> {
         let seq = self.store.last_event().await?;
         self.changes.send_modify(|known| *known = seq.max(*known));
         Ok(())
+    }
+}
+
+/// None is fine.
+async fn remove_dir(dir: &Path) -> std::io::Result<()> {
+    match tokio::fs::remove_dir_all(dir).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 
@@ -120,12 +128,31 @@ pub enum Refusal {
 }
 
 /// Whether the server can do its work.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Readiness {
     /// `docker`, `host` or `fake`.
     pub executor: &'static str,
-    /// `None` when the engine answers; else why runs wait.
-    pub engine_problem: Option<String>,
+    /// In the order of the settings.
+    pub engines: Vec<EngineStatus>,
+}
+
+impl Readiness {
+    /// Why runs wait, or some of them: what the engines that do not answer say. `None` when all answer.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let silent = |engine: &EngineStatus| {
+            let problem = engine.problem.clone()?;
+            Some(if self.engines.len() == 1 { problem } else { format!("`{}`: {problem}", engine.info.name) })
+        };
+        let silent: Vec<String> = self.engines.iter().filter_map(silent).collect();
+        (!silent.is_empty()).then(|| silent.join("; "))
+    }
+
+    /// Whether any engine answers.
+    #[must_use]
+    pub fn any_answers(&self) -> bool {
+        self.engines.iter().any(|engine| engine.problem.is_none())
+    }
 }
 
 impl Handle {
@@ -156,7 +183,7 @@ impl Handle {
 
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        Readiness { executor: self.shared.executor.name(), engine_problem: self.shared.engine.borrow().clone().err() }
+        Readiness { executor: self.shared.fleet.kind(), engines: self.shared.fleet.status() }
     }
 
     /// Cancels a run; the second time at once.

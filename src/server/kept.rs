@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::engine::jobs_on_disk;
+use super::fleet::Engine;
 use super::handle::{Refusal, Shared};
 use super::keep::disk::size;
 use crate::base::{JobIx, JobKey, RunId, Size, Timestamp};
@@ -155,8 +156,10 @@ pub(super) async fn hand_over(shared: &Shared, old: &Run, job: JobIx, new: &RunI
         return Ok(None);
     }
     let [old_root, new_root] = [&from, &to].map(|key| shared.layout.job_root(key));
-    // Nothing may be mounted that knows it by its old place.
-    shared.executor.keep(&from, &old_root).await.map_err(|failure| Refusal::Unavailable(failure.to_string()))?;
+    // Nothing may be mounted that knows it by its old place. One that is not in the settings any more has nothing to say.
+    if let Some(engine) = shared.fleet.of(old, job) {
+        engine.executor.keep(&from, &old_root).await.map_err(|failure| Refusal::Unavailable(failure.to_string()))?;
+    }
     let moved = shared.tasks.spawn_blocking(move || {
         // A crash in between leaves a tree without a mark, which gets one again.
         std::fs::rename(old_root.join(MARK), old_root.join(HANDED))?;
@@ -194,19 +197,26 @@ pub(super) fn was_handed_over(root: &Path) -> Result<(), String> {
 }
 
 /// Keeps the work tree of a job that has failed; all else of the job goes.
-pub(super) async fn keep(shared: &Shared, key: &JobKey) {
-    if keep_once(shared, key).await {
+pub(super) async fn keep(shared: &Shared, engine: &Engine, key: &JobKey) {
+    if keep_once(shared, engine, key).await {
         evict(shared).await;
     }
 }
 
-async fn keep_once(shared: &Shared, key: &JobKey) -> bool {
+async fn keep_once(shared: &Shared, engine: &Engine, key: &JobKey) -> bool {
     // Somebody is in it already.
     let Some(_claim) = shared.kept.claim(key) else { return false };
     let root = shared.layout.job_root(key);
-    if let Err(error) = shared.executor.keep(key, &root).await {
-        tracing::warn!(job = %key, %error, "the work tree of a failed job is not kept yet; the next comparison tries again");
-        return false;
+    match engine.executor.keep(key, &root).await {
+        Ok(true) => {}
+        Ok(false) => {
+            shared.release(Some(engine), key).await;
+            return false;
+        }
+        Err(error) => {
+            tracing::warn!(job = %key, %error, "the work tree of a failed job is not kept yet; the next comparison tries again");
+            return false;
+        }
     }
     if let Err(error) = shared.store.forget_attempt_secrets(key).await {
         tracing::warn!(job = %key, %error, "what the job's steps were given is forgotten at the next start");
@@ -226,19 +236,19 @@ fn mark(root: &Path, at: Timestamp) -> io::Result<()> {
 }
 
 /// What an ended job has left whose work tree is kept `until` then: what a crash left beside the tree goes, and the tree when its time is over.
-pub(super) async fn look_after(shared: &Shared, key: &JobKey, until: Timestamp, is_in_engine: bool) {
+pub(super) async fn look_after(shared: &Shared, engine: &Engine, (key, until): (&JobKey, Timestamp), is_in_engine: bool) {
     let mark = Mark::read(&shared.layout.job_root(key));
     if until <= shared.clock.now() || mark.as_ref().is_some_and(|mark| !mark.stands()) {
-        if remove(shared, key).await {
+        if remove(shared, Some(engine), key).await {
             tracing::info!(job = %key, "the work tree of a failed job went: it was kept for as long as it should be");
         }
     } else if is_in_engine || mark.is_none() {
-        keep(shared, key).await;
+        keep(shared, engine, key).await;
     }
 }
 
 /// Removes a kept tree, unless somebody is in it. Whether it did.
-async fn remove(shared: &Shared, key: &JobKey) -> bool {
+async fn remove(shared: &Shared, engine: Option<&Engine>, key: &JobKey) -> bool {
     let Some(_claim) = shared.kept.claim(key) else { return false };
     let root = shared.layout.job_root(key);
     let going = shared.tasks.spawn_blocking(move || match Mark::read(&root) {
@@ -248,7 +258,7 @@ async fn remove(shared: &Shared, key: &JobKey) -> bool {
     if let Ok(Err(error)) = going.await {
         tracing::debug!(job = %key, %error, "a work tree that goes could not be marked");
     }
-    shared.release(key).await;
+    shared.release(engine, key).await;
     true
 }
 
@@ -261,7 +271,9 @@ pub(super) async fn evict(shared: &Shared) {
         if total <= shared.config.keep.workspaces / 2 {
             break;
         }
-        if remove(shared, &key).await {
+        let run = shared.store.run(&key.run).await.ok().flatten();
+        let engine = run.as_ref().and_then(|run| shared.fleet.of(run, key.job));
+        if remove(shared, engine.map(|engine| &**engine), &key).await {
             tracing::info!(job = %key, bytes = %Size(mark.bytes), "the work tree of a failed job went: there is room for so many");
             total -= mark.bytes;
         }

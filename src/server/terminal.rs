@@ -61,6 +61,9 @@ impl Handle {
         let found = self.find_run(run).await?;
         let (job, step) = place(&found, &job, &step)?;
         let at = self.find_where(&found, job, step).await?;
+        let engine = self.shared.fleet.of(&found, job);
+        let gone = || Refusal::Conflict("its engine is not in the settings any more".to_owned());
+        let executor = Arc::clone(&engine.ok_or_else(gone)?.executor);
         let place = Arc::clone(&self.shared.terminals).try_acquire_owned().map_err(|_| {
             Refusal::Unavailable(format!("{} terminals are open, and there may be no more: close one", limits::TERMINALS))
         })?;
@@ -79,9 +82,9 @@ impl Handle {
             let (opened, tree) = match at {
                 Where::Beside(key) => {
                     let at = TerminalAt { key, env: variables(&shared, &found, job, step), size };
-                    (shared.executor.terminal(&at).await, None)
+                    (executor.terminal(&at).await, None)
                 }
-                Where::Fresh(FreshStep { spec, tree }) => (shared.executor.fresh_terminal(&spec, size).await, Some(tree)),
+                Where::Fresh(FreshStep { spec, tree }) => (executor.fresh_terminal(&spec, size).await, Some(tree)),
             };
             match opened {
                 Ok(terminal) => Ok(OpenTerminal { open: Some(Open { id, terminal, _place: place, _tree: tree }), shared }),

@@ -32,13 +32,14 @@ impl Store {
     pub(super) async fn change(&self, write: &mut Write<'_>, change: &Change) -> Result<(), Error> {
         match change {
             Change::Run { run, life, stop } => self.change_run(write, run, life, stop.as_ref()).await?,
-            Change::Job { run, job, state, decision, stop } => {
+            Change::Job { run, job, state, engine, decision, stop } => {
                 let query = sqlx::query(sql::JOB_SET)
                     .bind(run.as_str())
                     .bind(i64::from(*job))
                     .bind(to_json(state)?)
                     .bind(decision.as_ref().map(to_json).transpose()?)
-                    .bind(stop.as_ref().map(to_json).transpose()?);
+                    .bind(stop.as_ref().map(to_json).transpose()?)
+                    .bind(engine.as_deref());
                 self.change_part(write, run, query).await?;
                 write.event(About::Job(run, *job), to_json(&JobBody::of(state))?).await?;
             }

@@ -131,6 +131,7 @@ fn put_states(runs: &mut [Run], jobs: &[AnyRow], steps: &[AnyRow]) -> Result<(),
         job.state = fields.json::<JobState>("state_json")?;
         job.decision = fields.json_or_null("decision_json")?;
         job.stop = fields.json_or_null("stop_json")?;
+        job.engine = fields.text_or_null("engine")?;
     }
     for row in steps {
         let fields = Fields::new(row, "a step of run", "run_id");

@@ -226,18 +226,18 @@ statements! {
         "UPDATE runs SET life_json = $2, stop_json = $3, state = $4, outcome = $5, started_at = $6, ended_at = $7 WHERE id = $1 RETURNING ",
         summary_columns!()
     );
-    JOB_SET = "INSERT INTO jobs (run_id, job, state_json, decision_json, stop_json) VALUES ($1, $2, $3, $4, $5) \
+    JOB_SET = "INSERT INTO jobs (run_id, job, state_json, decision_json, stop_json, engine) VALUES ($1, $2, $3, $4, $5, $6) \
                ON CONFLICT (run_id, job) DO UPDATE SET state_json = excluded.state_json, decision_json = excluded.decision_json, \
-               stop_json = excluded.stop_json";
+               stop_json = excluded.stop_json, engine = excluded.engine";
     STEP_SET = "INSERT INTO steps (run_id, job, step, state_json) VALUES ($1, $2, $3, $4) \
                 ON CONFLICT (run_id, job, step) DO UPDATE SET state_json = excluded.state_json";
 
     RUN = run_select!("WHERE id = $1");
     RUN_KNOWN = "SELECT id FROM runs WHERE id = $1";
-    RUN_JOBS = "SELECT run_id, job, state_json, decision_json, stop_json FROM jobs WHERE run_id = $1";
+    RUN_JOBS = "SELECT run_id, job, state_json, decision_json, stop_json, engine FROM jobs WHERE run_id = $1";
     RUN_STEPS = "SELECT run_id, job, step, state_json FROM steps WHERE run_id = $1";
     OPEN = run_select!("WHERE state <> 'ended' ORDER BY made");
-    OPEN_JOBS = "SELECT run_id, job, state_json, decision_json, stop_json FROM jobs WHERE run_id IN (SELECT id FROM runs WHERE state <> 'ended')";
+    OPEN_JOBS = "SELECT run_id, job, state_json, decision_json, stop_json, engine FROM jobs WHERE run_id IN (SELECT id FROM runs WHERE state <> 'ended')";
     OPEN_STEPS = "SELECT run_id, job, step, state_json FROM steps WHERE run_id IN (SELECT id FROM runs WHERE state <> 'ended')";
 
     SUMMARY_SET = "INSERT INTO summaries (run_id, job, step, attempt, text) VALUES ($1, $2, $3, $4, $5) \

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Everything that must happen often enough in some hundred worlds.
-pub const KINDS: [&str; 36] = [
+pub const KINDS: [&str; 39] = [
     "crashes",
     "silences of the engine",
     "cancels",
@@ -37,6 +37,9 @@ pub const KINDS: [&str; 36] = [
     "variables left to later steps",
     "starts of what was ready",
     "what was ready and not wanted",
+    "jobs that began anew on another engine",
+    "jobs that ended with their engine",
+    "words of an engine that a job has left",
     "jobs that were taken over",
     "jobs that went on from a step",
     "work trees that were kept",

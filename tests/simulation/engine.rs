@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gantry::base::AttemptKey;
-use gantry::run::{Exit, JobState, StepState, Written};
-use gantry::schedule::{Board, Input};
+use gantry::base::{AttemptKey, Timestamp};
+use gantry::run::{Exit, Job, StepState, Written};
+use gantry::schedule::Input;
 
-use super::world::{Container, Due, KEEP_MS, World};
+use super::world::{Container, Due, Engine, Place, World, board};
 
 impl World {
     /// What the container of this attempt will leave to others.
@@ -22,8 +22,9 @@ impl World {
         wrote
     }
 
-    pub fn container_ends(&mut self, key: &AttemptKey, exit: Exit) {
-        let Some(container) = self.containers.get_mut(key) else {
+    pub fn container_ends(&mut self, place: &Place, exit: Exit) {
+        let key = &place.1;
+        let Some(container) = self.containers.get_mut(place) else {
             return;
         };
         if !container.running {
@@ -31,8 +32,10 @@ impl World {
         }
         container.running = false;
         container.exit = exit.clone();
-        self.watch.exited.insert(key.clone(), exit);
-        if self.live.get(key).is_some_and(|live| !live.finishing) {
+        if !self.watch.is_given_up(place) {
+            self.watch.exited.insert(key.clone(), exit);
+        }
+        if self.live.get(key).is_some_and(|live| !live.finishing && live.engine == place.0) {
             self.follow(key);
         }
     }
@@ -48,38 +51,57 @@ impl World {
         self.process += 1;
         self.live.clear();
         self.preparing.clear();
-        for key in std::mem::take(&mut self.parking) {
+        for (key, engine) in std::mem::take(&mut self.parking) {
             // What was asked of the engine may still be done.
             if self.dice.chance(50) {
                 let delay = self.dice.below(5_000);
-                self.after(delay, Due::StrayPark { key });
+                self.after(delay, Due::StrayPark { place: (engine, key) });
             }
         }
-        self.watch.stray = self.parked().cloned().collect();
-        self.board = Board::new(self.slots).parking(self.park).keeping(KEEP_MS);
+        self.watch.stray = self.parked().map(|(_, key)| key.clone()).collect();
+        self.board = board(&self.engines);
         self.disturbed_at = self.now;
         let process = self.process;
         for run in self.stored.values().filter(|run| !run.is_ended()).cloned().collect::<Vec<_>>() {
             self.after(0, Due::Input { process, input: Input::Queued(Box::new(run)), last_of: None });
         }
-        if self.engine_up {
-            self.after(1, Due::Speech);
+        for engine in self.names() {
+            if self.is_up(&engine) {
+                self.after(1, Due::Speech { engine });
+            }
         }
     }
 
-    pub fn silence(&mut self) {
-        if !self.engine_up {
+    pub fn names(&self) -> Vec<String> {
+        self.engines.iter().map(|engine| engine.info.name.clone()).collect()
+    }
+
+    pub fn engine(&self, name: &str) -> &Engine {
+        self.engines.iter().find(|engine| engine.info.name == name).unwrap()
+    }
+
+    pub fn is_up(&self, name: &str) -> bool {
+        self.engine(name).silent.is_none()
+    }
+
+    fn set_silent(&mut self, name: &str, silent: Option<Timestamp>) {
+        self.engines.iter_mut().find(|engine| engine.info.name == name).unwrap().silent = silent;
+    }
+
+    pub fn silence(&mut self, name: &str) {
+        if !self.is_up(name) {
             return;
         }
         self.counts.one("silences of the engine");
-        self.engine_up = false;
+        self.set_silent(name, Some(self.now));
         self.disturbed_at = self.now;
         // Every follower's stream breaks; what was said already is still heard.
-        self.live.retain(|_, live| live.finishing);
-        self.tell_engine(Err("silent".to_owned()));
+        self.live.retain(|_, live| live.finishing || live.engine != name);
+        self.tell_engine(name, Err("silent".to_owned()));
         // Now and then the engine's end is the containers' end.
         if self.dice.chance(50) {
-            for container in self.containers.values_mut().filter(|container| container.running) {
+            let here = self.containers.iter_mut().filter(|((engine, _), container)| engine == name && container.running);
+            for (_, container) in here {
                 container.running = false;
                 container.exit = Exit::Lost("Docker was stopped".to_owned());
             }
@@ -91,55 +113,66 @@ impl World {
                 let state = &stored[&key.run].jobs[key.job as usize].steps[key.step as usize].state;
                 matches!(state, StepState::Running { .. } | StepState::Stopping { started_at: Some(_), .. })
             };
-            self.containers.retain(|key, _| !answered(key));
+            self.containers.retain(|(engine, key), _| engine != name || !answered(key));
         }
-        self.at_random(20_000, Due::Speech);
+        let longest = self.dice.pick(&[20_000, 90_000]);
+        self.at_random(longest, Due::Speech { engine: name.to_owned() });
     }
 
     /// The engine answers (again): the server says so and compares.
-    pub fn speech(&mut self) {
-        self.engine_up = true;
+    pub fn speech(&mut self, name: &str) {
+        self.set_silent(name, None);
         self.disturbed_at = self.now;
-        self.tell_engine(Ok(()));
-        self.compare();
+        self.tell_engine(name, Ok(()));
+        self.compare(name);
     }
 
-    pub fn compare(&mut self) {
-        if !self.engine_up {
+    pub fn compare_all(&mut self) {
+        for engine in self.names() {
+            self.compare(&engine);
+        }
+    }
+
+    pub fn compare(&mut self, name: &str) {
+        if !self.is_up(name) {
             return;
         }
         // What a live task holds counts as known, as in the server.
-        let known: BTreeSet<AttemptKey> = self.containers.keys().chain(self.live.keys()).cloned().collect();
+        let had = self.containers.keys().filter(|(engine, _)| engine == name).map(|(_, key)| key);
+        let held = self.live.iter().filter(|(_, live)| live.engine == name).map(|(key, _)| key);
+        let known: BTreeSet<AttemptKey> = had.chain(held).cloned().collect();
         let process = self.process;
-        let input = Input::Survivors { known: known.into_iter().collect(), asked_at: self.now };
+        let input = Input::Survivors { engine: name.to_owned(), known: known.into_iter().collect(), asked_at: self.now };
         self.after(1, Due::Input { process, input, last_of: None });
     }
 
     /// The engine makes an attempt ready, if it has not heard of it.
-    pub fn make_ready(&mut self, key: &AttemptKey) {
-        if !self.parking.contains(key) && !self.expected(key) {
+    pub fn make_ready(&mut self, place: &Place) {
+        let (engine, key) = place;
+        if !self.parking.contains_key(key) && !self.expected(place) {
             self.watch.stray.insert(key.clone());
         }
-        if self.engine_up && !self.containers.contains_key(key) {
+        if self.is_up(engine) && !self.containers.contains_key(place) {
             let exit = Exit::NeverRan;
             let container = Container { parked: true, running: false, exit, stubborn: false, wrote: Written::default() };
-            self.containers.insert(key.clone(), container);
+            self.containers.insert(place.clone(), container);
         }
     }
 
     /// What waits for its start.
-    pub fn parked(&self) -> impl Iterator<Item = &AttemptKey> {
-        self.containers.iter().filter(|(_, container)| container.parked).map(|(key, _)| key)
+    pub fn parked(&self) -> impl Iterator<Item = &Place> {
+        self.containers.iter().filter(|(_, container)| container.parked).map(|(place, _)| place)
     }
 
-    /// Whether the step is held by what is stored, in this very attempt.
-    pub fn expected(&self, key: &AttemptKey) -> bool {
-        self.stored[&key.run].jobs[key.job as usize].steps[key.step as usize].state.held_attempt() == Some(key.attempt)
+    /// Whether the step is held by what is stored, there and in this very attempt.
+    pub fn expected(&self, (engine, key): &Place) -> bool {
+        let job = &self.stored[&key.run].jobs[key.job as usize];
+        job.engine.as_ref() == Some(engine) && job.steps[key.step as usize].state.held_attempt() == Some(key.attempt)
     }
 
-    /// Jobs that hold a slot by what is stored.
-    pub fn jobs_with_slots(&self) -> usize {
-        let holds = |state: &JobState| state.holds_slot();
-        self.stored.values().filter(|run| !run.is_ended()).flat_map(|run| &run.jobs).filter(|job| holds(&job.state)).count()
+    /// Jobs that hold a slot of this engine by what is stored.
+    pub fn jobs_with_slots(&self, name: &str) -> usize {
+        let holds = |job: &&Job| job.state.holds_slot() && job.engine.as_deref() == Some(name);
+        self.stored.values().filter(|run| !run.is_ended()).flat_map(|run| &run.jobs).filter(holds).count()
     }
 }

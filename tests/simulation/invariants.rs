@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gantry::base::{AttemptKey, JobIx, JobKey, RunId, StepIx};
 use gantry::pipeline::When;
-use gantry::run::{Event, Exit, JobState, Life, Outcome, Step, StepState, StopReason, Written};
+use gantry::run::{Event, Exit, Job, JobState, Life, Outcome, Step, StepState, StopReason, Written};
 use gantry::schedule::{Change, Input};
 
-use super::world::{KEEP_MS, World};
+use super::world::{Container, KEEP_MS, PATIENCE_MS, Place, World};
 
 /// A start or stop that is older than this, without a disturbance since, was lost. Above every delay of the world, and above the minute after which
 /// the server compares by itself.
@@ -17,7 +17,13 @@ const BOUND_MS: u64 = 130_000;
 #[derive(Default)]
 pub struct Watch {
     /// Every attempt that ever ran.
-    executed: BTreeSet<AttemptKey>,
+    executed: BTreeSet<Place>,
+    /// Those of them that were known to run.
+    answered: BTreeSet<AttemptKey>,
+    /// What jobs have left behind with an engine that was given up.
+    given_up: BTreeSet<(String, JobKey)>,
+    /// Where jobs were prepared.
+    pub prepared: BTreeSet<(String, JobKey)>,
     /// How each container that ended by itself or was stopped did so.
     pub exited: BTreeMap<AttemptKey, Exit>,
     /// What each container left to others, or would have.
@@ -30,17 +36,30 @@ pub struct Watch {
     last_status: BTreeMap<RunId, Life>,
 }
 
+impl Watch {
+    pub fn is_given_up(&self, (engine, key): &Place) -> bool {
+        self.given_up.contains(&(engine.clone(), JobKey { run: key.run.clone(), job: key.job }))
+    }
+}
+
 /// The id of the `n`th run; sorts by `n`.
 pub fn run_id(n: u64) -> RunId {
     format!("{n:026}").parse().unwrap()
 }
 
 /// **Needs done before start · at most one live execution per step · nothing runs twice · nothing starts after cancel.**
-pub fn on_start(world: &mut World, key: &AttemptKey) {
+pub fn on_start(world: &mut World, place: &Place) {
+    let key = &place.1;
     let run = &world.stored[&key.run];
     let step_plan = &run.plan.jobs[key.job as usize].steps[key.step as usize];
     let job_plan = &run.plan.jobs[key.job as usize];
     let job = &run.jobs[key.job as usize];
+    if !world.watch.prepared.contains(&(place.0.clone(), JobKey { run: key.run.clone(), job: key.job })) {
+        world.fail(&format!("{key} started on {}, where its job was not prepared", place.0));
+    }
+    if job_plan.runs_on.iter().any(|label| !world.engine(&place.0).info.labels.contains(label)) {
+        world.fail(&format!("{key} started on {}, which has not the labels {:?}", place.0, job_plan.runs_on));
+    }
     for need in &step_plan.needs {
         if !job.steps[*need as usize].state.is_ended() {
             world.fail(&format!("{key} started before step {need}, which it needs, had ended"));
@@ -57,10 +76,14 @@ pub fn on_start(world: &mut World, key: &AttemptKey) {
         Some(_) | None => {}
     }
     let same = |other: &AttemptKey| (&other.run, other.job, other.step) == (&key.run, key.job, key.step);
-    if let Some((other, _)) = world.containers.iter().find(|(other, container)| same(other) && container.running) {
+    // What runs on an engine that was given up cannot be known.
+    let runs = |(place, container): &(&Place, &Container)| container.running && !world.watch.is_given_up(place);
+    if let Some(((_, other), _)) = world.containers.iter().filter(runs).find(|((_, other), _)| same(other)) {
         world.fail(&format!("{key} started while {other} still runs"));
     }
-    if !world.watch.executed.insert(key.clone()) {
+    // On another engine only if nobody could know that it ran on the one that was given up.
+    let ran = world.watch.executed.iter().any(|(_, other)| other == key) && world.watch.answered.contains(key);
+    if !world.watch.executed.insert(place.clone()) || ran {
         world.fail(&format!("{key} ran twice"));
     }
 }
@@ -69,7 +92,9 @@ pub fn on_start(world: &mut World, key: &AttemptKey) {
 pub fn on_last(world: &mut World, key: &JobKey, is_kept: bool) {
     let job = &world.stored[&key.run].jobs[key.job as usize];
     let JobState::Ended { outcome, at, kept_until, .. } = &job.state else {
-        world.fail(&format!("{key} is over and has not ended"));
+        // It left its engine and begins anew elsewhere.
+        assert!(!is_kept, "{key} is kept and has not ended");
+        return;
     };
     let ran = |step: &Step| matches!(&step.state, StepState::Ended(end) if end.started_at.is_some() && end.taken.is_none());
     let failed = matches!(outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Lost | Outcome::Error);
@@ -86,6 +111,10 @@ pub fn on_changes(world: &mut World, input: &Input, changes: &[Change]) {
             Change::Step { run, job, step, state } => {
                 let old = &world.stored[run].jobs[*job as usize].steps[*step as usize].state;
                 exit_moves_its_own(world, input, (run, *job, *step), (old, state));
+                if let StepState::Running { attempt, .. } = state {
+                    let key = AttemptKey { run: run.clone(), job: *job, step: *step, attempt: *attempt };
+                    world.watch.answered.insert(key);
+                }
                 match (old, state) {
                     (StepState::Ended(_), _) => world.fail(&format!("an ended step moved: {run} {job} {step}")),
                     (StepState::Stopping { why: old, .. }, StepState::Stopping { why: new, .. })
@@ -118,13 +147,53 @@ pub fn on_changes(world: &mut World, input: &Input, changes: &[Change]) {
                 }
                 world.watch.last_status.insert(run.clone(), life.clone());
             }
-            Change::Job { run, job, .. } => {
-                if world.stored[run].jobs[*job as usize].state.is_ended() {
+            Change::Job { run, job, state, engine, .. } => {
+                let old = &world.stored[run].jobs[*job as usize];
+                if old.state.is_ended() {
                     world.fail("an ended job moved");
                 }
+                let (old_state, old_engine) = (old.state.clone(), old.engine.clone());
+                leaves_only_a_dead_engine(world, (run, *job), (&old_state, state), (old_engine, engine.as_ref()));
             }
         }
     }
+}
+
+/// **A job stays on its engine, unless that is silent for long.**
+fn leaves_only_a_dead_engine(
+    world: &mut World,
+    (run, job): (&RunId, JobIx),
+    (old, new): (&JobState, &JobState),
+    (left, engine): (Option<String>, Option<&String>),
+) {
+    let key = JobKey { run: run.clone(), job };
+    // Where it is now counts, also when it has been there before.
+    if let Some(engine) = engine.filter(|engine| left.as_ref() != Some(engine)) {
+        world.watch.given_up.remove(&(engine.clone(), key.clone()));
+    }
+    let Some(left) = left else { return };
+    let is_dead = world.engines.len() > 1 && world.engine(&left).silent.is_some();
+    if engine == Some(&left) {
+        if let (JobState::Ended { reason, .. }, true) = (new, is_dead) {
+            if reason.contains("has not answered for") {
+                world.counts.one("jobs that ended with their engine");
+            }
+            // Whether a start that was never answered has made something there cannot be known.
+            world.watch.given_up.insert((left, key));
+        }
+        return;
+    }
+    match old {
+        // It could not be prepared: it has left nothing that runs.
+        JobState::Preparing { .. } => return,
+        _ if is_dead => world.counts.one("jobs that began anew on another engine"),
+        _ => world.fail(&format!("{key} left {left}, which answers")),
+    }
+    let steps = &world.stored[run].jobs[job as usize].steps;
+    if steps.iter().any(|step| matches!(&step.state, StepState::Ended(end) if end.attempt > 0)) {
+        world.fail(&format!("{key} leaves {left} though a step of it has ended there"));
+    }
+    world.watch.given_up.insert((left, key));
 }
 
 fn exit_moves_its_own(
@@ -146,30 +215,39 @@ fn exit_moves_its_own(
 
 /// **What was made ready is started or removed, and no more of it than is allowed.**
 pub fn after_each_turn(world: &mut World) {
-    let unwanted = |key: &&AttemptKey| !world.watch.stray.contains(*key) && !world.expected(key);
-    if let Some(key) = world.parked().chain(&world.parking).find(unwanted) {
+    let is_up = |place: &&Place| world.is_up(&place.0);
+    let unwanted =
+        |place: &&Place| !world.watch.stray.contains(&place.1) && !world.watch.is_given_up(place) && !world.expected(place);
+    let parking: Vec<Place> = world.parking.iter().map(|(key, engine)| (engine.clone(), key.clone())).collect();
+    if let Some((_, key)) = world.parked().chain(&parking).filter(is_up).find(unwanted) {
         let state = &world.stored[&key.run].jobs[key.job as usize].steps[key.step as usize].state;
         world.fail(&format!("{key} is ready though its step is {state:?}"));
     }
     for (run, job) in world.stored.values().flat_map(|run| run.jobs.iter().map(move |job| (run, job))) {
         let parked = job.steps.iter().filter(|step| matches!(step.state, StepState::Parked { .. })).count();
-        if parked > world.park as usize {
-            world.fail(&format!("{parked} steps of a job of {} are parked, and {} may be", run.id, world.park));
+        let most = job.engine.as_ref().map_or(0, |engine| world.engine(engine).info.park);
+        if parked > most as usize {
+            world.fail(&format!("{parked} steps of a job of {} are parked, and {most} may be", run.id));
         }
     }
 }
 
-/// **Slots are never exceeded · starts and stops take effect within a bound.**
+/// **Slots are never exceeded · starts and stops take effect within a bound · no job stays on an engine that is dead.**
 pub fn after_each_step(world: &mut World) {
-    let taken = world.jobs_with_slots();
-    if taken > world.slots as usize {
-        world.fail(&format!("{taken} jobs hold one of {} slots", world.slots));
-    }
-    if !world.engine_up {
-        return;
+    for engine in &world.engines {
+        let (name, slots) = (&engine.info.name, engine.info.slots);
+        let taken = world.jobs_with_slots(name);
+        if taken > slots as usize {
+            world.fail(&format!("{taken} jobs hold one of {slots} slots of {name}"));
+        }
+        let dead = engine.silent.is_some_and(|since| world.now.ms_since(since.max(world.disturbed_at)) > PATIENCE_MS + 10_000);
+        if dead && taken > 0 && world.engines.len() > 1 {
+            world.fail(&format!("{taken} jobs stay on {name}, which is dead"));
+        }
     }
     for run in world.stored.values().filter(|run| !run.is_ended()) {
-        for step in run.jobs.iter().flat_map(|job| &job.steps) {
+        let heard = |job: &&Job| job.engine.as_ref().is_some_and(|engine| world.is_up(engine));
+        for step in run.jobs.iter().filter(heard).flat_map(|job| &job.steps) {
             let since = match &step.state {
                 StepState::Starting { since, .. } | StepState::Stopping { since, .. } => *since,
                 _ => continue,
@@ -191,7 +269,7 @@ pub fn at_the_end(world: &mut World) {
             world.fail(&format!("run {}: the last status told is not its outcome", run.id));
         }
     }
-    if let Some(key) = world.containers.keys().next() {
+    if let Some((_, key)) = world.containers.keys().next() {
         world.fail(&format!("{key} is left over though all runs are done"));
     }
 }

@@ -46,6 +46,7 @@ fn job_plan(dice: &mut Dice, number: u64, files: &[u64], needs: Vec<u32>) -> Job
     let outcome = |file: &u64| Late::new(format!("needs.job{file}.outcome != \"failed\""));
     JobPlan {
         needs,
+        runs_on: dice.pick(&[vec![], vec![], vec![], vec!["a".to_owned()]]),
         when: when(dice),
         skip: dice.chance(8).then(|| "its `if` is false".to_owned()),
         timeout_ms: dice.pick(&[3_600_000, 3_600_000, 60_000, 20_000]),

@@ -4,7 +4,7 @@
 
 use gantry::base::{AttemptKey, JobKey, RunId};
 use gantry::run::{Command, Event, Exit, JobState, Life, Outcome, StepState, Wait, Written, fill_step};
-use gantry::schedule::{Change, Input, Turn};
+use gantry::schedule::{Change, Input, Order, Turn};
 
 use super::invariants;
 use super::promises;
@@ -39,6 +39,9 @@ impl World {
     }
 
     fn store(&mut self, input: &Input, turn: &Turn) {
+        if turn.ignored == Some("the job is on another engine meanwhile") {
+            self.counts.one("words of an engine that a job has left");
+        }
         if turn.ignored.is_some() && matches!(input, Input::Run(_, Event::StepExited { .. })) {
             self.counts.one("stale exits");
         }
@@ -54,7 +57,7 @@ impl World {
                     row.life = life;
                     row.stop = stop;
                 }
-                Change::Job { run, job, state, decision, stop } => {
+                Change::Job { run, job, state, engine, decision, stop } => {
                     if let JobState::Waiting { why: Wait::Approval { until: Some(until), .. } } = &state
                         && self.dice.chance(50)
                     {
@@ -63,7 +66,7 @@ impl World {
                         self.after(delay.saturating_sub(100), Due::Answer);
                     }
                     let row = &mut self.stored.get_mut(&run).unwrap().jobs[job as usize];
-                    (row.state, row.decision, row.stop) = (state, decision, stop);
+                    (row.state, row.engine, row.decision, row.stop) = (state, engine, decision, stop);
                 }
                 Change::Step { run, job, step, state } => {
                     match &state {
@@ -78,13 +81,21 @@ impl World {
         }
     }
 
-    fn perform(&mut self, command: Command) {
+    fn perform(&mut self, Order { engine, command }: Order) {
         let process = self.process;
         match command {
             Command::PrepareJob(key) => {
-                if self.preparing.insert(key.clone()) {
+                if !self.preparing.contains_key(&key) {
+                    self.preparing.insert(key.clone(), engine.clone());
+                    // The last word of one that it was on before may come as late as now.
+                    let before = self.watch.prepared.iter().find(|(other, job)| *job == key && *other != engine);
+                    if let Some((other, JobKey { run, job })) = before.cloned() {
+                        let delay = self.dice.below(200);
+                        let input = Input::Run(run, Event::JobPrepared { job, engine: other });
+                        self.after(delay, Due::Input { process, input, last_of: None });
+                    }
                     let delay = self.dice.below(2_000);
-                    self.after(delay, Due::PrepareReaches { process, key });
+                    self.after(delay, Due::PrepareReaches { process, engine, key });
                 }
             }
             Command::StartStep(key) => {
@@ -95,13 +106,14 @@ impl World {
                         Ok(filled) => Some(filled),
                         Err(why) => self.fail(&format!("{key} is to start, and cannot be filled in: {why}")),
                     };
-                    self.live.insert(key.clone(), Live { filled, ..Live::default() });
+                    self.live.insert(key.clone(), Live { filled, engine, ..Live::default() });
                     let delay = self.dice.below(3_000);
                     self.after(delay, Due::StartReaches { process, key });
                 }
             }
             Command::ParkStep(key) => {
-                if !self.live.contains_key(&key) && self.parking.insert(key.clone()) {
+                if !self.live.contains_key(&key) && !self.parking.contains_key(&key) {
+                    self.parking.insert(key.clone(), engine);
                     let delay = self.dice.below(3_000);
                     self.after(delay, Due::ParkReaches { process, key });
                 }
@@ -109,7 +121,7 @@ impl World {
             Command::AttachStep(key) => {
                 if !self.live.contains_key(&key) {
                     self.counts.one("attachments after a crash");
-                    self.live.insert(key.clone(), Live::default());
+                    self.live.insert(key.clone(), Live { engine, ..Live::default() });
                     self.follow(&key);
                 }
             }
@@ -117,7 +129,11 @@ impl World {
             Command::RemoveStep(key) => {
                 // It waits for a parking that is under way.
                 self.parking.remove(&key);
-                if self.containers.remove(&key).is_some_and(|container| container.parked) {
+                let place = (engine, key);
+                if !self.is_up(&place.0) {
+                    // The comparison will find what is left there.
+                    self.watch.stray.insert(place.1);
+                } else if self.containers.remove(&place).is_some_and(|container| container.parked) {
                     self.counts.one("what was ready and not wanted");
                 }
             }
@@ -160,47 +176,52 @@ impl World {
         }
     }
 
-    pub fn tell_engine(&mut self, state: Result<(), String>) {
+    pub fn tell_engine(&mut self, engine: &str, state: Result<(), String>) {
         let process = self.process;
-        self.after(0, Due::Input { process, input: Input::Engine(state), last_of: None });
+        self.after(0, Due::Input { process, input: Input::Engine { name: engine.to_owned(), state }, last_of: None });
     }
 
-    pub fn prepare_reaches(&mut self, key: JobKey) {
-        if !self.preparing.remove(&key) {
+    pub fn prepare_reaches(&mut self, engine: String, key: JobKey) {
+        if self.preparing.get(&key) != Some(&engine) {
             return;
         }
+        self.preparing.remove(&key);
         let job = key.job;
-        let event = if !self.engine_up {
-            self.tell_engine(Err("silent".to_owned()));
-            Event::JobNotPrepared { job, message: "silent".to_owned(), again: true }
+        let event = if !self.is_up(&engine) {
+            self.tell_engine(&engine, Err("silent".to_owned()));
+            Event::JobNotPrepared { job, engine, message: "silent".to_owned(), again: true }
         } else if self.dice.chance(2) {
-            Event::JobNotPrepared { job, message: "no such commit".to_owned(), again: false }
+            Event::JobNotPrepared { job, engine, message: "no such commit".to_owned(), again: false }
         } else {
-            Event::JobPrepared { job }
+            self.watch.prepared.insert((engine.clone(), key.clone()));
+            Event::JobPrepared { job, engine }
         };
         self.send(&key.run, event);
     }
 
     pub fn park_reaches(&mut self, key: &AttemptKey) {
         // Now and then it fails, of which nobody is told.
-        if self.parking.contains(key) && self.dice.chance(90) {
-            self.make_ready(key);
+        if let Some(engine) = self.parking.get(key).cloned()
+            && self.dice.chance(90)
+        {
+            self.make_ready(&(engine, key.clone()));
         }
         self.parking.remove(key);
     }
 
     pub fn start_reaches(&mut self, key: &AttemptKey) {
-        let Some(Live { told_to_stop, finishing: false, filled }) = self.live.get(key).cloned() else {
+        let Some(Live { engine, told_to_stop, finishing: false, filled }) = self.live.get(key).cloned() else {
             return;
         };
         let AttemptKey { run, job, step, attempt } = key.clone();
         // The start waits for a parking that is under way.
         self.park_reaches(key);
-        let is_ready = self.containers.get(key).is_some_and(|container| container.parked);
-        let exists = self.containers.contains_key(key) && !is_ready;
+        let place = (engine.clone(), key.clone());
+        let is_ready = self.containers.get(&place).is_some_and(|container| container.parked);
+        let exists = self.containers.contains_key(&place) && !is_ready;
         // The engine may be silent before or after it made the container.
-        if !self.engine_up {
-            self.tell_engine(Err("silent".to_owned()));
+        if !self.is_up(&engine) {
+            self.tell_engine(&engine, Err("silent".to_owned()));
             return self.send_last(key, Event::StepNotStarted { job, step, attempt });
         }
         if told_to_stop && !exists {
@@ -224,22 +245,23 @@ impl World {
             );
         }
         if !exists {
-            invariants::on_start(self, key);
-            promises::on_start(self, key, &filled.unwrap_or_default());
+            invariants::on_start(self, &place);
+            promises::on_start(self, &place, &filled.unwrap_or_default());
             let exit = self.dice.pick(&[Exit::Code(0), Exit::Code(0), Exit::Code(0), Exit::Code(1), Exit::Code(2)]);
             let stubborn = self.dice.chance(20);
             let wrote = self.will_write(key);
             if is_ready {
                 self.counts.one("starts of what was ready");
             }
-            self.containers.insert(key.clone(), Container { parked: false, running: true, exit: exit.clone(), stubborn, wrote });
+            let container = Container { parked: false, running: true, exit: exit.clone(), stubborn, wrote };
+            self.containers.insert(place.clone(), container);
             let lasts = self.dice.pick(&[0, 50, 2_000, 15_000, 40_000, 400_000]);
             let lasts = lasts + self.dice.below(1_000);
-            self.after(lasts, Due::ContainerEnds { key: key.clone(), exit });
+            self.after(lasts, Due::ContainerEnds { place, exit });
             if self.dice.chance(3) {
                 // The answer got lost: the container is there, the server does not know.
                 self.send_last(key, Event::StepNotStarted { job, step, attempt });
-                return self.silence();
+                return self.silence(&engine);
             }
         }
         let at = self.now;
@@ -253,7 +275,8 @@ impl World {
     /// The follower of a container that has exited already says so at once; of a running one, when it ends.
     pub fn follow(&mut self, key: &AttemptKey) {
         let AttemptKey { run: _, job, step, attempt } = key.clone();
-        let (exit, wrote) = match self.containers.get(key) {
+        let Some(engine) = self.live.get(key).map(|live| live.engine.clone()) else { return };
+        let (exit, wrote) = match self.containers.get(&(engine, key.clone())) {
             Some(container) if container.running => return,
             // Only what came to an end of its own left its files whole.
             Some(Container { exit: exit @ Exit::Code(_), wrote, .. }) => (exit.clone(), wrote.clone()),
@@ -266,7 +289,8 @@ impl World {
     pub fn stop(&mut self, key: &AttemptKey, at_once: bool) {
         let Some(live) = self.live.get_mut(key) else { return };
         live.told_to_stop = true;
-        let Some(container) = self.containers.get(key) else { return };
+        let place = (live.engine.clone(), key.clone());
+        let Some(container) = self.containers.get(&place) else { return };
         if !container.running {
             return;
         }
@@ -275,6 +299,6 @@ impl World {
             (false, true) => (GRACE_MS, 137),
             (false, false) => (100, 143),
         };
-        self.after(after, Due::ContainerEnds { key: key.clone(), exit: Exit::Code(code) });
+        self.after(after, Due::ContainerEnds { place, exit: Exit::Code(code) });
     }
 }

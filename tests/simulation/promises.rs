@@ -8,14 +8,14 @@ use gantry::run::{Decision, Event, Filled, Job, JobState, Life, Outcome, Run, St
 use gantry::schedule::{Change, Input};
 
 use super::values;
-use super::world::World;
+use super::world::{Engine, Place, World};
 
 /// A question for approval that is older than its time by this was forgotten. Above what a busy loop is late by, below the minute after which the
 /// comparison with the engine would find it by chance.
 const BOUND_MS: u64 = 10_000;
 
 /// **Nothing of a job starts before its approval, nor after its own stop · never two of a group run.**
-pub fn on_start(world: &mut World, key: &AttemptKey, filled: &Filled) {
+pub fn on_start(world: &mut World, (_, key): &Place, filled: &Filled) {
     let run = &world.stored[&key.run];
     let (job, job_plan) = (&run.jobs[key.job as usize], &run.plan.jobs[key.job as usize]);
     if job_plan.approval.is_some() {
@@ -28,8 +28,9 @@ pub fn on_start(world: &mut World, key: &AttemptKey, filled: &Filled) {
     if job.stop.is_some() && job_plan.steps[key.step as usize].when != When::Always {
         world.fail(&format!("{key} started after its job was stopped"));
     }
-    for (other, container) in &world.containers {
-        if container.running && other.run != key.run && share_a_group(world, key, other) {
+    for (place, container) in &world.containers {
+        let other = &place.1;
+        if container.running && !world.watch.is_given_up(place) && other.run != key.run && share_a_group(world, key, other) {
             world.fail(&format!("{key} started while {other} of the same group still runs"));
         }
     }
@@ -52,7 +53,7 @@ pub fn on_changes(world: &mut World, input: &Input, changes: &[Change]) {
     values::on_changes(world, changes);
     for change in changes {
         match change {
-            Change::Job { run, job, state, decision, stop } => {
+            Change::Job { run, job, state, engine: _, decision, stop } => {
                 let (run, ix) = (&world.stored[run], *job as usize);
                 let (old, plan) = (&run.jobs[ix], &run.plan.jobs[ix]);
                 if (old.decision.is_some() && old.decision != *decision) || (old.stop.is_some() && old.stop != *stop) {
@@ -246,8 +247,13 @@ fn lie(world: &World, open: &[&Run], run: &Run, plan: &JobPlan, why: &Wait) -> O
             let running = run.plan.jobs.iter().zip(&run.jobs).filter(|(plan, job)| of_it(plan) && job.state.holds_slot());
             running.count() == *max_parallel as usize
         }
-        Wait::Slot { slots } => world.jobs_with_slots() == *slots as usize,
+        Wait::Slot { slots } => {
+            let full = |engine: &&Engine| world.jobs_with_slots(&engine.info.name) >= engine.info.slots as usize;
+            let fits = |engine: &&Engine| plan.runs_on.iter().all(|label| engine.info.labels.contains(label));
+            world.engines.iter().filter(fits).filter(full).map(|engine| engine.info.slots).sum::<u32>() >= *slots
+        }
         Wait::Engine { .. } => true,
+        Wait::Labels { .. } => false,
     };
     (!is_true).then_some("that is not so")
 }

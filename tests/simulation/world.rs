@@ -2,16 +2,26 @@
 //!
 //! `process` is the server, `engine` the engine, `people` what people do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use gantry::base::{AttemptKey, JobKey, RunId, Timestamp};
 use gantry::run::{Exit, Filled, Run, Written};
-use gantry::schedule::{Board, Input};
+use gantry::schedule::{Board, EngineInfo, Input};
 
 use super::counts::Counts;
 use super::dice::Dice;
 use super::invariants::{self, Watch};
 use super::promises;
+
+/// An engine.
+pub struct Engine {
+    pub info: EngineInfo,
+    /// Since when it does not answer; `None`: it does.
+    pub silent: Option<Timestamp>,
+}
+
+/// What an engine has for an attempt, by the engine's name.
+pub type Place = (String, AttemptKey);
 
 /// A container, as the engine has it. Lives on when the server dies.
 #[derive(Debug, Clone)]
@@ -29,6 +39,7 @@ pub struct Container {
 /// A live task.
 #[derive(Debug, Clone, Default)]
 pub struct Live {
+    pub engine: String,
     pub told_to_stop: bool,
     /// Its last word is under way.
     pub finishing: bool,
@@ -53,6 +64,7 @@ pub enum Due {
     },
     PrepareReaches {
         process: u64,
+        engine: String,
         key: JobKey,
     },
     /// The wish to make an attempt ready ahead of its start reaches the engine.
@@ -62,10 +74,10 @@ pub enum Due {
     },
     /// The same, of a process that is gone.
     StrayPark {
-        key: AttemptKey,
+        place: Place,
     },
     ContainerEnds {
-        key: AttemptKey,
+        place: Place,
         exit: Exit,
     },
     NewRun,
@@ -74,7 +86,9 @@ pub enum Due {
     Answer,
     Crash,
     Silence,
-    Speech,
+    Speech {
+        engine: String,
+    },
     Compare,
     /// The comparison that comes by itself.
     Minute,
@@ -89,26 +103,23 @@ pub struct World {
     pub board: Board,
     /// What is stored: survives every crash.
     pub stored: BTreeMap<RunId, Run>,
-    pub containers: BTreeMap<AttemptKey, Container>,
+    pub containers: BTreeMap<Place, Container>,
     /// Live tasks of this process. Kept until the loop has *heard* the task's last word: dropped when it was merely sent, a start that comes in
     /// between would make a second container of an attempt that has just ended.
     pub live: BTreeMap<AttemptKey, Live>,
-    pub preparing: BTreeSet<JobKey>,
+    pub preparing: BTreeMap<JobKey, String>,
     /// Attempts that are being made ready.
-    pub parking: BTreeSet<AttemptKey>,
+    pub parking: BTreeMap<AttemptKey, String>,
     /// Runs that will be cancelled once more.
     pub again: Vec<RunId>,
     /// Number of the server process; a crash makes the next one.
     pub process: u64,
-    pub engine_up: bool,
+    pub engines: Vec<Engine>,
     /// The last crash or silence: bounds on starts and stops count from here.
     pub disturbed_at: Timestamp,
     queue: BTreeMap<(Timestamp, u64), Due>,
     order: u64,
     pub calm: bool,
-    pub slots: u32,
-    /// Steps of a job that may be parked at the same time.
-    pub park: u32,
     /// A busy loop wakes late, by this.
     pub late_ms: u64,
     pub watch: Watch,
@@ -117,6 +128,20 @@ pub struct World {
     talk: bool,
 }
 
+/// What `number` of the engines is.
+fn engine(dice: &mut Dice, number: u32) -> Engine {
+    let labels = if number == 0 || dice.chance(50) { vec!["a".to_owned()] } else { Vec::new() };
+    let (slots, park) = (1 + dice.below(3) as u32, dice.pick(&[0, 1, 2, 2, 5]));
+    Engine { info: EngineInfo { name: format!("engine{number}"), slots, park, labels }, silent: None }
+}
+
+/// A new board for these engines.
+pub fn board(engines: &[Engine]) -> Board {
+    Board::new(engines.iter().map(|engine| engine.info.clone()).collect()).patient_for(PATIENCE_MS).keeping(KEEP_MS)
+}
+
+/// After this long a silence an engine is given up, where there are others. Above what a doubled word of a preparation is late by.
+pub const PATIENCE_MS: u64 = 25_000;
 const CHAOS_MS: u64 = 180_000;
 /// Between two comparisons with the engine, as the server makes them.
 const MINUTE_MS: u64 = 60_000;
@@ -127,27 +152,25 @@ pub const GRACE_MS: u64 = 10_000;
 impl World {
     pub fn new(seed: u64, talk: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let slots = 1 + dice.below(3) as u32;
         let late_ms = dice.pick(&[0, 1_500]);
-        let park = dice.pick(&[0, 1, 2, 2, 5]);
+        let engines: Vec<Engine> = (0..dice.pick(&[1, 2, 2, 3])).map(|number| engine(&mut dice, number)).collect();
+        let board = board(&engines);
         let mut world = World {
             dice,
             now: Timestamp(1_000_000),
-            board: Board::new(slots).parking(park).keeping(KEEP_MS),
+            board,
             stored: BTreeMap::new(),
             containers: BTreeMap::new(),
             live: BTreeMap::new(),
-            preparing: BTreeSet::new(),
-            parking: BTreeSet::new(),
+            preparing: BTreeMap::new(),
+            parking: BTreeMap::new(),
             again: Vec::new(),
             process: 1,
-            engine_up: true,
+            engines,
             disturbed_at: Timestamp(1_000_000),
             queue: BTreeMap::new(),
             order: 0,
             calm: false,
-            slots,
-            park,
             late_ms,
             watch: Watch::default(),
             counts: Counts::default(),
@@ -163,7 +186,7 @@ impl World {
         for _ in 0..1 + self.dice.below(7) {
             self.at_random(CHAOS_MS / 2, Due::NewRun);
         }
-        let wild = [(3, Due::Crash), (3, Due::Silence), (5, Due::Cancel), (12, Due::Answer), (4, Due::Compare)];
+        let wild = [(3, Due::Crash), (4, Due::Silence), (5, Due::Cancel), (12, Due::Answer), (4, Due::Compare)];
         for (most, due) in wild {
             for _ in 0..self.dice.below(most) {
                 self.at_random(CHAOS_MS, due.clone());
@@ -208,7 +231,9 @@ impl World {
         while let Some(((at, _), due)) = self.queue.pop_first() {
             if at > end && !self.calm {
                 self.calm = true;
-                self.after(0, Due::Speech);
+                for engine in self.names() {
+                    self.after(0, Due::Speech { engine });
+                }
                 self.after(1, Due::Compare);
                 self.after(2, Due::Answer);
             }
@@ -242,26 +267,29 @@ impl World {
                 self.turn(input);
             }
             Due::StartReaches { process, key } if process == self.process => self.start_reaches(&key),
-            Due::PrepareReaches { process, key } if process == self.process => self.prepare_reaches(key),
+            Due::PrepareReaches { process, engine, key } if process == self.process => self.prepare_reaches(engine, key),
             Due::Tick { process } if process == self.process => self.turn(Input::Woken),
             Due::ParkReaches { process, key } if process == self.process => self.park_reaches(&key),
-            Due::StrayPark { key } => self.make_ready(&key),
+            Due::StrayPark { place } => self.make_ready(&place),
             Due::Input { .. }
             | Due::StartReaches { .. }
             | Due::PrepareReaches { .. }
             | Due::ParkReaches { .. }
             | Due::Tick { .. } => {}
-            Due::ContainerEnds { key, exit } => self.container_ends(&key, exit),
+            Due::ContainerEnds { place, exit } => self.container_ends(&place, exit),
             Due::NewRun => self.new_run(),
             Due::DoAgain => self.do_again(),
             Due::Cancel => self.cancel(),
             Due::Answer => self.answer(),
             Due::Crash => self.crash(),
-            Due::Silence => self.silence(),
-            Due::Speech => self.speech(),
-            Due::Compare => self.compare(),
+            Due::Silence => {
+                let engine = self.dice.pick(&self.names());
+                self.silence(&engine);
+            }
+            Due::Speech { engine } => self.speech(&engine),
+            Due::Compare => self.compare_all(),
             Due::Minute => {
-                self.compare();
+                self.compare_all();
                 if !self.calm || self.stored.values().any(|run| !run.is_ended()) {
                     self.after(MINUTE_MS, Due::Minute);
                 }

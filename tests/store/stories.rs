@@ -378,9 +378,11 @@ pub async fn a_restart_finds_unfinished_runs_exactly_as_they_were(place: Place) 
     first.jobs[1].state = done_job.clone();
     first.jobs[1].decision = Some(Decision::Rejected { by: "bob".to_owned(), at: at_15 });
     let decision = first.jobs[1].decision.clone();
+    first.jobs[1].engine = Some("big".to_owned());
+    let engine = first.jobs[1].engine.clone();
     let again = [
         Change::Step { run: first.id.clone(), job: 0, step: 1, state: backoff },
-        Change::Job { run: first.id.clone(), job: 1, state: done_job, decision, stop: None },
+        Change::Job { engine, run: first.id.clone(), job: 1, state: done_job, decision, stop: None },
     ];
     store.commit(&again, at_15).await.unwrap();
     drop(store);
@@ -464,6 +466,7 @@ pub async fn a_commit_is_recorded_change_by_change(place: Place) {
     let changes = [
         Change::Step { run: run.id.clone(), job: 1, step: 0, state: StepState::Running { attempt: 2, since: at(7) } },
         Change::Job {
+            engine: None,
             run: run.id.clone(),
             job: 1,
             state: JobState::Waiting { why: Wait::Slot { slots: 2 } },
@@ -506,7 +509,14 @@ pub async fn a_commit_about_a_removed_run_is_refused_whole(place: Place) {
     let life = Life::Running { since: at(6) };
     for lost in [
         Change::Run { run: gone.clone(), life: life.clone(), stop: None },
-        Change::Job { run: gone.clone(), job: 0, state: JobState::Preparing { since: at(6) }, decision: None, stop: None },
+        Change::Job {
+            engine: None,
+            run: gone.clone(),
+            job: 0,
+            state: JobState::Preparing { since: at(6) },
+            decision: None,
+            stop: None,
+        },
         Change::Step { run: gone.clone(), job: 0, step: 0, state: StepState::Waiting },
     ] {
         let changes = [Change::Run { run: run.id.clone(), life: life.clone(), stop: None }, lost];
@@ -557,7 +567,7 @@ pub async fn a_run_is_read_as_of_one_moment(place: Place) {
     let both = |id: &RunId, n| {
         let (run, job) = (id.clone(), JobState::Running { since: at(n) });
         let step = Change::Step { run: id.clone(), job: 1, step: 1, state: StepState::Running { attempt: 1, since: at(n) } };
-        [Change::Job { run, job: 1, state: job, decision: None, stop: None }, step]
+        [Change::Job { engine: None, run, job: 1, state: job, decision: None, stop: None }, step]
     };
     store.commit(&both(&id, 0), at(6)).await.unwrap();
     let writer = Tasks::default().spawn({
@@ -623,8 +633,14 @@ pub async fn pages_of_runs_hold_what_was_asked_for(place: Place) {
 pub async fn a_row_that_cannot_be_read_is_named(place: Place) {
     let (store, roof) = with_repo(&place).await;
     let run = make_run(&store, &roof, "main", 5).await;
-    let state =
-        Change::Job { run: run.id.clone(), job: 1, state: JobState::Preparing { since: at(6) }, decision: None, stop: None };
+    let state = Change::Job {
+        engine: None,
+        run: run.id.clone(),
+        job: 1,
+        state: JobState::Preparing { since: at(6) },
+        decision: None,
+        stop: None,
+    };
     store.commit(&[state], at(6)).await.unwrap();
     let named = |error: Error, word: &str| {
         let sentence = error.to_string();

@@ -38,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::container::Container;
 use self::files::Files;
+pub use self::files::Put;
 use self::images::Images;
 use self::services::Service;
 use super::workspace::WORKSPACE;
@@ -78,17 +79,6 @@ struct Engine {
     kept: BTreeSet<JobKey>,
     /// Every start of an attempt that was parked, in order.
     opened: Vec<AttemptKey>,
-}
-
-/// An archive that was put into a work tree or a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Put {
-    pub job: JobKey,
-    /// `None`: into the job's work tree, before its steps.
-    pub attempt: Option<AttemptKey>,
-    pub into: String,
-    /// Absolute names of the files in it.
-    pub files: Vec<String>,
 }
 
 impl Fake {
@@ -345,18 +335,14 @@ impl Executor for Fake {
         if runs { Ok(terminal::open(at)) } else { Err(Failure::Gone) }
     }
 
-    fn keeps(&self) -> bool {
-        true
-    }
-
-    async fn keep(&self, job: &JobKey, _root: &Path) -> Result<(), Failure> {
+    async fn keep(&self, job: &JobKey, _root: &Path) -> Result<bool, Failure> {
         self.ask()?;
         let mut engine = self.engine();
         let tree = engine.trees.remove(job);
         engine.forget(job);
         engine.trees.extend(tree.map(|tree| (job.clone(), tree)));
         engine.kept.insert(job.clone());
-        Ok(())
+        Ok(true)
     }
 
     async fn fresh_terminal(&self, step: &StepSpec, size: TerminalSize) -> Result<Terminal, Failure> {

@@ -13,15 +13,16 @@ mod step;
 mod whole;
 
 use crate::base::Timestamp;
-use crate::run::{Command, JobState, Permit, Run};
+use crate::run::{Command, JobState, Permits, Run};
 
 /// Brings a run to rest at `now`.
-pub(in crate::run) fn settle(run: &mut Run, now: Timestamp, permit: Permit, commands: &mut Vec<Command>) {
+pub(in crate::run) fn settle(run: &mut Run, now: Timestamp, permits: &dyn Permits, commands: &mut Vec<Command>) {
     let plan = std::sync::Arc::clone(&run.plan);
     // Jobs only wait for jobs, so a pass that changes no job's end is the last one.
     loop {
         let mut moved = false;
         for job in 0..run.jobs.len() {
+            let permit = permits.of(&run.jobs[job]);
             moved |= match run.jobs[job].state {
                 JobState::Waiting { .. } => door::settle_waiting(run, &plan, job, now),
                 JobState::Running { since } => job::settle_running(run, &plan, job, since, now, permit, commands),

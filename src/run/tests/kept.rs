@@ -5,7 +5,7 @@ use super::*;
 const HOUR: u64 = 3_600_000;
 
 fn keeping(run: &mut Run, event: Event) -> Vec<Command> {
-    match apply(run, &event, NOW, Permit { keep_ms: HOUR, ..Permit::START }) {
+    match apply(run, &event, NOW, &Permit { keep_ms: HOUR, ..Permit::START }) {
         Applied::Applied { commands } => commands,
         Applied::Ignored(why) => panic!("{event:?} was ignored: {why}"),
     }

@@ -20,8 +20,8 @@ fn wrote(step: u32, outputs: &[(&str, &str)], env: &[(&str, &str)]) -> Event {
 
 /// Lets a job that waits for the board begin.
 fn admitted(run: &mut Run, job: u32) -> Vec<Command> {
-    commands(run, Event::JobAdmitted { job });
-    commands(run, Event::JobPrepared { job })
+    commands(run, Event::JobAdmitted { job, engine: ENGINE.to_owned() });
+    commands(run, Event::JobPrepared { job, engine: ENGINE.to_owned() })
 }
 
 fn why(run: &Run, job: usize) -> String {
@@ -72,8 +72,8 @@ fn a_rejection_ends_the_job_as_cancelled_and_a_question_ends_by_itself() {
     let mut run = asking(Some(24 * 3_600_000));
     let late = NOW.plus_ms(24 * 3_600_000);
     let answer = Event::Approved { job: 0, by: "ops".to_owned(), at: late };
-    assert_eq!(apply(&mut run, &answer, late, Permit::START), Applied::Ignored("the time for its approval is over"));
-    apply(&mut run, &Event::Woken, late, Permit::START);
+    assert_eq!(apply(&mut run, &answer, late, &Permit::START), Applied::Ignored("the time for its approval is over"));
+    apply(&mut run, &Event::Woken, late, &Permit::START);
     assert_eq!(job_end(&run, 0), ("timed_out", "nobody approved it within 24 h"));
 }
 

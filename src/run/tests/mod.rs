@@ -11,6 +11,7 @@ use crate::base::{AttemptKey, Clock, JobKey, RepoId, RunId, Timestamp};
 use crate::pipeline::{Action, AllowFailure, Cause, Event as On, JobPlan, Need, Plan, Retry, StepPlan, Trigger, When};
 
 const NOW: Timestamp = Timestamp(1_000);
+const ENGINE: &str = "local";
 
 fn step(name: &str) -> StepPlan {
     StepPlan::new(name, Action::EntryPoint)
@@ -52,14 +53,14 @@ fn run_of(jobs: Vec<JobPlan>) -> Run {
 /// A run whose first job is prepared; answers it with the commands of that moment.
 fn begun(jobs: Vec<JobPlan>) -> (Run, Vec<Command>) {
     let mut run = run_of(jobs);
-    let first = commands(&mut run, Event::JobAdmitted { job: 0 });
+    let first = commands(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() });
     assert_eq!(first, [Command::PrepareJob(JobKey { run: run.id.clone(), job: 0 })]);
-    let commands = commands(&mut run, Event::JobPrepared { job: 0 });
+    let commands = commands(&mut run, Event::JobPrepared { job: 0, engine: ENGINE.to_owned() });
     (run, commands)
 }
 
 fn commands(run: &mut Run, event: Event) -> Vec<Command> {
-    match apply(run, &event, NOW, Permit::START) {
+    match apply(run, &event, NOW, &Permit::START) {
         Applied::Applied { commands } => commands,
         Applied::Ignored(why) => panic!("{event:?} was ignored: {why}"),
     }
@@ -67,7 +68,7 @@ fn commands(run: &mut Run, event: Event) -> Vec<Command> {
 
 fn ignored(run: &mut Run, event: Event) -> &'static str {
     let before = run.clone();
-    match apply(run, &event, NOW, Permit::START) {
+    match apply(run, &event, NOW, &Permit::START) {
         Applied::Applied { commands } => panic!("{event:?} was applied: {commands:?}"),
         Applied::Ignored(why) => {
             assert_eq!(*run, before, "what is ignored changes nothing");
@@ -180,9 +181,9 @@ fn retry_looks_at_the_cause_and_the_exit_code() {
     commands(&mut run, exited(0, 1, Exit::Code(75)));
     let StepState::Backoff { attempt: 2, until, .. } = &run.jobs[0].steps[0].state else { panic!("{:?}", run.jobs) };
     assert_eq!(*until, NOW.plus_ms(500));
-    let again = apply(&mut run, &Event::Woken, NOW.plus_ms(499), Permit::START);
+    let again = apply(&mut run, &Event::Woken, NOW.plus_ms(499), &Permit::START);
     assert_eq!(again, Applied::Applied { commands: vec![] }, "not before its time");
-    let again = apply(&mut run, &Event::Woken, NOW.plus_ms(500), Permit::START);
+    let again = apply(&mut run, &Event::Woken, NOW.plus_ms(500), &Permit::START);
     assert_eq!(again, Applied::Applied { commands: vec![Command::StartStep(key(&run, 0, 2))] });
     commands(&mut run, exited(0, 2, Exit::Lost("gone".to_owned())));
     assert_eq!(end_of(&run, 0), ("lost", "gone"), "a lost container is not the script's failure");
@@ -215,12 +216,12 @@ fn the_first_cancel_spares_always_and_the_second_spares_nothing() {
 fn a_timeout_counts_from_the_start_and_names_whose_it_was() {
     let (mut run, _) = begun(vec![job("j", vec![StepPlan { timeout_ms: Some(5_000), ..step("s") }])]);
     commands(&mut run, started(0, 1));
-    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(4_999), Permit::START), Applied::Applied { commands: vec![] });
+    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(4_999), &Permit::START), Applied::Applied { commands: vec![] });
     let stop = Command::StopStep { key: key(&run, 0, 1), at_once: false };
-    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(5_000), Permit::START), Applied::Applied { commands: vec![stop] });
+    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(5_000), &Permit::START), Applied::Applied { commands: vec![stop] });
     // The job's own timeout is the stronger reason.
     let stop = Command::StopStep { key: key(&run, 0, 1), at_once: false };
-    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(60_000), Permit::START), Applied::Applied { commands: vec![stop] });
+    assert_eq!(apply(&mut run, &Event::Woken, NOW.plus_ms(60_000), &Permit::START), Applied::Applied { commands: vec![stop] });
     commands(&mut run, exited(0, 1, Exit::Code(143)));
     assert_eq!(end_of(&run, 0), ("timed_out", "the job's timeout of 60 s is over"));
 }
@@ -228,10 +229,13 @@ fn a_timeout_counts_from_the_start_and_names_whose_it_was() {
 #[test]
 fn nothing_starts_while_the_engine_is_silent_and_everything_does_once_it_answers() {
     let mut run = run_of(vec![job("j", vec![step("s")])]);
-    commands(&mut run, Event::JobAdmitted { job: 0 });
-    assert_eq!(apply(&mut run, &Event::JobPrepared { job: 0 }, NOW, Permit::NOTHING), Applied::Applied { commands: vec![] });
+    commands(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() });
+    assert_eq!(
+        apply(&mut run, &Event::JobPrepared { job: 0, engine: ENGINE.to_owned() }, NOW, &Permit::NOTHING),
+        Applied::Applied { commands: vec![] }
+    );
     assert_eq!(commands(&mut run, Event::Woken), [Command::StartStep(key(&run, 0, 1))]);
-    let back = apply(&mut run, &Event::StepNotStarted { job: 0, step: 0, attempt: 1 }, NOW, Permit::NOTHING);
+    let back = apply(&mut run, &Event::StepNotStarted { job: 0, step: 0, attempt: 1 }, NOW, &Permit::NOTHING);
     assert_eq!(back, Applied::Applied { commands: vec![] });
     assert_eq!(commands(&mut run, Event::Woken), [Command::StartStep(key(&run, 0, 1))], "the same attempt: it never ran");
 }
@@ -246,7 +250,7 @@ fn after_a_crash_starts_and_stops_are_given_again_and_the_vanished_are_lost() {
     run.jobs[0].steps[3].state =
         StepState::Stopping { attempt: 1, started_at: Some(NOW), why: StopReason::StepTimeout { after_ms: 1 }, since: NOW };
     let known = vec![key(&run, 1, 1), key(&run, 3, 1)];
-    let given = commands(&mut run, Event::Compared { known, asked_at: NOW.plus_ms(1) });
+    let given = commands(&mut run, Event::Compared { engine: ENGINE.to_owned(), known, asked_at: NOW.plus_ms(1) });
     let expected = [
         Command::StartStep(key(&run, 0, 1)),
         Command::AttachStep(key(&run, 1, 1)),
@@ -262,7 +266,7 @@ fn after_a_crash_starts_and_stops_are_given_again_and_the_vanished_are_lost() {
 fn an_answer_older_than_the_attempt_does_not_lose_it() {
     let (mut run, _) = begun(vec![job("j", vec![step("s")])]);
     commands(&mut run, started(0, 1));
-    assert_eq!(commands(&mut run, Event::Compared { known: vec![], asked_at: NOW }), []);
+    assert_eq!(commands(&mut run, Event::Compared { engine: ENGINE.to_owned(), known: vec![], asked_at: NOW }), []);
     assert!(matches!(run.jobs[0].steps[0].state, StepState::Running { .. }));
 }
 
@@ -271,9 +275,9 @@ fn a_job_that_cannot_be_prepared_ends_as_error_and_skips_those_that_need_it() {
     let mut second = job("second", vec![step("s")]);
     second.needs = vec![0];
     let mut run = run_of(vec![job("first", vec![step("s")]), second]);
-    commands(&mut run, Event::JobAdmitted { job: 0 });
+    commands(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() });
     let message = "the commit is gone".to_owned();
-    commands(&mut run, Event::JobNotPrepared { job: 0, message, again: false });
+    commands(&mut run, Event::JobNotPrepared { job: 0, engine: ENGINE.to_owned(), message, again: false });
     let Life::Ended { outcome, reason, .. } = &run.life else { panic!("{:?}", run.life) };
     assert_eq!((*outcome, reason.as_str()), (Outcome::Error, "job `first` could not be run: the commit is gone"));
     assert!(
@@ -285,9 +289,9 @@ fn a_job_that_cannot_be_prepared_ends_as_error_and_skips_those_that_need_it() {
 fn a_job_that_is_not_prepared_within_its_time_ends_with_all_its_steps() {
     let always = StepPlan { when: When::Always, ..step("clean up") };
     let mut run = run_of(vec![job("test", vec![step("one"), always])]);
-    commands(&mut run, Event::JobAdmitted { job: 0 });
+    commands(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() });
     let at = |ms| Timestamp(NOW.0 + ms);
-    let woken = |run: &mut Run, now| apply(run, &Event::Woken, now, Permit::START);
+    let woken = |run: &mut Run, now| apply(run, &Event::Woken, now, &Permit::START);
     assert_eq!(woken(&mut run, at(59_999)), Applied::Applied { commands: Vec::new() });
     let release = Command::ReleaseJob(JobKey { run: run.id.clone(), job: 0 });
     assert_eq!(woken(&mut run, at(60_000)), Applied::Applied { commands: vec![release] });
@@ -334,7 +338,7 @@ fn the_time_of_steps_and_jobs_is_told_in_parts_that_follow_each_other() {
             ),
         ];
         for (now, event) in events {
-            assert!(matches!(apply(&mut run, &event, at(now), Permit::START), Applied::Applied { .. }));
+            assert!(matches!(apply(&mut run, &event, at(now), &Permit::START), Applied::Applied { .. }));
         }
     };
     end(0, 5_000, 6_000, (Some(3_000), Some(200)));
@@ -363,7 +367,7 @@ fn what_waits_for_an_image_says_how_far_that_is() {
 fn a_cancel_while_the_job_is_prepared_ends_it_at_once_unless_it_has_something_to_clean_up() {
     let cancel = || Event::CancelRequested { by: "ada".to_owned() };
     let mut run = run_of(vec![job("test", vec![step("one")])]);
-    commands(&mut run, Event::JobAdmitted { job: 0 });
+    commands(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() });
     let release = Command::ReleaseJob(JobKey { run: run.id.clone(), job: 0 });
     assert_eq!(commands(&mut run, cancel()), [release]);
     assert!(matches!(&run.life, Life::Ended { outcome: Outcome::Cancelled, .. }));
@@ -371,25 +375,25 @@ fn a_cancel_while_the_job_is_prepared_ends_it_at_once_unless_it_has_something_to
 
     let always = StepPlan { when: When::Always, ..step("clean up") };
     let mut run = run_of(vec![job("test", vec![step("one"), always])]);
-    commands(&mut run, Event::JobAdmitted { job: 0 });
+    commands(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() });
     assert_eq!(commands(&mut run, cancel()), []);
     assert!(matches!(run.jobs[0].state, JobState::Preparing { .. }), "the clean-up needs the workspace");
     let release = Command::ReleaseJob(JobKey { run: run.id.clone(), job: 0 });
     assert_eq!(commands(&mut run, cancel()), [release], "the second cancel spares nothing");
-    assert_eq!(ignored(&mut run, Event::JobPrepared { job: 0 }), "the run has ended");
+    assert_eq!(ignored(&mut run, Event::JobPrepared { job: 0, engine: ENGINE.to_owned() }), "the run has ended");
 }
 
 #[test]
 fn nonsense_is_ignored_and_never_panics() {
     let (mut run, _) = begun(vec![job("j", vec![step("s")])]);
-    assert_eq!(ignored(&mut run, Event::JobPrepared { job: 7 }), "no such job");
+    assert_eq!(ignored(&mut run, Event::JobPrepared { job: 7, engine: ENGINE.to_owned() }), "no such job");
     assert_eq!(ignored(&mut run, exited(9, 1, Exit::Code(0))), "no such step");
-    assert_eq!(ignored(&mut run, Event::JobAdmitted { job: 0 }), "the job has its slot already");
+    assert_eq!(ignored(&mut run, Event::JobAdmitted { job: 0, engine: ENGINE.to_owned() }), "the job has its slot already");
     assert_eq!(ignored(&mut run, exited(0, 2, Exit::Code(0))), "it speaks of another attempt");
 }
 
 fn parking(run: &mut Run, event: Event, park: u32) -> Vec<Command> {
-    match apply(run, &event, NOW, Permit { park, ..Permit::START }) {
+    match apply(run, &event, NOW, &Permit { park, ..Permit::START }) {
         Applied::Applied { commands } => commands,
         Applied::Ignored(why) => panic!("{event:?} was ignored: {why}"),
     }
@@ -437,6 +441,6 @@ fn after_a_crash_what_was_parked_is_asked_for_again() {
     let (mut run, _) = begun(vec![job("j", in_a_row(steps.to_vec()))]);
     parking(&mut run, started(0, 1), 2);
     let known = vec![key(&run, 0, 1)];
-    let again = parking(&mut run, Event::Compared { known, asked_at: NOW.plus_ms(1) }, 2);
+    let again = parking(&mut run, Event::Compared { engine: ENGINE.to_owned(), known, asked_at: NOW.plus_ms(1) }, 2);
     assert_eq!(again, [Command::AttachStep(key(&run, 0, 1)), Command::ParkStep(key(&run, 1, 1))]);
 }

@@ -145,9 +145,9 @@ fn from_a_step_on_the_steps_before_it_stand_with_what_they_left() {
     }
     assert!(matches!(run.jobs[1].state, JobState::Waiting { .. }));
     commands(&mut run, Event::Woken);
-    commands(&mut run, Event::JobAdmitted { job: 1 });
+    commands(&mut run, Event::JobAdmitted { job: 1, engine: ENGINE.to_owned() });
     let start = Command::StartStep(AttemptKey { run: run.id.clone(), job: 1, step: 1, attempt: 1 });
-    assert_eq!(commands(&mut run, Event::JobPrepared { job: 1 }), [start]);
+    assert_eq!(commands(&mut run, Event::JobPrepared { job: 1, engine: ENGINE.to_owned() }), [start]);
     assert_eq!(fill_step(&run, 1, 1).unwrap().env["FOUND"], "it");
     let step = view(&run).jobs[1].steps[0].taken_from.clone().unwrap();
     assert_eq!((step.id, step.number), (old.id.to_string(), 1));
@@ -174,8 +174,11 @@ fn a_job_that_cannot_go_on_leaves_what_it_took_over_as_it_was() {
     (run.life, run.jobs[1]) = (Life::Queued, from(&old, 1, Some(1)).unwrap()[1].1.clone());
     run.jobs[2].state = JobState::Waiting { why: Wait::Admission };
     commands(&mut run, Event::Woken);
-    commands(&mut run, Event::JobAdmitted { job: 1 });
-    commands(&mut run, Event::JobNotPrepared { job: 1, message: "it is gone".to_owned(), again: false });
+    commands(&mut run, Event::JobAdmitted { job: 1, engine: ENGINE.to_owned() });
+    commands(
+        &mut run,
+        Event::JobNotPrepared { job: 1, engine: ENGINE.to_owned(), message: "it is gone".to_owned(), again: false },
+    );
     let end = |step: usize| match &run.jobs[1].steps[step].state {
         StepState::Ended(end) => (end.outcome, end.taken.is_some()),
         other => panic!("{other:?}"),

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::index::{Entry, RECORD, RECORD_BYTES, Record};
 use super::packed::Packed;
+use super::resume::read_up_to;
 use super::{Paths, damaged, open_if_there};
 use crate::base::limits::LOG_PAGE_LINES;
 use crate::run::Stream;
@@ -161,12 +162,14 @@ impl Reader {
     /// `None`: the log was never begun.
     fn open(paths: &Paths) -> io::Result<Option<Self>> {
         // It may be compressed, or made plain again, between two looks; not that often between these.
-        for _ in 0..3 {
+        for _ in 0..16 {
             if let Some(packed) = Packed::open(&paths.packed)? {
                 let extent = Extent { lines: packed.foot().lines, finished: true };
                 return Ok(Some(Self { source: Source::Packed(Box::new(packed)), extent }));
             }
-            if let Some(plain) = Plain::open(paths)? {
+            // Beside a compressed one they may be half made.
+            let plain = Plain::open(paths)?;
+            if let Some(plain) = plain.filter(|_| !paths.packed.exists()) {
                 let extent = plain.extent()?;
                 return Ok(Some(Self { source: Source::Plain(plain), extent }));
             }
@@ -230,8 +233,11 @@ impl Plain {
         let mut extent = Extent { lines: records, finished: false };
         if let Some(last) = records.checked_sub(1) {
             let mut bytes = [0; RECORD];
-            self.index.read_exact_at(&mut bytes, last * RECORD_BYTES)?;
-            if let Some(Entry::End { .. }) = Entry::decode(&bytes) {
+            // An end mark that is not there any more was cut off meanwhile, by whoever takes the log up again.
+            let there = read_up_to(&self.index, &mut bytes, last * RECORD_BYTES)? == RECORD;
+            if !there {
+                extent.lines = last;
+            } else if let Some(Entry::End { .. }) = Entry::decode(&bytes) {
                 extent = Extent { lines: last, finished: true };
             }
         }

@@ -27,7 +27,7 @@ impl Shell {
 
     /// A page that stays as it is.
     pub(super) fn still(app: &App, title: impl Into<String>) -> Self {
-        let engine = app.handle.readiness().engine_problem;
+        let engine = app.handle.readiness().problem();
         Self { title: title.into(), face: "idle", here: "", live: String::new(), engine }
     }
 

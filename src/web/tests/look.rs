@@ -124,7 +124,7 @@ async fn asking(seed: &Seed<'_>, repo: &Repo) {
         run_is(&run, Life::Running { since: seed.now }),
         job_is(&run, 0, job_ended(Outcome::Passed, "1 step passed", seed.now, 20_000)),
         step_is(&run, 0, 0, step_ended(Outcome::Passed, 0, "passed", seed.now, 18_000)),
-        Change::Job { run: run.id.clone(), job: 1, state, decision, stop: None },
+        Change::Job { engine: None, run: run.id.clone(), job: 1, state, decision, stop: None },
         step_is(&run, 1, 0, StepState::Running { attempt: 1, since: seed.now.plus_ms(21_000) }),
         job_is(&run, 2, JobState::Waiting { why: asks }),
         job_is(&run, 3, JobState::Waiting { why: group }),

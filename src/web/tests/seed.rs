@@ -183,7 +183,7 @@ pub(crate) fn run_is(run: &Run, life: Life) -> Change {
 }
 
 pub(crate) fn job_is(run: &Run, job: JobIx, state: JobState) -> Change {
-    Change::Job { run: run.id.clone(), job, state, decision: None, stop: None }
+    Change::Job { engine: None, run: run.id.clone(), job, state, decision: None, stop: None }
 }
 
 pub(crate) fn step_is(run: &Run, job: JobIx, step: StepIx, state: StepState) -> Change {
