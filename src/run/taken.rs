@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{JobIx, RunId, StepIx};
 
 use super::reach::{needed_jobs, needed_steps};
-use super::{Job, JobState, Outcome, Run, StepEnd, StepState, Wait};
+use super::{Job, JobState, Outcome, Run, Step, StepState, Wait};
 
 /// The run in which it happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,14 +74,17 @@ pub fn resumed(old: &Run, (job, step): (JobIx, Option<StepIx>), lost: &BTreeSet<
             step_state.state = StepState::Waiting;
         }
     }
-    begun.push((job, state));
+    // With nothing before it, it begins like any other.
+    if goes_on(&state) {
+        begun.push((job, state));
+    }
     Ok(begun)
 }
 
-/// Whether a job goes on in the work tree that it left in an older run.
+/// Whether a job goes on in the work tree that it left in an older run. What was only skipped there has left nothing.
 #[must_use]
 pub fn goes_on(job: &Job) -> bool {
-    let is_taken = |step: &super::Step| matches!(&step.state, StepState::Ended(StepEnd { taken: Some(_), .. }));
+    let is_taken = |step: &Step| matches!(&step.state, StepState::Ended(end) if end.taken.is_some() && end.attempt > 0);
     !job.state.is_ended() && job.steps.iter().any(is_taken)
 }
 

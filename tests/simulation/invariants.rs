@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gantry::base::{AttemptKey, JobIx, JobKey, RunId, StepIx};
 use gantry::pipeline::When;
-use gantry::run::{Event, Exit, Job, JobState, Life, Outcome, Step, StepState, StopReason, Written};
+use gantry::run::{Event, Exit, Job, JobState, Life, Outcome, Step, StepEnd, StepState, StopReason, Written};
 use gantry::schedule::{Change, Input};
 
 use super::world::{Container, KEEP_MS, PATIENCE_MS, Place, World};
@@ -59,6 +59,13 @@ pub fn on_start(world: &mut World, place: &Place) {
     }
     if job_plan.runs_on.iter().any(|label| !world.engine(&place.0).info.labels.contains(label)) {
         world.fail(&format!("{key} started on {}, which has not the labels {:?}", place.0, job_plan.runs_on));
+    }
+    let is_taken = |step: &Step| matches!(&step.state, StepState::Ended(StepEnd { taken: Some(_), .. }));
+    if let Some(StepState::Ended(StepEnd { taken: Some(from), .. })) =
+        job.steps.iter().find(|step| is_taken(step)).map(|s| &s.state)
+        && world.stored[&from.run].jobs[key.job as usize].engine.as_ref() != Some(&place.0)
+    {
+        world.fail(&format!("{key} goes on on {}, and its work tree is elsewhere", place.0));
     }
     for need in &step_plan.needs {
         if !job.steps[*need as usize].state.is_ended() {
