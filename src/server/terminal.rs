@@ -27,6 +27,18 @@ pub struct TerminalAsked {
     pub size: TerminalSize,
 }
 
+/// A terminal that could be opened at this moment, as whoever might open it should know it.
+#[derive(Debug, Clone)]
+pub struct TerminalOffer {
+    /// What it is, as a sentence.
+    pub about: &'static str,
+    /// The step was given secrets, which whoever is in the terminal can read out of its process: the settings allow that.
+    pub sees_secrets: bool,
+    job: JobIx,
+    step: StepIx,
+    attempt: u32,
+}
+
 /// A terminal that was given out. Dropped, it is ended and its end is written down all the same.
 pub struct OpenTerminal {
     /// `None` once it is closed.
@@ -41,15 +53,34 @@ struct Open {
 }
 
 impl Handle {
+    /// What [`Self::open_terminal`] would open there, or why it would refuse.
+    ///
+    /// # Errors
+    /// When there is no such step, when it does not run, when it was given secrets that nobody may see.
+    pub fn terminal_offer(&self, run: &Run, job: &str, step: &str) -> Result<TerminalOffer, Refusal> {
+        let (job, step) = place(run, job, step)?;
+        let attempt = running(run, job, step)?;
+        let executor = &self.shared.executor;
+        if !executor.has_terminals() {
+            return Err(Refusal::Conflict(format!("there are no terminals in steps that run by `{}`", executor.name())));
+        }
+        let plan = &run.plan.jobs[job as usize].steps[step as usize];
+        let sees_secrets = !plan.secrets.is_empty();
+        if sees_secrets && !self.shared.config.shell_secrets {
+            let why = "was given secrets, which a terminal in it could read; `shell: { secrets: true }` in the server's settings allows it";
+            return Err(Refusal::Forbidden(format!("`{}` {why}", plan.name)));
+        }
+        let about = "A shell beside the step, in its container: with its user, its limits, its work tree and its variables. The step goes on meanwhile; when it ends, the terminal ends too.";
+        Ok(TerminalOffer { about, sees_secrets, job, step, attempt })
+    }
+
     /// Opens a terminal in a running step's container.
     pub async fn open_terminal(&self, run: &RunId, asked: TerminalAsked) -> Result<OpenTerminal, Refusal> {
         let TerminalAsked { job, step, by, address, size } = asked;
         let who = check_name(&by, "asks")?.to_owned();
         check_size(size)?;
         let found = self.find_run(run).await?;
-        let (job, step) = place(&found, &job, &step)?;
-        let attempt = running(&found, job, step)?;
-        self.check_secrets(&found, job, step)?;
+        let TerminalOffer { about: _, sees_secrets: _, job, step, attempt } = self.terminal_offer(&found, &job, &step)?;
         let place = Arc::clone(&self.shared.terminals).try_acquire_owned().map_err(|_| {
             Refusal::Unavailable(format!("{} terminals are open, and there may be no more: close one", limits::TERMINALS))
         })?;
@@ -74,16 +105,6 @@ impl Handle {
                 })
             }
         }
-    }
-
-    fn check_secrets(&self, run: &Run, job: JobIx, step: StepIx) -> Result<(), Refusal> {
-        let plan = &run.plan.jobs[job as usize].steps[step as usize];
-        if plan.secrets.is_empty() || self.shared.config.shell_secrets {
-            return Ok(());
-        }
-        let why =
-            "was given secrets, which a terminal in it could read; `shell: { secrets: true }` in the server's settings allows it";
-        Err(Refusal::Forbidden(format!("`{}` {why}", plan.name)))
     }
 
     /// The step's variables but for its secrets.

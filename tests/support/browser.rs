@@ -150,6 +150,32 @@ impl Browser {
         panic!("waited in vain for {what}; the page is {}\n{:#?}", page.as_str().unwrap_or("?"), self.complaints);
     }
 
+    /// Types a text into what has the focus, as an input method does.
+    pub fn types(&mut self, text: &str) {
+        self.ask("Input.insertText", json!({ "text": text }));
+    }
+
+    /// Presses one key: `Enter`, or a letter with Ctrl.
+    pub fn presses(&mut self, key: &str, ctrl: bool) {
+        let code = if key == "Enter" { 13 } else { u32::from(key.to_ascii_uppercase().as_bytes()[0]) };
+        let modifiers = if ctrl { 2 } else { 0 };
+        for kind in ["rawKeyDown", "keyUp"] {
+            let event = json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code, "modifiers": modifiers });
+            self.ask("Input.dispatchKeyEvent", event);
+        }
+    }
+
+    /// Makes the window so large.
+    pub fn resize(&mut self, width: u32, height: u32) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.ask("Emulation.setDeviceMetricsOverride", metrics);
+    }
+
+    /// A picture of what is seen, as PNG in base64.
+    pub fn picture(&mut self) -> String {
+        self.ask("Page.captureScreenshot", json!({}))["data"].as_str().unwrap().to_owned()
+    }
+
     /// What pages complained about since it was last asked.
     pub fn complaints(&mut self) -> Vec<String> {
         // An answer comes after all events before it.
