@@ -150,7 +150,7 @@ async fn by_ssh_only_the_machine_that_is_known_is_logged_in_to() {
     let (_, why) = told(&host, &sshd.path()).await;
     assert!(why.contains("it may be another machine"), "{why}");
     sshd.trust("host");
-    assert_eq!(told(&host, &sshd.path()).await.0, true, "the machine's own engine answers: run .ci/docker-up");
+    assert!(told(&host, &sshd.path()).await.0, "the machine's own engine answers: run .ci/docker-up");
     sshd.lock();
     let (_, why) = told(&host, &sshd.path()).await;
     assert!(why.contains("takes none of this user's ssh keys"), "{why}");

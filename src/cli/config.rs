@@ -13,6 +13,7 @@
 //! engines:                          # several, in place of that host: jobs go where their labels and a free slot are
 //!   - { name: near, host: "unix:///var/run/docker.sock", slots: 4, labels: [amd64] }
 //!   - { name: far, host: "ssh://ci@far.example.org", slots: 8, labels: [arm64] }
+//! engine_timeout: 60s               # an engine's silence after which its jobs go on elsewhere, or end
 //! registries:                       # what each is sent to its host and port alone
 //!   - { host: "registry.example.org:5000", user: ci, password_file: /run/secrets/registry }
 //! database: "postgres://gantry@db/gantry"
@@ -62,6 +63,8 @@ pub(super) struct File {
     pub database: Option<String>,
     /// From SIGTERM to SIGKILL: `10s`.
     pub grace: Option<String>,
+    /// An engine's silence after which its jobs go on elsewhere, or end: `60s`.
+    pub engine_timeout: Option<String>,
     /// `s3://BUCKET/PREFIX`; default: a directory in the data directory.
     pub blobs: Option<String>,
     pub s3: S3Access,

@@ -54,6 +54,7 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
         images: Default::default(),
         database: None,
         grace_ms: limits::GRACE_MS,
+        engine_timeout_ms: limits::ENGINE_SILENCE_MS,
         credentials: Credentials::default(),
         keep: KeepConfig::default(),
         shell_secrets: false,

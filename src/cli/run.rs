@@ -107,6 +107,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let config = Config {
         data: data.clone(),
         grace_ms: limits::GRACE_MS,
+        engine_timeout_ms: limits::ENGINE_SILENCE_MS,
         url: String::new(),
         credentials: Credentials::default(),
         watch: false,

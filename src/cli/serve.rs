@@ -61,7 +61,9 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
         engines: file.engines(kind, args.slots.or(file.slots).unwrap_or_else(slots)).map_err(Ended::usage)?,
         images: file.images().map_err(Ended::usage)?,
         database: file.database.clone(),
-        grace_ms: file.grace.as_deref().map(grace_ms).transpose().map_err(Ended::usage)?.unwrap_or(limits::GRACE_MS),
+        grace_ms: duration("grace", file.grace.as_deref(), limits::GRACE_MS).map_err(Ended::usage)?,
+        engine_timeout_ms: duration("engine_timeout", file.engine_timeout.as_deref(), limits::ENGINE_SILENCE_MS)
+            .map_err(Ended::usage)?,
         credentials: file.credentials().map_err(Ended::usage)?,
         keep: file.keep().map_err(Ended::usage)?,
         shell_secrets: file.shell.secrets,
@@ -77,8 +79,9 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
     Ok(OK)
 }
 
-fn grace_ms(text: &str) -> anyhow::Result<u64> {
-    parse_duration_ms(text).map_err(|why| anyhow!("the settings: `grace: {text}` is no duration: {why}"))
+fn duration(name: &str, text: Option<&str>, usual_ms: u64) -> anyhow::Result<u64> {
+    let Some(text) = text else { return Ok(usual_ms) };
+    parse_duration_ms(text).map_err(|why| anyhow!("the settings: `{name}: {text}` is no duration: {why}"))
 }
 
 /// Sandboxes that wait for jobs when nobody says: each costs the engine some 8 MiB, and saves a job its network namespace.
@@ -98,6 +101,7 @@ pub(super) struct Setup {
     pub images: ImageRules,
     pub database: Option<String>,
     pub grace_ms: u64,
+    pub engine_timeout_ms: u64,
     pub credentials: crate::git::Credentials,
     pub keep: KeepConfig,
     pub shell_secrets: bool,
@@ -119,7 +123,19 @@ pub(super) struct Running {
 
 impl Running {
     pub async fn start(setup: Setup) -> anyhow::Result<Self> {
-        let Setup { data, listen, kind, engines, images, database, grace_ms, credentials, keep, shell_secrets } = setup;
+        let Setup {
+            data,
+            listen,
+            kind,
+            engines,
+            images,
+            database,
+            grace_ms,
+            engine_timeout_ms,
+            credentials,
+            keep,
+            shell_secrets,
+        } = setup;
         let data = DataDir::lock(&data)?;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("{listen} cannot be listened on: is another server there?"))?;
@@ -136,8 +152,10 @@ impl Running {
         };
         let fleet = Fleet::new(engines.into_iter().map(engine).collect::<std::io::Result<_>>()?);
         let source = Source::Mirrors(Layout::new(data.path()));
-        let (at, url_of_runs) = (data.path().to_owned(), url.clone());
-        let config = Config { data: at, grace_ms, url: url_of_runs, credentials, watch: true, keep, shell_secrets };
+        let at = data.path().to_owned();
+        let url_of_runs = url.clone();
+        let config =
+            Config { data: at, grace_ms, engine_timeout_ms, url: url_of_runs, credentials, watch: true, keep, shell_secrets };
         let server = Server::start(config, store, fleet, source, Clock::System).await?;
         let (pages, closing) = (Tasks::default(), CancellationToken::new());
         let router = web::router(server.handle().clone(), WebOptions { tasks: pages.clone() });

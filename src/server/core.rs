@@ -30,6 +30,8 @@ pub struct Config {
     pub data: PathBuf,
     /// From SIGTERM to SIGKILL.
     pub grace_ms: u64,
+    /// An engine's silence after which its jobs go on elsewhere, or end; where there are others.
+    pub engine_timeout_ms: u64,
     /// Prefix of `CI_RUN_URL`, without a slash at its end; empty where there is no dashboard.
     pub url: String,
     pub credentials: Credentials,
@@ -277,5 +279,5 @@ impl Core {
 }
 
 fn new_board(shared: &Shared) -> Board {
-    Board::new(shared.fleet.infos()).keeping(shared.config.keep.failed_ms)
+    Board::new(shared.fleet.infos()).patient_for(shared.config.engine_timeout_ms).keeping(shared.config.keep.failed_ms)
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
+use crate::base::{Clock, DeliveryId, JobIx, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
 use crate::git::{self, Bases};
-use crate::run::{Event, Run};
+use crate::run::{Event, Job, Run};
 use crate::schedule::Input;
 use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
 
@@ -142,7 +142,7 @@ impl Readiness {
     pub fn problem(&self) -> Option<String> {
         let silent = |engine: &EngineStatus| {
             let problem = engine.problem.clone()?;
-            Some(if self.engines.len() == 1 { problem } else { format!("`{}`: {problem}", engine.info.name) })
+            Some(if self.engines.len() == 1 { problem } else { format!("{}: {problem}", engine.info.name) })
         };
         let silent: Vec<String> = self.engines.iter().filter_map(silent).collect();
         (!silent.is_empty()).then(|| silent.join("; "))
@@ -184,6 +184,17 @@ impl Handle {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         Readiness { executor: self.shared.fleet.kind(), engines: self.shared.fleet.status() }
+    }
+
+    /// The engines, each with the jobs that hold a slot of it.
+    pub async fn engines(&self) -> Result<Vec<(EngineStatus, Vec<(Run, JobIx)>)>, Refusal> {
+        let unfinished = self.store().unfinished().await?;
+        let on = |engine: &EngineStatus| {
+            let jobs = unfinished.iter().flat_map(|run| (0..).zip(&run.jobs).map(move |(ix, job)| (run, ix, job)));
+            let is_here = |job: &Job| job.state.holds_slot() && job.engine.as_ref() == Some(&engine.info.name);
+            jobs.filter(|(_, _, job)| is_here(job)).map(|(run, ix, _)| (run.clone(), ix)).collect()
+        };
+        Ok(self.shared.fleet.status().into_iter().map(|engine| (engine.clone(), on(&engine))).collect())
     }
 
     /// Cancels a run; the second time at once.

@@ -179,7 +179,9 @@ fn leaves_only_a_dead_engine(
         world.watch.given_up.remove(&(engine.clone(), key.clone()));
     }
     let Some(left) = left else { return };
-    let is_dead = world.engines.len() > 1 && world.engine(&left).silent.is_some();
+    // The word of one that answers again in this very moment is under way to the board.
+    let is_silent = world.engine(&left).silent.is_some() || world.disturbed_at == world.now;
+    let is_dead = world.engines.len() > 1 && is_silent;
     if engine == Some(&left) {
         if let (JobState::Ended { reason, .. }, true) = (new, is_dead) {
             if reason.contains("has not answered for") {

@@ -127,6 +127,7 @@ impl App {
         let config = Config {
             data: data.clone(),
             grace_ms: 500,
+            engine_timeout_ms: limits::ENGINE_SILENCE_MS,
             url: String::new(),
             credentials: Credentials::default(),
             watch: true,

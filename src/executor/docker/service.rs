@@ -242,7 +242,7 @@ impl One<'_> {
             image: Some(service.image.clone()),
             cmd: service.command.clone(),
             env: Some(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
-            labels: Some(names::service_labels(&inner.instance, job, &service.name)),
+            labels: Some(names::service_labels(&inner.instance, job, service)),
             stop_signal: Some(container::ENGINE_STOP_SIGNAL.to_owned()),
             host_config: Some(allowance.within(HostConfig {
                 network_mode: Some(format!("container:{sandbox}")),

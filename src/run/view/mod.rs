@@ -77,6 +77,8 @@ pub struct JobView {
     pub outputs: Values,
     /// The run in which it ran, if that is another one.
     pub taken_from: Option<TakenView>,
+    /// The engine that it is or was on; `null` before it is given one.
+    pub engine: Option<String>,
     /// It failed, and its work tree is kept until then. Whoever has the disk says whether it is still there.
     pub kept_until: Option<Timestamp>,
     pub services: Vec<ServiceView>,

@@ -38,6 +38,7 @@ impl World {
         let config = Config {
             data: dir.path().to_owned(),
             grace_ms: 1_000,
+            engine_timeout_ms: 60_000,
             url: String::new(),
             credentials: Credentials::default(),
             watch: false,
