@@ -447,7 +447,7 @@ async fn a_run_goes_on_from_a_step_in_the_work_tree_that_its_job_left() {
     let second = house.app.ended("shop", 2).await;
     assert_eq!(second.because, "ada ran #1 again from `build/test` on");
     let key = AttemptKey { run: again.clone(), job: 0, step: 1, attempt: 1 };
-    assert_eq!(house.app.fake.starts()[starts..], [key.clone()], "what passed before is taken over");
+    assert_eq!(house.app.fake.starts()[starts..], std::slice::from_ref(&key)[..], "what passed before is taken over");
     let [make, test, _] = second.jobs[0].steps.as_slice() else { panic!("{second:?}") };
     assert_eq!(make.taken_from.as_ref().map(|from| from.number), Some(1));
     assert_eq!((&test.taken_from, test.exit_code, second.jobs[1].taken_from.is_some()), (&None, Some(3), true));
