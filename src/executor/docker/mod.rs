@@ -87,6 +87,7 @@ use self::opening::EntryPoints;
 use self::park::{Parked, Starts};
 use self::pool::Pool;
 use self::pulls::{For, Images};
+use self::sandbox::Joins;
 
 pub use self::pulls::ImageRules;
 pub use self::registries::Registries;
@@ -149,6 +150,7 @@ struct Inner {
 struct Known {
     root: PathBuf,
     images: BTreeSet<String>,
+    joins: Option<Joins>,
 }
 
 impl Docker {
@@ -226,6 +228,14 @@ impl Inner {
         known.images.extend(image.map(str::to_owned));
     }
 
+    fn remember_joins(&self, job: &JobKey, joins: Joins) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).entry(job.clone()).or_default().joins = Some(joins);
+    }
+
+    fn joins(&self, job: &JobKey) -> Option<Joins> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(job)?.joins.clone()
+    }
+
     fn knows(&self, job: &JobKey) -> bool {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).contains_key(job)
     }
@@ -256,7 +266,8 @@ impl Executor for Docker {
         let inner = &self.inner;
         inner.remember(&job.key, &job.dirs.root, None);
         let hosts = service::hosts(job.services.iter().map(|service| service.name.as_str()));
-        let wanted = sandbox::Job { instance: &inner.instance, key: &job.key, title: &job.title, root: &job.dirs.root, hosts };
+        let (instance, key, title, root) = (&inner.instance, &job.key, job.title.as_str(), job.dirs.root.as_path());
+        let wanted = sandbox::Job { instance, key, title, root, hosts, is_single: job.is_single };
         let (made, removed) =
             tokio::join!(sandbox::ensure(inner, &wanted), overlay::remove_earlier(&inner.engine, &inner.instance, &job.key));
         made.map_err(|trouble| trouble.into_failure("could not make the job's network"))?;

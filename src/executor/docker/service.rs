@@ -43,7 +43,7 @@ pub(super) async fn start_all(inner: &Arc<Inner>, job: &JobSpec, sinks: &dyn Ser
 
 /// Goes on with the logs of a job's services that nobody follows: after a crash of the server, or when the engine is back.
 pub(super) async fn follow_all(inner: &Arc<Inner>, job: &JobKey, sinks: &dyn ServiceSinks) -> Result<(), Failure> {
-    for found in of_job(inner, job).await? {
+    for found in of_job(inner, job).await.map_err(|trouble| trouble.into_failure("could not list the job's services"))? {
         let Ok(claim) = Claim::of(inner, job, &found.container, None) else { continue };
         if let Some(root) = names::root_of(&found.labels) {
             inner.remember(job, root, None);
@@ -63,7 +63,7 @@ pub(super) struct Found {
 }
 
 /// A job's services, by what the engine holds.
-pub(super) async fn of_job(inner: &Inner, job: &JobKey) -> Result<Vec<Found>, Failure> {
+pub(super) async fn of_job(inner: &Inner, job: &JobKey) -> Result<Vec<Found>, Trouble> {
     let number = job.job.to_string();
     let labels = [
         (names::INSTANCE, Some(inner.instance.as_str())),
@@ -71,8 +71,7 @@ pub(super) async fn of_job(inner: &Inner, job: &JobKey) -> Result<Vec<Found>, Fa
         (names::JOB, Some(number.as_str())),
         (names::SERVICE, None),
     ];
-    let cannot = |trouble: Trouble| trouble.into_failure("could not list the job's services");
-    let found = release::list(&inner.engine, &labels).await.map_err(cannot)?;
+    let found = release::list(&inner.engine, &labels).await?;
     let named = found.into_iter().filter_map(|container| {
         let name = container.names?.first()?.trim_start_matches('/').to_owned();
         let labels = container.labels?;

@@ -24,7 +24,7 @@ use super::park::Reached;
 use super::record::Record;
 use super::seen::{self, Phase};
 use super::trouble::Trouble;
-use super::{Inner, files, fill, gate, names, opening, overlay, park, release, sandbox, segment, service};
+use super::{Inner, files, fill, gate, names, opening, overlay, park, release, sandbox, segment};
 use crate::executor::{Archive, Failure, Live, Sink, StepSpec, workspace};
 use crate::pipeline::Network;
 
@@ -209,21 +209,18 @@ where
     F: Future<Output = Result<T, Trouble>>,
 {
     let cannot = |trouble: Trouble| trouble.into_failure("could not start the step's container");
-    let _permit = inner.starts.permit(&inner.engine).await.map_err(cannot)?;
+    let permit = inner.starts.permit(&inner.engine).await.map_err(cannot)?;
     let first = start().await;
     let Err(trouble @ Trouble::Refused { .. }) = first else {
         return first.map_err(cannot);
     };
-    let job = step.key.job_key();
-    if step.network == Network::None || sandbox::runs(&inner.engine, &inner.instance, &job).await.map_err(cannot)? {
+    if step.network == Network::None || !sandbox::is_lost(inner, step).await.map_err(cannot)? {
         return Err(cannot(trouble));
     }
-    let services = service::of_job(inner, &job).await?;
-    let hosts = service::hosts(services.iter().map(|found| found.service.as_str()));
-    // What is parked has joined the old one.
-    inner.parked.forget(|key| key.job_key() == job);
-    let job = sandbox::Job { instance: &inner.instance, key: &job, title: &step.title, root: &step.dirs.root, hosts };
-    sandbox::ensure(inner, &job).await.map_err(cannot)?;
+    // The sandbox waits for its turn as well.
+    drop(permit);
+    sandbox::again(inner, step).await.map_err(cannot)?;
+    let _permit = inner.starts.permit(&inner.engine).await.map_err(cannot)?;
     start().await.map_err(cannot)
 }
 
