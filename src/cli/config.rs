@@ -4,10 +4,16 @@
 //! slots: 4
 //! executor: docker                  # docker | host
 //! docker:
-//!   host: "unix:///var/run/docker.sock"
+//!   host: "unix:///var/run/docker.sock"   # or "ssh://user@host", or "tcp://host:2376" with
+//!   tls: { ca: ca.pem, cert: cert.pem, key: key.pem }
+//!   labels: [amd64]                 # what `runs_on` may ask for
 //!   pull: missing                   # always | missing | never, where the pipeline does not say
 //!   park: 2                         # steps of a job that are made ready while the ones before them run
 //!   sandboxes: 2                    # networks that wait for jobs to come
+//! engines:                          # several, in place of that host: jobs go where their labels and a free slot are
+//!   - { name: near, host: "unix:///var/run/docker.sock", slots: 4, labels: [amd64] }
+//!   - { name: far, host: "ssh://ci@far.example.org", slots: 8, labels: [arm64] }
+//! engine_timeout: 60s               # an engine's silence after which its jobs go on elsewhere, or end
 //! registries:                       # what each is sent to its host and port alone
 //!   - { host: "registry.example.org:5000", user: ci, password_file: /run/secrets/registry }
 //! database: "postgres://gantry@db/gantry"
@@ -32,11 +38,11 @@ use serde::Deserialize;
 use crate::base::{parse_duration_ms, parse_size};
 use crate::executor::{ImageRules, Registries};
 use crate::git::Credentials;
-use crate::pipeline::Pull;
 use crate::server::KeepConfig;
 use crate::store::{BlobsAt, S3};
 
 use super::engine::Kind;
+use super::engines::{Docker, Entry};
 
 /// The file.
 #[derive(Debug, Default, Deserialize)]
@@ -48,12 +54,16 @@ pub(super) struct File {
     pub slots: Option<u32>,
     pub executor: Option<Kind>,
     pub docker: Docker,
+    /// Several engines, in place of the one under `docker`.
+    pub engines: Vec<Entry>,
     /// Users of private registries.
     pub registries: Vec<Registry>,
     /// `postgres://…`; default: SQLite in the data directory.
     pub database: Option<String>,
     /// From SIGTERM to SIGKILL: `10s`.
     pub grace: Option<String>,
+    /// An engine's silence after which its jobs go on elsewhere, or end: `60s`.
+    pub engine_timeout: Option<String>,
     /// `s3://BUCKET/PREFIX`; default: a directory in the data directory.
     pub blobs: Option<String>,
     pub s3: S3Access,
@@ -108,19 +118,6 @@ pub(super) struct Disk {
     pub mirrors: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Docker {
-    /// Default: `DOCKER_HOST`, else the local socket.
-    pub host: Option<String>,
-    /// Steps of a job that are made ready while the ones before them run; 0 for none.
-    pub park: Option<u32>,
-    /// Sandboxes that wait for jobs to come; 0 for none.
-    pub sandboxes: Option<u32>,
-    /// When a registry is asked for an image, where the pipeline does not say.
-    pub pull: Pull,
-}
-
 /// A user and password for one registry.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,21 +128,6 @@ pub(super) struct Registry {
     /// Its first line is the password or token: secrets do not stand in the settings themselves.
     pub password_file: PathBuf,
 }
-
-impl Docker {
-    /// Both, if they are not too many.
-    pub fn ahead(&self) -> anyhow::Result<(Option<u32>, Option<u32>)> {
-        for (name, value) in [("park", self.park), ("sandboxes", self.sandboxes)] {
-            if let Some(value) = value.filter(|value| *value > AHEAD_MOST) {
-                bail!("the settings: `docker.{name}: {value}` is more than {AHEAD_MOST}: each is a container that waits");
-            }
-        }
-        Ok((self.park, self.sandboxes))
-    }
-}
-
-/// Steps or sandboxes that may be kept ready: past this they cost more than they can save.
-const AHEAD_MOST: u32 = 50;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -247,6 +229,7 @@ fn first_line(file: &Path) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::Pull;
 
     #[test]
     fn a_misspelt_setting_is_refused() {

@@ -14,6 +14,7 @@ use crate::server::{Handle, KeepConfig};
 use crate::store::RunFilter;
 
 use super::engine::Kind;
+use super::engines::EngineSetup;
 use super::serve::{Running, Setup, slots};
 use super::signals::Signals;
 use super::{Ended, OK, RUN_FAILED, out};
@@ -48,13 +49,12 @@ pub(super) async fn demo(args: Args) -> Result<u8, Ended> {
     let running = Running::start(Setup {
         data: here.path().join("data"),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        slots: slots(),
         kind,
-        docker_host: None,
-        ahead: (None, None),
+        engines: vec![EngineSetup::local(slots())],
         images: Default::default(),
         database: None,
         grace_ms: limits::GRACE_MS,
+        engine_timeout_ms: limits::ENGINE_SILENCE_MS,
         credentials: Credentials::default(),
         keep: KeepConfig::default(),
         shell_secrets: false,

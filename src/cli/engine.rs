@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::base::{Clock, InstanceId, Tasks};
-use crate::executor::{Ahead, Docker, Executor, Fake, Host, ImageRules, Limits};
+use crate::executor::{Ahead, Docker, EngineAt, Executor, Fake, Host, ImageRules, Limits};
 
 /// The executors that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
@@ -25,14 +25,14 @@ pub(super) enum Kind {
 /// Makes the executor. `state` is a directory of its own that outlives the process.
 pub(super) fn make(
     kind: Kind,
-    (docker_host, ahead, images): (Option<&str>, Ahead, ImageRules),
+    (at, ahead, images): (EngineAt, Ahead, ImageRules),
     instance: InstanceId,
     state: &Path,
     tasks: &Tasks,
 ) -> std::io::Result<Arc<dyn Executor>> {
     Ok(match kind {
         Kind::Docker => {
-            let docker = Docker::connect_with(docker_host, instance, tasks.clone(), Clock::System, Limits::default(), images);
+            let docker = Docker::at(at, instance, tasks.clone(), Clock::System, Limits::default(), images);
             Arc::new(docker.with_ahead(ahead))
         }
         Kind::Host => Arc::new(Host::new(state.to_owned(), tasks.clone(), Clock::System)?),

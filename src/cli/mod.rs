@@ -12,7 +12,8 @@
 //! | `demo` | a sample repository, two pushes, and a server to look at |
 //! | `doctor` | whether this machine has what the server needs |
 //! | `client` | the verbs that talk to a running server |
-//! | `config`, `engine` | the server's settings; which executor |
+//! | `config`, `engines` | the server's settings; its engines |
+//! | `engine` | which executor |
 //! | `signals` | what asks to end |
 //! | `out` | data on stdout |
 
@@ -25,6 +26,7 @@ mod config;
 mod demo;
 mod doctor;
 mod engine;
+mod engines;
 mod follow;
 mod init;
 mod out;

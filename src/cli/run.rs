@@ -8,11 +8,12 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 
 use crate::base::{Clock, JobIx, RepoId, RunId, Tasks, limits};
-use crate::executor::{Ahead, ImageRules};
+use crate::executor::{Ahead, EngineAt, ImageRules};
 use crate::git::{Credentials, WorkTree};
 use crate::pipeline::{self, Plan, Problem, Reading, Trigger};
 use crate::run::RunView;
-use crate::server::{Config, KeepConfig, Planned, Server, Source};
+use crate::schedule::EngineInfo;
+use crate::server::{Config, Fleet, KeepConfig, Planned, Server, Source};
 use crate::store::{Database, NewRun, Repo, RepoStatus, Store, StoreConfig};
 
 use super::approvals::answered;
@@ -92,7 +93,7 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     let store = Store::open(&StoreConfig { database: Database::Memory, logs: data.join("logs") }).await?;
     let tasks = Tasks::default();
     let ahead = Ahead { park: None, sandboxes: 0, home: data.clone() };
-    let docker = (None, ahead, ImageRules::default());
+    let docker = (EngineAt::default(), ahead, ImageRules::default());
     let executor = engine::make(args.executor, docker, store.instance().await?, &data.join("host"), &tasks)?;
     executor.health().await.with_context(|| format!("steps cannot run with `--executor {}`", executor.name()))?;
     let mut repo = repo(&trigger);
@@ -105,15 +106,19 @@ pub(super) async fn run(args: Args, json: bool) -> Result<u8, Ended> {
     store.add_repo(&repo).await?;
     let config = Config {
         data: data.clone(),
-        slots: slots(),
         grace_ms: limits::GRACE_MS,
+        engine_timeout_ms: limits::ENGINE_SILENCE_MS,
         url: String::new(),
         credentials: Credentials::default(),
         watch: false,
         keep,
         shell_secrets: false,
     };
-    let server = Server::start(config, store, executor, Source::WorkTree(Arc::new(tree)), Clock::System).await?;
+    // Whatever a job asks for, there is nothing here but this machine.
+    let labels: BTreeSet<&String> = plans.iter().flat_map(|(_, plan)| &plan.jobs).flat_map(|job| &job.runs_on).collect();
+    let labels = labels.into_iter().cloned().collect();
+    let fleet = Fleet::new(vec![(EngineInfo { labels, ..EngineInfo::local(slots(), executor.parks()) }, executor)]);
+    let server = Server::start(config, store, fleet, Source::WorkTree(Arc::new(tree)), Clock::System).await?;
     secrets::give(server.handle(), given).await?;
     let runs = server.handle().make_runs(&repo.id, plans.into_iter().map(new_run).collect()).await?;
     let ids = runs.into_iter().map(|run| run.id).collect();

@@ -10,12 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::{Clock, Tasks, limits, parse_duration_ms};
 use crate::executor::{Ahead, ImageRules};
-use crate::server::{Config, Handle, KeepConfig, Layout, Server, Source};
+use crate::schedule::EngineInfo;
+use crate::server::{Config, Fleet, Handle, KeepConfig, Layout, Server, Source};
 use crate::store::{DataDir, Database, Store, StoreConfig};
 use crate::web::{self, WebOptions};
 
 use super::config::File;
 use super::engine::{self, Kind};
+use super::engines::EngineSetup;
 use super::signals::Signals;
 use super::{Ended, OK, out};
 
@@ -55,13 +57,13 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
     let running = Running::start(Setup {
         data,
         listen,
-        slots: args.slots.or(file.slots).unwrap_or_else(slots),
         kind,
-        docker_host: file.docker.host.clone(),
-        ahead: file.docker.ahead().map_err(Ended::usage)?,
+        engines: file.engines(kind, args.slots.or(file.slots).unwrap_or_else(slots)).map_err(Ended::usage)?,
         images: file.images().map_err(Ended::usage)?,
         database: file.database.clone(),
-        grace_ms: file.grace.as_deref().map(grace_ms).transpose().map_err(Ended::usage)?.unwrap_or(limits::GRACE_MS),
+        grace_ms: duration("grace", file.grace.as_deref(), limits::GRACE_MS).map_err(Ended::usage)?,
+        engine_timeout_ms: duration("engine_timeout", file.engine_timeout.as_deref(), limits::ENGINE_SILENCE_MS)
+            .map_err(Ended::usage)?,
         credentials: file.credentials().map_err(Ended::usage)?,
         keep: file.keep().map_err(Ended::usage)?,
         shell_secrets: file.shell.secrets,
@@ -77,8 +79,9 @@ pub(super) async fn serve(args: Args) -> Result<u8, Ended> {
     Ok(OK)
 }
 
-fn grace_ms(text: &str) -> anyhow::Result<u64> {
-    parse_duration_ms(text).map_err(|why| anyhow!("the settings: `grace: {text}` is no duration: {why}"))
+fn duration(name: &str, text: Option<&str>, usual_ms: u64) -> anyhow::Result<u64> {
+    let Some(text) = text else { return Ok(usual_ms) };
+    parse_duration_ms(text).map_err(|why| anyhow!("the settings: `{name}: {text}` is no duration: {why}"))
 }
 
 /// Sandboxes that wait for jobs when nobody says: each costs the engine some 8 MiB, and saves a job its network namespace.
@@ -93,14 +96,12 @@ pub(super) fn slots() -> u32 {
 pub(super) struct Setup {
     pub data: PathBuf,
     pub listen: SocketAddr,
-    pub slots: u32,
     pub kind: Kind,
-    pub docker_host: Option<String>,
-    /// Steps made ready, and sandboxes kept ready; without a word the usual numbers.
-    pub ahead: (Option<u32>, Option<u32>),
+    pub engines: Vec<EngineSetup>,
     pub images: ImageRules,
     pub database: Option<String>,
     pub grace_ms: u64,
+    pub engine_timeout_ms: u64,
     pub credentials: crate::git::Credentials,
     pub keep: KeepConfig,
     pub shell_secrets: bool,
@@ -125,13 +126,12 @@ impl Running {
         let Setup {
             data,
             listen,
-            slots,
             kind,
-            docker_host,
-            ahead: (park, sandboxes),
+            engines,
             images,
             database,
             grace_ms,
+            engine_timeout_ms,
             credentials,
             keep,
             shell_secrets,
@@ -143,13 +143,20 @@ impl Running {
         let database = database.map_or_else(|| Database::File(data.database()), Database::Url);
         let store = Store::open(&StoreConfig { database, logs: data.logs() }).await?;
         let tasks = Tasks::default();
-        let ahead = Ahead { park, sandboxes: sandboxes.unwrap_or(SANDBOXES), home: data.path().to_owned() };
-        let docker = (docker_host.as_deref(), ahead, images);
-        let executor = engine::make(kind, docker, store.instance().await?, &data.path().join("host"), &tasks)?;
+        let instance = store.instance().await?;
+        let engine = |EngineSetup { name, slots, labels, at, park, sandboxes }| {
+            let ahead = Ahead { park, sandboxes: sandboxes.unwrap_or(SANDBOXES), home: data.path().to_owned() };
+            let docker = (at, ahead, images.clone());
+            let executor = engine::make(kind, docker, instance.clone(), &data.path().join("host"), &tasks)?;
+            Ok((EngineInfo { name, slots, park: executor.parks(), labels }, executor))
+        };
+        let fleet = Fleet::new(engines.into_iter().map(engine).collect::<std::io::Result<_>>()?);
         let source = Source::Mirrors(Layout::new(data.path()));
-        let (at, url_of_runs) = (data.path().to_owned(), url.clone());
-        let config = Config { data: at, slots, grace_ms, url: url_of_runs, credentials, watch: true, keep, shell_secrets };
-        let server = Server::start(config, store, executor, source, Clock::System).await?;
+        let at = data.path().to_owned();
+        let url_of_runs = url.clone();
+        let config =
+            Config { data: at, grace_ms, engine_timeout_ms, url: url_of_runs, credentials, watch: true, keep, shell_secrets };
+        let server = Server::start(config, store, fleet, source, Clock::System).await?;
         let (pages, closing) = (Tasks::default(), CancellationToken::new());
         let router = web::router(server.handle().clone(), WebOptions { tasks: pages.clone() });
         let web = tasks.spawn(web::serve(listener, router, closing.clone()));

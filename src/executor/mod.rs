@@ -11,11 +11,12 @@ mod docker;
 mod fake;
 mod host;
 mod not_ready;
+mod pack;
 mod terminal;
 mod workspace;
 mod wrote;
 
-pub use docker::{Ahead, Docker, EngineFacts, ImageRules, Limits, Registries};
+pub use docker::{Ahead, Docker, EngineAt, EngineFacts, ImageRules, Limits, Registries, TlsFiles};
 pub use fake::{Fake, Put};
 pub use host::Host;
 pub use terminal::{Terminal, TerminalAt, TerminalControl, TerminalSize};
@@ -48,6 +49,13 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Asks the engine for a sign of life. Cheap: called about once a second while there is work.
     async fn health(&self) -> Result<(), Failure>;
+
+    /// Whether the work tree of this job is carried to where its steps run, so that it has to be complete, with objects of its own, before
+    /// [`Self::prepare`]. To be asked before that; holds until the job's release.
+    async fn carries(&self, job: &JobSpec) -> Result<bool, Failure> {
+        let _ = job;
+        Ok(false)
+    }
 
     /// Makes what the steps of a job share: the network, the services (ready when this returns), and in the workspace what [`JobSpec::fill`] holds
     /// beside the commit. A service that does not become ready is [`Failure::Infrastructure`], with its last words.

@@ -14,13 +14,12 @@ use crate::base::limits::STEP_FILE_BYTES;
 /// The directory's name in the attempt's own.
 pub(super) const DIR: &str = "out";
 
-const OUTPUT: (&str, &str) = ("GANTRY_OUTPUT", "output");
-const ENV: (&str, &str) = ("GANTRY_ENV", "env");
-const SUMMARY: (&str, &str) = ("GANTRY_SUMMARY", "summary");
+/// Variable and name of each file.
+pub(super) const FILES: [(&str, &str); 3] = [("GANTRY_OUTPUT", "output"), ("GANTRY_ENV", "env"), ("GANTRY_SUMMARY", "summary")];
 
 /// The variables that say where the files are, for a step that sees the directory as `dir`.
 pub(super) fn variables(dir: &str) -> [(String, String); 3] {
-    [OUTPUT, ENV, SUMMARY].map(|(variable, file)| (variable.to_owned(), format!("{dir}/{file}")))
+    FILES.map(|(variable, file)| (variable.to_owned(), format!("{dir}/{file}")))
 }
 
 /// Makes the directory `out` in `attempt` with its files, empty and open to every user, since an image decides as whom its step runs. One that is there
@@ -33,7 +32,7 @@ pub(super) fn make(attempt: &Path) -> io::Result<()> {
     // Made aside and then renamed: it is whole or not there. Each call has a draft of its own, since a start that was cut off may still be at it.
     let aside = tempfile::Builder::new().prefix("out.draft-").tempdir_in(attempt)?;
     let draft = aside.path();
-    for (_, file) in [OUTPUT, ENV, SUMMARY] {
+    for (_, file) in FILES {
         let file = OpenOptions::new().write(true).create_new(true).open(draft.join(file))?;
         file.set_permissions(Permissions::from_mode(0o666))?;
     }
@@ -51,17 +50,22 @@ pub(super) fn make(attempt: &Path) -> io::Result<()> {
 
 /// What the step left in `attempt`'s files, and a sentence for each that was not taken. Blocking, for as long as three megabytes take.
 pub(super) fn read(attempt: &Path) -> (Wrote, Vec<String>) {
-    let mut left_out = Vec::new();
     let dir = attempt.join(DIR);
-    let mut take = |(variable, file): (&str, &str)| {
-        let bytes = read_plain(&dir.join(file));
-        bytes.unwrap_or_else(|why| {
+    taken(FILES.map(|(_, file)| read_plain(&dir.join(file))))
+}
+
+/// What was found of [`FILES`], in their order, and a sentence for each that was not taken.
+pub(super) fn taken(found: impl IntoIterator<Item = Result<Vec<u8>, String>>) -> (Wrote, Vec<String>) {
+    let (mut left_out, mut files) = (Vec::new(), Vec::new());
+    for ((variable, _), bytes) in FILES.iter().zip(found) {
+        files.push(bytes.unwrap_or_else(|why| {
             left_out.push(format!("nothing is taken from {variable}: {why}"));
             Vec::new()
-        })
-    };
-    let wrote = Wrote { output: take(OUTPUT), env: take(ENV), summary: take(SUMMARY) };
-    (wrote, left_out)
+        }));
+    }
+    let mut files = files.into_iter();
+    let mut next = || files.next().unwrap_or_default();
+    (Wrote { output: next(), env: next(), summary: next() }, left_out)
 }
 
 /// The beginning of a plain file; of one that is not there, nothing.
@@ -89,7 +93,11 @@ fn expect_plain(found: std::fs::FileType) -> Result<(), String> {
         socket if socket.is_socket() => "a socket",
         _ => "a device",
     };
-    Err(format!("in the file's place is {other}"))
+    Err(in_its_place(other))
+}
+
+pub(super) fn in_its_place(other: &str) -> String {
+    format!("in the file's place is {other}")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! address ─► credentials, host_key ─► fetch ─► mirror ─► files      (what a commit's pipelines are)
 //!                                                   ├──► changes, contents         (what a push changed, what `hash()` looks at)
 //!                                                   └──► entries ─► checkout ─► dot_git
+//!                                                                     └──► own      (for a work tree that leaves this machine)
 //! work_tree ─► tracked ─► copy ─► dot_git                           (`gantry run`: the user's own checkout)
 //! ```
 
@@ -32,6 +33,7 @@ mod layer;
 mod library;
 mod mirror;
 mod moves;
+mod own;
 mod sample;
 mod submodules;
 mod tracked;
@@ -50,6 +52,7 @@ pub use files::PipelineFile;
 pub use lay::{Access, Times};
 pub use layer::Layer;
 pub use mirror::{Commit, Mirror};
+pub use own::own_objects;
 pub use sample::Sample;
 pub use submodules::Submodules;
 pub use work_tree::WorkTree;

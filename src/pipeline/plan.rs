@@ -42,7 +42,7 @@ pub struct JobPlan {
     pub timeout_ms: u64,
     /// A job that fails ends as a warning.
     pub allow_failure: bool,
-    /// Labels that an executor must have; empty is any.
+    /// Labels that an engine must have; empty is any.
     #[serde(default)]
     pub runs_on: Vec<String>,
     #[serde(default)]

@@ -141,7 +141,8 @@ impl fmt::Display for Wait {
             Wait::Engine { message } => write!(f, "waits for the engine: {message}"),
             Wait::Labels { labels } => {
                 let named: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
-                write!(f, "waits for an engine with `runs_on: {}`, and none is configured with that", named.join(", "))
+                let (word, all) = if labels.len() == 1 { ("label", "it") } else { ("labels", "all of them") };
+                write!(f, "waits for an engine with the {word} {}; none in the server's settings has {all}", named.join(", "))
             }
         }
     }

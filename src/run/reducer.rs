@@ -111,7 +111,8 @@ fn not_prepared(
             Ok(())
         }
         JobState::Preparing { since } => {
-            for step in &mut job.steps {
+            // On an engine before this one some may have ended without an attempt.
+            for step in job.steps.iter_mut().filter(|step| !step.state.is_ended()) {
                 let reason = "not started: the job could not be prepared";
                 step.state = StepState::Ended(StepEnd { held_back: true, ..StepEnd::never_made(Outcome::Skipped, reason, now) });
             }

@@ -1,8 +1,8 @@
-//! The images of a run, pulled ahead of the steps and services that want them.
+//! The images of a run, pulled ahead of the steps and services that want them, by each engine that one of its jobs is on.
 //!
 //! **Invariant:** pulls that were begun for a run end when it does, or when it is told to stop; what a step that runs all the same needs, it pulls itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -12,30 +12,37 @@ use crate::base::{JobKey, RunId};
 use crate::pipeline::{JobPlan, Pull};
 use crate::run::Run;
 
+use super::fleet::Engine;
 use super::handle::Shared;
 
 /// The runs whose images are, or were, pulled ahead.
 #[derive(Default)]
-pub(super) struct Ahead(BTreeMap<RunId, CancellationToken>);
+pub(super) struct Ahead(BTreeMap<RunId, Begun>);
+
+struct Begun {
+    stop: CancellationToken,
+    engines: BTreeSet<String>,
+}
 
 impl Ahead {
-    /// Begins to pull: with a run's first job all images of its plan, with each further one its own, which are another engine's business maybe.
-    pub fn begin(&mut self, shared: &Arc<Shared>, run: &Run, job: &JobKey) {
-        let known = self.0.get(&run.id).cloned();
-        let jobs: Vec<&JobPlan> = match &known {
-            None => {
-                let jobs = run.plan.jobs.iter().zip(&run.jobs);
-                jobs.filter(|(plan, job)| plan.skip.is_none() && !job.state.is_ended()).map(|(plan, _)| plan).collect()
-            }
-            Some(_) => run.plan.jobs.get(job.job as usize).into_iter().collect(),
+    /// Begins to pull: with a run's first job on an engine the images of all its jobs that may come there, with each further one its own.
+    pub fn begin(&mut self, shared: &Arc<Shared>, engine: &Engine, run: &Run, job: &JobKey) {
+        let anew = || Begun { stop: shared.tasks.ending.child_token(), engines: BTreeSet::new() };
+        let begun = self.0.entry(run.id.clone()).or_insert_with(anew);
+        let labels = &engine.info.labels;
+        let jobs: Vec<&JobPlan> = if begun.engines.insert(engine.info.name.clone()) {
+            let may_come = |plan: &JobPlan| plan.skip.is_none() && plan.runs_on.iter().all(|label| labels.contains(label));
+            let jobs = run.plan.jobs.iter().zip(&run.jobs);
+            jobs.filter(|(plan, job)| may_come(plan) && !job.state.is_ended()).map(|(plan, _)| plan).collect()
+        } else {
+            run.plan.jobs.get(job.job as usize).into_iter().collect()
         };
-        let stop = known.unwrap_or_else(|| shared.tasks.ending.child_token());
-        self.0.insert(run.id.clone(), stop.clone());
+        let stop = begun.stop.clone();
         let images = images(jobs);
         if images.is_empty() {
             return;
         }
-        let (executor, job) = (Arc::clone(&shared.executor), job.clone());
+        let (executor, job) = (Arc::clone(&engine.executor), job.clone());
         shared.tasks.spawn(async move {
             let pulls = images.iter().map(|(image, pull)| {
                 let executor = &executor;
@@ -57,7 +64,7 @@ impl Ahead {
     /// A job is released: `run` is its run, unless that has ended.
     pub fn released(&mut self, key: &JobKey, run: Option<&Run>) {
         if run.is_none_or(|run| run.stop.is_some())
-            && let Some(stop) = self.0.remove(&key.run)
+            && let Some(Begun { stop, engines: _ }) = self.0.remove(&key.run)
         {
             stop.cancel();
         }

@@ -12,6 +12,7 @@ use crate::secrets::Masks;
 use crate::store::{Logs, Store};
 
 use super::core::Message;
+use super::fleet::{Engine, Silent};
 use super::handle::Shared;
 use super::harvest::Harvester;
 use super::keep::{Left, StepFiles};
@@ -55,15 +56,22 @@ pub(super) struct Beside {
 }
 
 /// Runs the attempt and tells the loop of it.
-pub(super) async fn live(mut begin: Begin, masks: Result<Masks, Exit>, beside: Beside, shared: &Shared, stop: CancellationToken) {
-    let (executor, store, clock, tell) = (&*shared.executor, &shared.store, &shared.clock, &shared.tell);
+pub(super) async fn live(
+    mut begin: Begin,
+    masks: Result<Masks, Exit>,
+    beside: Beside,
+    (engine, shared): (&Engine, &Shared),
+    stop: CancellationToken,
+) {
+    let (executor, store, clock, tell) = (&*engine.executor, &shared.store, &shared.clock, &shared.tell);
     let Beside { files, reports } = beside;
     let key = begin.key().clone();
     let AttemptKey { run: _, job, step, attempt } = key;
     let logs = store.logs();
     let wrote_nothing =
         |exit| Event::StepExited { job, step, attempt, exit, wrote: Written::default(), observed: Box::default() };
-    let last = |event, silent| {
+    let last = |event, silent: Option<String>| {
+        let silent = silent.map(|why| Silent { engine: engine.info.name.clone(), why });
         // The loop only ever goes away with the server.
         let _ = tell.send(Message::Last { key: key.clone(), event, silent });
     };

@@ -11,12 +11,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use crate::base::{AttemptKey, Clock, JobKey, Tasks, Timestamp, limits};
-use crate::executor::{Executor, Survivor};
+use crate::executor::Survivor;
 use crate::git::{Bases, Credentials};
 use crate::run::{Event, Run};
-use crate::schedule::{Board, EngineInfo, Input, Turn};
+use crate::schedule::{Board, Input, Turn};
 use crate::store::{self, Store};
 
+use super::fleet::{Fleet, Silent};
 use super::handle::{Handle, Shared};
 use super::keep::{self, Keep, KeepConfig};
 use super::outlines::Outlines;
@@ -27,10 +28,10 @@ use super::{Layout, Source, engine, poll, source, timer};
 pub struct Config {
     /// The data directory, absolute.
     pub data: PathBuf,
-    /// Jobs that run at the same time.
-    pub slots: u32,
     /// From SIGTERM to SIGKILL.
     pub grace_ms: u64,
+    /// An engine's silence after which its jobs go on elsewhere, or end; where there are others.
+    pub engine_timeout_ms: u64,
     /// Prefix of `CI_RUN_URL`, without a slash at its end; empty where there is no dashboard.
     pub url: String,
     pub credentials: Credentials,
@@ -49,20 +50,21 @@ pub(super) enum Message {
         key: AttemptKey,
         event: Event,
     },
-    /// The last word of a live attempt: it is live no more. `silent`: the engine did not answer.
+    /// The last word of a live attempt: it is live no more. `silent`: its engine did not answer.
     Last {
         key: AttemptKey,
         event: Option<Event>,
-        silent: Option<String>,
+        silent: Option<Silent>,
     },
     /// A job is prepared, or not.
     Prepared {
         key: JobKey,
         event: Event,
-        silent: Option<String>,
+        silent: Option<Silent>,
     },
-    /// What the executor has.
+    /// What an engine has.
     Compare {
+        engine: String,
         survivors: Vec<Survivor>,
         asked_at: Timestamp,
     },
@@ -91,13 +93,7 @@ pub struct Server {
 
 impl Server {
     /// Starts the loop and what feeds it. Unfinished runs in the store are taken up.
-    pub async fn start(
-        config: Config,
-        store: Store,
-        executor: Arc<dyn Executor>,
-        source: Source,
-        clock: Clock,
-    ) -> Result<Self, store::Error> {
+    pub async fn start(config: Config, store: Store, fleet: Fleet, source: Source, clock: Clock) -> Result<Self, store::Error> {
         let tasks = Tasks::default();
         let cleaning = Tasks::default();
         let (tell, messages) = unbounded_channel();
@@ -108,7 +104,6 @@ impl Server {
             bases: Arc::new(Bases::new(&layout.bases(), &layout.work())),
             layout,
             changes: watch::Sender::new(store.last_event().await?),
-            engine: watch::Sender::new(Err("it has not been asked yet".to_owned())),
             watchers: poll::Watchers::default(),
             timer: Notify::new(),
             terminals: Arc::new(Semaphore::new(limits::TERMINALS)),
@@ -116,7 +111,7 @@ impl Server {
             tasks: tasks.clone(),
             store,
             clock,
-            executor,
+            fleet,
             source,
             config,
             tell,
@@ -131,7 +126,9 @@ impl Server {
         let performer = Performer::new(Arc::clone(&shared), cleaning.clone());
         let core = Core { board: new_board(&shared), messages, performer, shared: Arc::clone(&shared) };
         tasks.spawn(core.run(unfinished));
-        tasks.spawn(engine::watch(Arc::clone(&shared)));
+        for engine in shared.fleet.iter() {
+            tasks.spawn(engine::watch(Arc::clone(&shared), Arc::clone(engine)));
+        }
         tasks.spawn(keep::tidy(Arc::clone(&shared)));
         tasks.spawn(keep::pack_logs(Arc::clone(&shared)));
         if shared.config.watch {
@@ -199,13 +196,13 @@ impl Core {
                 self.went_silent(silent).await;
                 Input::Run(key.run, event)
             }
-            Message::Compare { survivors, asked_at } => {
+            Message::Compare { engine, survivors, asked_at } => {
                 // A live task knows better than the engine's list, which may be older.
                 let mut known: Vec<AttemptKey> = survivors.into_iter().map(|survivor| survivor.key).collect();
-                known.extend(self.performer.live_attempts().cloned());
+                known.extend(self.performer.live_attempts(&engine).cloned());
                 known.sort();
                 known.dedup();
-                Input::Survivors { engine: EngineInfo::LOCAL.to_owned(), known, asked_at }
+                Input::Survivors { engine, known, asked_at }
             }
             Message::Ask { input, answer } => {
                 let done = self.turn(input).await;
@@ -220,11 +217,13 @@ impl Core {
         }
     }
 
-    /// The engine did not answer someone: nothing more is given out until the watch says it is back.
-    async fn went_silent(&mut self, silent: Option<String>) {
-        if let Some(why) = silent {
-            self.shared.engine_is(Err(why.clone()));
-            let _ = self.turn(Input::Engine { name: EngineInfo::LOCAL.to_owned(), state: Err(why) }).await;
+    /// An engine did not answer someone: nothing more is given out to it until its watch says it is back.
+    async fn went_silent(&mut self, silent: Option<Silent>) {
+        if let Some(Silent { engine, why }) = silent {
+            if let Some(engine) = self.shared.fleet.named(&engine) {
+                engine.is_said(Err(why.clone()));
+            }
+            let _ = self.turn(Input::Engine { name: engine, state: Err(why) }).await;
         }
     }
 
@@ -253,7 +252,7 @@ impl Core {
         ignored.map_or(Ok(()), |why| Err(Refused::Ignored(why)))
     }
 
-    /// The same path as after a crash: a new board from the store, then a comparison with the executor.
+    /// The same path as after a crash: a new board from the store, then a comparison with each engine.
     async fn reload(&mut self) {
         let mut wait = Duration::from_millis(100);
         let runs = loop {
@@ -268,14 +267,16 @@ impl Core {
         };
         self.board = new_board(&self.shared);
         for run in runs {
-            // The board counts the engine as silent, so nothing starts here; what changed is stored with each run's next turn.
+            // The board counts every engine as silent, so nothing starts here; what changed is stored with each run's next turn.
             self.board.restore(run);
         }
-        // The watch asks the engine anew, says that it answers, and compares.
-        self.shared.engine_is(Err("the store had failed; the engine is being asked again".to_owned()));
+        // Each watch asks its engine anew, says that it answers, and compares.
+        for engine in self.shared.fleet.iter() {
+            engine.is_said(Err("the store had failed; the engine is being asked again".to_owned()));
+        }
     }
 }
 
 fn new_board(shared: &Shared) -> Board {
-    Board::new(vec![EngineInfo::local(shared.config.slots, shared.executor.parks())])
+    Board::new(shared.fleet.infos()).patient_for(shared.config.engine_timeout_ms)
 }

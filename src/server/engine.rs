@@ -1,4 +1,4 @@
-//! The watch over the engine: is it there, what does it have, what is left over.
+//! The watch over an engine: is it there, what does it have, what is left over.
 //!
 //! **Invariants:** every time the engine answers again, and once a minute, what runs is compared with what should; a job is swept only when its run
 //! has ended by what is stored.
@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use crate::base::{JobKey, RunId};
 use crate::run::JobState;
-use crate::schedule::{EngineInfo, Input};
+use crate::schedule::Input;
 use crate::store;
 
 use super::core::Message;
+use super::fleet::Engine;
 use super::handle::Shared;
 use super::secrets;
 use super::sink::ServiceLogs;
@@ -25,42 +26,42 @@ const KNOCK: Duration = Duration::from_secs(1);
 const COMPARE_EVERY: u32 = 12;
 
 /// Watches until the server ends.
-pub(super) async fn watch(shared: Arc<Shared>) {
+pub(super) async fn watch(shared: Arc<Shared>, engine: Arc<Engine>) {
     let ending = shared.tasks.ending.clone();
-    let mut state = shared.engine.subscribe();
+    let mut state = engine.state.subscribe();
     let mut pulses = 0;
     loop {
         let was_up = state.borrow_and_update().is_ok();
         let health = tokio::select! {
-            health = shared.executor.health() => health,
+            health = engine.executor.health() => health,
             () = ending.cancelled() => return,
         };
         match health {
             Ok(()) => {
                 if !was_up {
-                    say(&shared, Ok(()));
+                    say(&shared, &engine, Ok(()));
                     // Tried now, so that the first job need not wait for the answer. An engine that is gone again is asked at the next job.
-                    let trying = Arc::clone(&shared);
+                    let (trying, executor) = (Arc::clone(&shared), Arc::clone(&engine.executor));
                     shared.tasks.spawn(async move {
                         let work = trying.layout.work();
                         tokio::select! {
-                            _ = trying.executor.layers(&work) => {}
+                            _ = executor.layers(&work) => {}
                             () = trying.tasks.ending.cancelled() => {}
                         }
                     });
                     pulses = 0;
                 }
                 if pulses % COMPARE_EVERY == 0 {
-                    compare(&shared).await;
-                    follow_services(&shared).await;
-                    sweep(&shared).await;
+                    compare(&shared, &engine).await;
+                    follow_services(&shared, &engine).await;
+                    sweep(&shared, &engine).await;
                 }
                 pulses += 1;
             }
             Err(failure) => {
                 let why = failure.to_string();
                 if was_up || *state.borrow() != Err(why.clone()) {
-                    say(&shared, Err(why));
+                    say(&shared, &engine, Err(why));
                 }
             }
         }
@@ -75,32 +76,33 @@ pub(super) async fn watch(shared: Arc<Shared>) {
     }
 }
 
-fn say(shared: &Shared, state: Result<(), String>) {
-    shared.engine_is(state.clone());
+fn say(shared: &Shared, engine: &Engine, state: Result<(), String>) {
+    engine.is_said(state.clone());
     // The loop only ever goes away with the server.
-    let _ = shared.tell.send(Message::Input(Input::Engine { name: EngineInfo::LOCAL.to_owned(), state }));
+    let _ = shared.tell.send(Message::Input(Input::Engine { name: engine.info.name.clone(), state }));
 }
 
-/// Asks what the executor has and lets the loop compare.
-async fn compare(shared: &Shared) {
+/// Asks what the engine has and lets the loop compare.
+async fn compare(shared: &Shared, engine: &Engine) {
     let asked_at = shared.clock.now();
-    match shared.executor.survivors().await {
+    match engine.executor.survivors().await {
         Ok(survivors) => {
-            let _ = shared.tell.send(Message::Compare { survivors, asked_at });
+            let _ = shared.tell.send(Message::Compare { engine: engine.info.name.clone(), survivors, asked_at });
         }
-        Err(error) => tracing::warn!(%error, "the engine could not say what it runs"),
+        Err(error) => tracing::warn!(%error, engine = engine.info.name, "the engine could not say what it runs"),
     }
 }
 
 /// Goes on with the logs of services that nobody follows: those of an earlier life of this server, or of the engine.
-async fn follow_services(shared: &Shared) {
+async fn follow_services(shared: &Shared, engine: &Engine) {
     let runs = match shared.store.unfinished().await {
         Ok(runs) => runs,
         Err(error) => return tracing::warn!(%error, "the services of running jobs could not be told"),
     };
     for run in runs {
         for (ix, (plan, job)) in (0..).zip(run.plan.jobs.iter().zip(&run.jobs)) {
-            if plan.services.is_empty() || !matches!(job.state, JobState::Running { .. }) {
+            let is_here = shared.fleet.of(&run, ix).is_some_and(|of| of.info.name == engine.info.name);
+            if plan.services.is_empty() || !is_here || !matches!(job.state, JobState::Running { .. }) {
                 continue;
             }
             let key = JobKey { run: run.id.clone(), job: ix };
@@ -112,42 +114,58 @@ async fn follow_services(shared: &Shared) {
                 }
             };
             let logs = ServiceLogs::of(shared.store.logs(), key.clone(), plan, masks);
-            if let Err(error) = shared.executor.follow_services(&key, &logs).await {
+            if let Err(error) = engine.executor.follow_services(&key, &logs).await {
                 tracing::warn!(job = %key, %error, "the logs of its services could not be taken up; the next comparison tries again");
             }
         }
     }
 }
 
-/// Releases jobs of ended runs that a crash left behind: in the engine, and on this machine's disk.
-async fn sweep(shared: &Shared) {
-    let left = match left_over(shared).await {
+/// Releases jobs that a crash, or the silence of an engine, left behind: in the engine, and on this machine's disk.
+async fn sweep(shared: &Shared, engine: &Engine) {
+    let left = match left_over(shared, engine).await {
         Ok(left) => left,
         Err(error) => return tracing::warn!(%error, "what is left over could not be told"),
     };
-    for key in left {
-        tracing::info!(job = %key, "releasing what an ended job left behind");
-        shared.release(&key).await;
+    for (key, left) in left {
+        tracing::info!(job = %key, engine = engine.info.name, "releasing what a job left behind");
+        match left {
+            Left::Ended => shared.release(Some(engine), &key).await,
+            Left::Moved => shared.release_in(engine, &key).await,
+        }
     }
 }
 
-async fn left_over(shared: &Shared) -> Result<Vec<JobKey>, store::Error> {
-    let mut jobs: BTreeSet<JobKey> = shared.executor.jobs().await.unwrap_or_default().into_iter().collect();
+/// Why nothing of a job is needed in an engine any more.
+enum Left {
+    /// Nor anywhere else.
+    Ended,
+    /// It is on another engine, after this one was silent for long. Its directory is that one's now.
+    Moved,
+}
+
+async fn left_over(shared: &Shared, engine: &Engine) -> Result<Vec<(JobKey, Left)>, store::Error> {
+    let there: BTreeSet<JobKey> = engine.executor.jobs().await.unwrap_or_default().into_iter().collect();
     let work = shared.layout.work();
-    let on_disk = shared.tasks.spawn_blocking(move || jobs_on_disk(&work)).await.unwrap_or_default();
-    jobs.extend(on_disk);
+    let on_disk: BTreeSet<JobKey> =
+        shared.tasks.spawn_blocking(move || jobs_on_disk(&work)).await.unwrap_or_default().into_iter().collect();
     let mut left = Vec::new();
-    for key in jobs {
-        if !shared.keep.is_saving(&key) && is_over(shared, &key).await? {
-            left.push(key);
+    for key in there.union(&on_disk) {
+        if shared.keep.is_saving(key) {
+            continue;
+        }
+        let run = shared.store.run(&key.run).await?;
+        let is_over = run.as_ref().and_then(|run| run.jobs.get(key.job as usize)).is_none_or(|job| job.state.is_ended());
+        let of = run.as_ref().and_then(|run| shared.fleet.of(run, key.job));
+        // What no engine is known for is the first one's to clean up.
+        let is_here = of.map_or_else(|| shared.fleet.is_first(engine), |of| of.info.name == engine.info.name);
+        if is_over && (is_here || there.contains(key)) {
+            left.push((key.clone(), Left::Ended));
+        } else if !is_here && there.contains(key) {
+            left.push((key.clone(), Left::Moved));
         }
     }
     Ok(left)
-}
-
-async fn is_over(shared: &Shared, key: &JobKey) -> Result<bool, store::Error> {
-    let run = shared.store.run(&key.run).await?;
-    Ok(run.is_none_or(|run| run.jobs.get(key.job as usize).is_none_or(|job| job.state.is_ended())))
 }
 
 /// Job directories by their names; what is not named like one is not ours and stays.

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::base::{Clock, DeliveryId, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
-use crate::executor::Executor;
+use crate::base::{Clock, DeliveryId, JobIx, JobKey, RepoId, RunId, Span, Tasks, limits, random_hex};
 use crate::git::{self, Bases};
-use crate::run::{Event, Run};
+use crate::run::{Event, Job, Run};
 use crate::schedule::Input;
 use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
 
 use super::core::{Config, Message, Refused};
+use super::fleet::{Engine, EngineStatus, Fleet};
 use super::keep::Keep;
 use super::outlines::{self, FileOutline, Outlines};
 use super::{ByHand, Layout, Source, intake, poll};
@@ -22,7 +21,7 @@ use super::{ByHand, Layout, Source, intake, poll};
 pub(super) struct Shared {
     pub store: Store,
     pub clock: Clock,
-    pub executor: Arc<dyn Executor>,
+    pub fleet: Fleet,
     pub layout: Layout,
     pub keep: Arc<Keep>,
     pub source: Source,
@@ -32,8 +31,6 @@ pub(super) struct Shared {
     pub tell: UnboundedSender<Message>,
     /// Highest sequence number of the events: the nudge for whoever follows them.
     pub changes: watch::Sender<i64>,
-    /// Whether the engine answers, or why not.
-    pub engine: watch::Sender<Result<(), String>>,
     pub watchers: poll::Watchers,
     pub outlines: Outlines,
     /// Wakes whoever waits for the next schedule.
@@ -44,10 +41,17 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Releases a job in the executor, then its directories. What fails is told and swept later.
-    pub async fn release(&self, key: &JobKey) {
-        if let Err(error) = self.executor.release(key).await {
-            tracing::warn!(job = %key, %error, "a job could not be released; it is swept later");
+    /// Releases what an engine holds for a job. What fails is told and swept later.
+    pub async fn release_in(&self, engine: &Engine, key: &JobKey) {
+        if let Err(error) = engine.executor.release(key).await {
+            tracing::warn!(job = %key, engine = engine.info.name, %error, "a job could not be released; it is swept later");
+        }
+    }
+
+    /// Releases a job in its engine, unless that is none of ours any more, then its directories. What fails is told and swept later.
+    pub async fn release(&self, engine: Option<&Engine>, key: &JobKey) {
+        if let Some(engine) = engine {
+            self.release_in(engine, key).await;
         }
         let root = self.layout.job_root(key);
         let removed = tokio::fs::remove_dir_all(&root).await;
@@ -73,16 +77,6 @@ impl Shared {
         }
         self.nudge().await?;
         Ok(runs)
-    }
-
-    /// Notes whether the engine answers, for the watch and for whoever asks whether the server is ready.
-    pub fn engine_is(&self, state: Result<(), String>) {
-        let before = self.engine.send_replace(state.clone());
-        match state {
-            Ok(()) if before.is_err() => tracing::info!(engine = self.executor.name(), "the engine answers"),
-            Err(why) if before != Err(why.clone()) => tracing::warn!(%why, "runs wait for the engine"),
-            Ok(()) | Err(_) => {}
-        }
     }
 
     /// Tells followers that there are new events.
@@ -121,12 +115,31 @@ pub enum Refusal {
 }
 
 /// Whether the server can do its work.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Readiness {
     /// `docker`, `host` or `fake`.
     pub executor: &'static str,
-    /// `None` when the engine answers; else why runs wait.
-    pub engine_problem: Option<String>,
+    /// In the order of the settings.
+    pub engines: Vec<EngineStatus>,
+}
+
+impl Readiness {
+    /// Why runs wait, or some of them: what the engines that do not answer say. `None` when all answer.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let silent = |engine: &EngineStatus| {
+            let problem = engine.problem.clone()?;
+            Some(if self.engines.len() == 1 { problem } else { format!("{}: {problem}", engine.info.name) })
+        };
+        let silent: Vec<String> = self.engines.iter().filter_map(silent).collect();
+        (!silent.is_empty()).then(|| silent.join("; "))
+    }
+
+    /// Whether any engine answers.
+    #[must_use]
+    pub fn any_answers(&self) -> bool {
+        self.engines.iter().any(|engine| engine.problem.is_none())
+    }
 }
 
 impl Handle {
@@ -157,7 +170,18 @@ impl Handle {
 
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        Readiness { executor: self.shared.executor.name(), engine_problem: self.shared.engine.borrow().clone().err() }
+        Readiness { executor: self.shared.fleet.kind(), engines: self.shared.fleet.status() }
+    }
+
+    /// The engines, each with the jobs that hold a slot of it.
+    pub async fn engines(&self) -> Result<Vec<(EngineStatus, Vec<(Run, JobIx)>)>, Refusal> {
+        let unfinished = self.store().unfinished().await?;
+        let on = |engine: &EngineStatus| {
+            let jobs = unfinished.iter().flat_map(|run| (0..).zip(&run.jobs).map(move |(ix, job)| (run, ix, job)));
+            let is_here = |job: &Job| job.state.holds_slot() && job.engine.as_ref() == Some(&engine.info.name);
+            jobs.filter(|(_, _, job)| is_here(job)).map(|(run, ix, _)| (run.clone(), ix)).collect()
+        };
+        Ok(self.shared.fleet.status().into_iter().map(|engine| (engine.clone(), on(&engine))).collect())
     }
 
     /// Cancels a run; the second time at once.

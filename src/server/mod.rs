@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `core` | the one loop: input → board → store → perform |
 //! | `perform` | commands become tasks; live attempts are kept here |
+//! | `prepare` | a job is made ready for its steps |
 //! | `attempt` | the straight life of one attempt in the executor |
-//! | `engine` | asks the engine for life, compares with it, sweeps what is left over |
+//! | `fleet` | the engines, each with its executor |
+//! | `engine` | asks an engine for life, compares with it, sweeps what is left over |
 //! | `poll`, `timer` | the tasks that wait for a repository's next poll and for the next schedule |
 //! | `intake` | moved refs, schedules that are due and what someone asks for become runs and notes |
 //! | `handle`, `approve`, `rerun` | what pages, API and command line may ask for |
@@ -25,6 +27,7 @@ mod approve;
 mod attempt;
 mod core;
 mod engine;
+mod fleet;
 mod handle;
 mod harvest;
 mod intake;
@@ -33,6 +36,7 @@ mod layout;
 mod outlines;
 mod perform;
 mod poll;
+mod prepare;
 mod pulls;
 mod rerun;
 mod secrets;
@@ -43,6 +47,7 @@ mod timer;
 
 pub use approve::Answer;
 pub use core::{Config, Server};
+pub use fleet::{EngineStatus, Fleet};
 pub use handle::{Handle, Readiness, Refusal};
 pub use intake::{ByHand, Planned, Unmeant, place, plan_files};
 pub use keep::KeepConfig;

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{AttemptKey, JobKey, Tasks};
-use crate::executor::{Archive, Failure, JobSpec, StepSpec};
+use crate::executor::{JobSpec, StepSpec};
 use crate::pipeline::Text;
 use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
 use crate::schedule::{Board, Order};
@@ -19,11 +19,12 @@ use crate::schedule::{Board, Order};
 use super::ahead::Ahead;
 use super::attempt::{self, Begin, Beside};
 use super::core::Message;
+use super::fleet::{Engine, Silent};
 use super::handle::Shared;
 use super::harvest::Harvester;
 use super::keep::{self, StepFiles};
-use super::secrets::{self, Asked};
-use super::sink::ServiceLogs;
+use super::prepare::{self, NotPrepared};
+use super::secrets::Asked;
 
 /// A job's preparation under way.
 struct Preparing {
@@ -32,13 +33,19 @@ struct Preparing {
     stop: CancellationToken,
 }
 
+/// A live attempt.
+struct Living {
+    engine: String,
+    /// Makes it stop.
+    stop: CancellationToken,
+}
+
 /// Performs commands.
 pub(super) struct Performer {
     shared: Arc<Shared>,
     cleaning: Tasks,
     ahead: Ahead,
-    /// Live attempts, with the word that makes them stop.
-    live: BTreeMap<AttemptKey, CancellationToken>,
+    live: BTreeMap<AttemptKey, Living>,
     preparing: BTreeMap<JobKey, Preparing>,
     /// Attempts that are being made ready: their start, or their removal, comes after that.
     parking: BTreeMap<AttemptKey, JoinHandle<()>>,
@@ -69,8 +76,9 @@ impl Performer {
         }
     }
 
-    pub fn live_attempts(&self) -> impl Iterator<Item = &AttemptKey> {
-        self.live.keys()
+    /// Those on an engine.
+    pub fn live_attempts(&self, engine: &str) -> impl Iterator<Item = &AttemptKey> {
+        self.live.iter().filter(move |(_, living)| living.engine == engine).map(|(key, _)| key)
     }
 
     pub fn heard_last_of(&mut self, key: &AttemptKey) {
@@ -83,40 +91,53 @@ impl Performer {
 
     /// Performs one command. `board` has the runs that the command is about, unless it cleans up.
     pub fn perform(&mut self, Order { engine, command }: Order, board: &Board) {
-        tracing::debug!(?command, "performing");
+        tracing::debug!(engine, ?command, "performing");
+        match self.shared.fleet.named(&engine).cloned() {
+            Some(engine) => self.perform_on(&engine, command, board),
+            // It is not in the settings any more. Its jobs end, or go on elsewhere, without a word to it.
+            None => {
+                if let Command::ReleaseJob(key) = command {
+                    self.ahead.released(&key, board.run(&key.run));
+                    self.release(None, key);
+                }
+            }
+        }
+    }
+
+    fn perform_on(&mut self, engine: &Arc<Engine>, command: Command, board: &Board) {
         match command {
             Command::PrepareJob(key) => {
                 if let Some(run) = board.run(&key.run)
                     && !self.preparing.contains_key(&key)
                 {
-                    self.ahead.begin(&self.shared, run, &key);
-                    let preparing = self.prepare(run, engine, key.clone());
+                    self.ahead.begin(&self.shared, engine, run, &key);
+                    let preparing = self.prepare(engine, run, key.clone());
                     self.preparing.insert(key, preparing);
                 }
             }
             Command::StartStep(key) => {
                 if let Some(run) = board.run(&key.run) {
-                    self.start(run, key);
+                    self.start(engine, run, key);
                 }
             }
             Command::ParkStep(key) => {
                 if let Some(run) = board.run(&key.run) {
-                    self.park(run, key);
+                    self.park(engine, run, key);
                 }
             }
             Command::AttachStep(key) => {
                 let run = board.run(&key.run);
-                let beside = run.map(|run| self.beside(run, &key, &[])).unwrap_or_default();
+                let beside = run.map(|run| self.beside(engine, run, &key, &[])).unwrap_or_default();
                 let asked = run.and_then(|run| Asked::of(run, &key));
-                self.begin(Begin::Attach(key), beside, asked);
+                self.begin(engine, Begin::Attach(key), beside, asked);
             }
             Command::StopStep { key, at_once } => {
-                if let Some(stop) = self.live.get(&key) {
-                    stop.cancel();
+                if let Some(living) = self.live.get(&key) {
+                    living.stop.cancel();
                 }
                 if at_once {
                     // Removing kills what still runs; its follower then tells the end.
-                    self.remove(key);
+                    self.remove(engine, key);
                 }
             }
             Command::RemoveStep(key) => {
@@ -125,19 +146,19 @@ impl Performer {
                 if board.run(&key.run).map_or(is_caching, |run| keep::wants_container(run, &key)) {
                     self.held.entry(key.job_key()).or_default().insert(key);
                 } else {
-                    self.remove(key);
+                    self.remove(engine, key);
                 }
             }
             Command::ReleaseJob(key) => {
                 self.ahead.released(&key, board.run(&key.run));
-                self.release(key);
+                self.release(Some(engine), key);
             }
         }
     }
 
-    fn prepare(&mut self, run: &Run, engine: String, key: JobKey) -> Preparing {
+    fn prepare(&mut self, engine: &Arc<Engine>, run: &Run, key: JobKey) -> Preparing {
         let release = self.releasing.remove(&key);
-        let shared = Arc::clone(&self.shared);
+        let (shared, engine) = (Arc::clone(&self.shared), Arc::clone(engine));
         let plan = run.plan.jobs.get(key.job as usize);
         let title = format!("{} #{} / {}", run.repo_name, run.number, plan.map_or("?", |job| job.name.as_str()));
         let services = plan.map_or(Vec::new(), |job| job.services.clone());
@@ -154,18 +175,19 @@ impl Performer {
                     // It left another engine; one that broke has been told of.
                     let _ = release.await;
                 }
-                let spec = JobSpec { fill: needed(&shared, &run, &spec).await?, ..spec };
-                prepare_once(&shared, run, spec, &stopped).await
+                let spec = JobSpec { fill: prepare::needed(&shared, &run, &spec).await?, ..spec };
+                prepare::prepare((&shared, &*engine.executor), run, spec, &stopped).await
             };
             let done = done.await;
             if stopped.is_cancelled() {
                 return;
             }
-            let job = key.job;
+            let (job, engine) = (key.job, engine.info.name.clone());
             let (event, silent) = match done {
                 Ok(()) => (Event::JobPrepared { job, engine }, None),
                 Err(NotPrepared::Silent(why)) => {
-                    (Event::JobNotPrepared { job, engine, message: why.clone(), again: true }, Some(why))
+                    let silent = Silent { engine: engine.clone(), why: why.clone() };
+                    (Event::JobNotPrepared { job, engine, message: why, again: true }, Some(silent))
                 }
                 Err(NotPrepared::Failed(message)) => (Event::JobNotPrepared { job, engine, message, again: false }, None),
             };
@@ -176,7 +198,7 @@ impl Performer {
     }
 
     /// What is known of the step makes it ready; what is not is not needed for that.
-    fn park(&mut self, run: &Run, key: AttemptKey) {
+    fn park(&mut self, engine: &Engine, run: &Run, key: AttemptKey) {
         if self.live.contains_key(&key) || self.parking.get(&key).is_some_and(|task| !task.is_finished()) {
             return;
         }
@@ -199,7 +221,7 @@ impl Performer {
             env: step.env.iter().filter_map(|(name, text)| Some((name.clone(), known(text)?))).collect(),
             grace_ms: self.shared.config.grace_ms,
         };
-        let executor = Arc::clone(&self.shared.executor);
+        let executor = Arc::clone(&engine.executor);
         // Not cut off when the server ends: what comes of it is found by its labels.
         let task = self.shared.tasks.spawn(async move {
             if let Err(error) = executor.park(&spec).await {
@@ -209,9 +231,9 @@ impl Performer {
         self.parking.insert(key, task);
     }
 
-    fn start(&mut self, run: &Run, key: AttemptKey) {
-        match self.step_spec(run, &key) {
-            Ok((spec, beside)) => self.begin(Begin::Start(Box::new(spec)), beside, Asked::of(run, &key)),
+    fn start(&mut self, engine: &Arc<Engine>, run: &Run, key: AttemptKey) {
+        match self.step_spec(engine, run, &key) {
+            Ok((spec, beside)) => self.begin(engine, Begin::Start(Box::new(spec)), beside, Asked::of(run, &key)),
             Err(why) => {
                 // The reducer has filled in the same step before it said so; if it ever knew more, the step must end all the same.
                 let AttemptKey { run: _, job, step, attempt } = key;
@@ -223,18 +245,18 @@ impl Performer {
         }
     }
 
-    fn beside(&self, run: &Run, key: &AttemptKey, caches: &[FilledCache]) -> Beside {
+    fn beside(&self, engine: &Engine, run: &Run, key: &AttemptKey, caches: &[FilledCache]) -> Beside {
         let files = StepFiles::of(&self.shared.keep, &self.shared.tasks, run, key, caches);
-        Beside { files, reports: Harvester::of(&self.shared, run, key) }
+        Beside { files, reports: Harvester::of(&self.shared, &engine.executor, run, key) }
     }
 
-    fn step_spec(&self, run: &Run, key: &AttemptKey) -> Result<(StepSpec, Beside), String> {
+    fn step_spec(&self, engine: &Engine, run: &Run, key: &AttemptKey) -> Result<(StepSpec, Beside), String> {
         let job = run.plan.jobs.get(key.job as usize).ok_or("the plan has no such job")?;
         let step = job.steps.get(key.step as usize).ok_or("the plan has no such step")?;
         let filled = fill_step(run, key.job, key.step)?;
         let base = &self.shared.config.url;
         let page = if base.is_empty() { String::new() } else { format!("{base}/runs/{}", run.id) };
-        let beside = self.beside(run, key, &filled.cache);
+        let beside = self.beside(engine, run, key, &filled.cache);
         let spec = StepSpec {
             key: key.clone(),
             title: format!("{} / {}", job.name, step.name),
@@ -251,7 +273,7 @@ impl Performer {
         Ok((spec, beside))
     }
 
-    fn begin(&mut self, begin: Begin, beside: Beside, asked: Option<Asked>) {
+    fn begin(&mut self, engine: &Arc<Engine>, begin: Begin, beside: Beside, asked: Option<Asked>) {
         let key = begin.key().clone();
         if self.live.contains_key(&key) {
             return;
@@ -261,8 +283,8 @@ impl Performer {
             self.caching.insert(key.clone());
         }
         let parking = self.parking.remove(&key);
-        self.live.insert(key, stop.clone());
-        let shared = Arc::clone(&self.shared);
+        self.live.insert(key, Living { engine: engine.info.name.clone(), stop: stop.clone() });
+        let (shared, engine) = (Arc::clone(&self.shared), Arc::clone(engine));
         self.shared.tasks.spawn(async move {
             let ending = shared.tasks.ending.clone();
             let life = async {
@@ -271,7 +293,7 @@ impl Performer {
                     let _ = parking.await;
                 }
                 let (begin, masks) = begin.given(&shared, asked).await;
-                attempt::live(begin, masks, beside, &shared, stop).await;
+                attempt::live(begin, masks, beside, (&engine, &shared), stop).await;
             };
             tokio::select! {
                 () = life => {}
@@ -281,8 +303,8 @@ impl Performer {
         });
     }
 
-    fn remove(&mut self, key: AttemptKey) {
-        let executor = Arc::clone(&self.shared.executor);
+    fn remove(&mut self, engine: &Engine, key: AttemptKey) {
+        let executor = Arc::clone(&engine.executor);
         let job = key.job_key();
         let parking = self.parking.remove(&key);
         let removal = self.cleaning.spawn(async move {
@@ -298,85 +320,29 @@ impl Performer {
         removals.push(removal);
     }
 
-    fn release(&mut self, key: JobKey) {
+    fn release(&mut self, engine: Option<&Arc<Engine>>, key: JobKey) {
         let mut before = self.removals.remove(&key).unwrap_or_default();
         if let Some(Preparing { task, stop }) = self.preparing.remove(&key) {
             stop.cancel();
             before.push(task);
         }
         let held: Vec<AttemptKey> = self.held.remove(&key).unwrap_or_default().into_iter().collect();
-        let shared = Arc::clone(&self.shared);
+        let (shared, engine) = (Arc::clone(&self.shared), engine.cloned());
         let saving = (!held.is_empty()).then(|| shared.keep.begin_saving(&key));
         let of = key.clone();
         let release = self.cleaning.spawn(async move {
-            if saving.is_some() {
-                keep::save(&shared, &key, &held).await;
+            if let Some(engine) = engine.as_ref().filter(|_| saving.is_some()) {
+                keep::save(&shared, &*engine.executor, &key, &held).await;
             }
             for task in before {
                 // One that broke has been told of; the release does its part all the same.
                 let _ = task.await;
             }
             // What is held goes with its job.
-            shared.release(&key).await;
+            shared.release(engine.as_deref(), &key).await;
             drop(saving);
         });
         self.releasing.retain(|_, release| !release.is_finished());
         self.releasing.insert(of, release);
-    }
-}
-
-/// Why a job was not prepared.
-enum NotPrepared {
-    Silent(String),
-    Failed(String),
-}
-
-/// What the jobs that this one needs have left for its workspace.
-async fn needed(shared: &Shared, run: &Run, spec: &JobSpec) -> Result<Vec<Arc<dyn Archive>>, NotPrepared> {
-    let (keep, root) = (&shared.keep, &spec.dirs.root);
-    let fill = keep::for_job(keep, &shared.tasks, &shared.clock, run, spec.key.job, root).await;
-    fill.map_err(|error| NotPrepared::Failed(format!("the artifacts of the jobs that it needs are not to be had: {error}")))
-}
-
-/// Workspace and network, side by side; one after the other where something goes into the workspace beside the commit.
-///
-/// Once stopped, it waits for the checkout alone, which ends soon and cannot be left behind: it would write where the release has removed.
-async fn prepare_once(shared: &Shared, run: Run, spec: JobSpec, stop: &CancellationToken) -> Result<(), NotPrepared> {
-    let plan =
-        run.plan.jobs.get(spec.key.job as usize).ok_or_else(|| NotPrepared::Failed("the plan has no such job".to_owned()))?;
-    let masks = secrets::masks_of_job(shared, &run, spec.key.job).await.map_err(NotPrepared::Failed)?;
-    let services = ServiceLogs::of(shared.store.logs(), spec.key.clone(), plan, masks);
-    let filling = shared.filling(&run, &spec.key).await;
-    let run = Arc::new(run);
-    let fill = {
-        let run = Arc::clone(&run);
-        shared.tasks.spawn_blocking(move || filling.make(&run))
-    };
-    let checked_out = async {
-        match fill.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(why)) => Err(NotPrepared::Failed(why)),
-            Err(panic) => Err(NotPrepared::Failed(format!("the checkout broke: {panic}"))),
-        }
-    };
-    let prepare = async |spec: &JobSpec| {
-        let prepared = tokio::select! {
-            prepared = shared.executor.prepare(spec, &services) => prepared,
-            () = stop.cancelled() => Err(Failure::Stopped),
-        };
-        match prepared {
-            Ok(()) => Ok(()),
-            Err(Failure::Unreachable(why)) => Err(NotPrepared::Silent(why)),
-            Err(failure) => Err(NotPrepared::Failed(failure.to_string())),
-        }
-    };
-    if spec.fill.is_empty() {
-        let (checked_out, prepared) = tokio::join!(checked_out, prepare(&spec));
-        prepared.and(checked_out)
-    } else {
-        checked_out.await?;
-        // Only now is it known what the work tree is made of.
-        let dirs = shared.dirs(&run, &spec.key);
-        prepare(&JobSpec { dirs, ..spec }).await
     }
 }

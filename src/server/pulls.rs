@@ -41,7 +41,7 @@ impl Handle {
     /// What the engines pull now.
     #[must_use]
     pub fn pulls(&self) -> PullWatch {
-        PullWatch(self.shared().executor.pulls())
+        PullWatch(self.shared().fleet.pulls())
     }
 
     /// A run as people and programs see it, with what is being pulled for it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::{JobKey, Size, Timestamp};
-use crate::executor::{JobDirs, Layers, Users};
+use crate::executor::{Executor, JobDirs, Layers, Users};
 use crate::git::{self, Access, Bases, Checkout, Credentials, Mirror, Submodules, Times, Told, WorkTree};
 use crate::pipeline::CheckoutPlan;
 use crate::run::Run;
@@ -47,9 +47,9 @@ impl Shared {
     }
 
     /// What makes the work tree of a job.
-    pub async fn filling(&self, run: &Run, key: &JobKey) -> Filling {
+    pub async fn filling(&self, executor: &dyn Executor, run: &Run, key: &JobKey) -> Filling {
         let restores = restores(run, key);
-        let users = self.users(run, key).await;
+        let users = self.users(executor, run, key).await;
         let layered = match &self.source {
             Source::WorkTree(_) => false,
             // What is in a kept work tree may be older than the cache, and a build that goes by times would take what was built of another commit for
@@ -60,7 +60,7 @@ impl Shared {
             // Each submodule has a mirror of its own, and a kept work tree is of one.
             Source::Mirrors(_) if checkout_of(run, key).submodules => false,
             // An engine that does not answer says so when it is asked for the network.
-            Source::Mirrors(_) => matches!(self.executor.layers(&self.layout.work()).await, Ok(Ok(()))),
+            Source::Mirrors(_) => matches!(executor.layers(&self.layout.work()).await, Ok(Ok(()))),
         };
         Filling {
             source: self.source.clone(),
@@ -80,11 +80,11 @@ impl Shared {
     }
 
     /// As whom the job's steps run. Where that is not known everybody may write: the alternative is a step that cannot work.
-    async fn users(&self, run: &Run, key: &JobKey) -> Users {
+    async fn users(&self, executor: &dyn Executor, run: &Run, key: &JobKey) -> Users {
         let steps = run.plan.jobs.get(key.job as usize).map_or(&[][..], |job| &job.steps);
         let images = steps.iter().filter_map(|step| step.image.as_ref());
         match images.map(|image| image.fixed().map(str::to_owned)).collect::<Option<BTreeSet<String>>>() {
-            Some(images) => self.executor.users(&images).await.unwrap_or(Users::Unknown),
+            Some(images) => executor.users(&images).await.unwrap_or(Users::Unknown),
             // One that only the run knows.
             None => Users::Unknown,
         }

@@ -50,6 +50,9 @@ impl Handle {
         let (job, step) = place(&found, &job, &step)?;
         let attempt = running(&found, job, step)?;
         self.check_secrets(&found, job, step)?;
+        let engine = self.shared.fleet.of(&found, job);
+        let gone = || Refusal::Conflict("its engine is not in the settings any more".to_owned());
+        let executor = Arc::clone(&engine.ok_or_else(gone)?.executor);
         let place = Arc::clone(&self.shared.terminals).try_acquire_owned().map_err(|_| {
             Refusal::Unavailable(format!("{} terminals are open, and there may be no more: close one", limits::TERMINALS))
         })?;
@@ -60,7 +63,7 @@ impl Handle {
         let kept = KeptTerminal { id: id.clone(), key, who, address, opened_at, closed: None };
         self.store().keep_terminal(&kept).await?;
         tracing::info!(run = %kept.key.run, attempt = %kept.key, who = kept.who, address = kept.address, "a terminal is opened");
-        match self.shared.executor.terminal(&at).await {
+        match executor.terminal(&at).await {
             Ok(terminal) => {
                 let open = Open { id, terminal, _place: place };
                 Ok(OpenTerminal { open: Some(open), shared: Arc::clone(&self.shared) })

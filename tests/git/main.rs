@@ -5,6 +5,7 @@ mod changes;
 mod checkout;
 mod fetch;
 mod http;
+mod own;
 mod peer;
 mod pipeline_files;
 mod submodules;

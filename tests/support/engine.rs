@@ -3,7 +3,11 @@
 //!
 //! **Invariant:** the namespace outlives the engine as a machine does: what a killed engine leaves running, the next one finds.
 
-use std::path::PathBuf;
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -20,6 +24,10 @@ pub struct OwnEngine {
     dir: tempfile::TempDir,
     machine: Child,
     dockerd: Option<Child>,
+    /// How else it is told to be.
+    options: Vec<String>,
+    /// What it listens at in this machine's network, which it is not in.
+    listener: Option<TcpListener>,
 }
 
 impl OwnEngine {
@@ -27,6 +35,8 @@ impl OwnEngine {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("daemon.json"), "{}").unwrap();
+        // Of its containerd; nobody else makes it.
+        std::fs::create_dir(dir.path().join("run")).unwrap();
         // Goes away also when the test is killed.
         let machine = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
@@ -35,7 +45,23 @@ impl OwnEngine {
             .stdout(Stdio::null())
             .spawn()
             .expect("this test needs util-linux");
-        Self { dir, machine, dockerd: None }
+        Self { dir, machine, dockerd: None, options: Vec::new(), listener: None }
+    }
+
+    /// One that also listens over TLS, at a port of this machine's loopback, with the certificate, key and authority in `certs`.
+    pub fn with_tls(listener: TcpListener, certs: &Path) -> Self {
+        let file = |option: &str, name: &str| format!("--{option}={}", certs.join(name).display());
+        let mut options = ["--host=fd://", "--tlsverify"].map(str::to_owned).to_vec();
+        options.extend([file("tlscacert", "ca.pem"), file("tlscert", "engine.pem"), file("tlskey", "engine.key")]);
+        let mut engine = Self::new();
+        (engine.options, engine.listener) = (options, Some(listener));
+        engine
+    }
+
+    /// Nothing that this machine puts into a directory is seen by the engine from now on.
+    pub fn hide(&self, dir: &Path) {
+        let mounted = self.inside().args(["mount", "-t", "tmpfs", "hidden"]).arg(dir).status().unwrap();
+        assert!(mounted.success());
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -45,6 +71,11 @@ impl OwnEngine {
     /// As in `DOCKER_HOST`.
     pub fn host(&self) -> String {
         format!("unix://{}", self.path("sock").display())
+    }
+
+    /// Path of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path("sock")
     }
 
     /// What the engine said.
@@ -66,12 +97,19 @@ impl OwnEngine {
     pub fn start(&mut self) {
         let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = self.inside();
+        // Handed over as an init system does it, for a listener.
+        command.args(["sh", "-c", "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"", "sh"]);
         command.args(["dockerd", "--host", &self.host()]);
         for (option, name) in [("data-root", "data"), ("exec-root", "exec"), ("pidfile", "pid"), ("config-file", "daemon.json")] {
             command.arg(format!("--{option}")).arg(self.path(name));
         }
+        command.args(&self.options);
         // A containerd of its own too: the machine's may be shared with its engine.
-        command.env("XDG_RUNTIME_DIR", self.path("run")).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        command.env("XDG_RUNTIME_DIR", self.path("run")).stdout(log.try_clone().unwrap()).stderr(log);
+        command.stdin(match &self.listener {
+            Some(listener) => Stdio::from(OwnedFd::from(listener.try_clone().unwrap())),
+            None => Stdio::null(),
+        });
         self.dockerd = Some(command.spawn().unwrap());
         let answers = || docker(&self.host(), &["version"]).0.success();
         for _ in 0..PATIENCE {

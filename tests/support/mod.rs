@@ -13,7 +13,7 @@ use gantry::base::{Clock, RunId, limits};
 use gantry::executor::Fake;
 use gantry::git::Credentials;
 use gantry::run::{Run, RunView, view};
-use gantry::server::{Config, Handle, KeepConfig, Layout, Server, Source};
+use gantry::server::{Config, Fleet, Handle, KeepConfig, Layout, Server, Source};
 use gantry::store::{Database, RunFilter, Store, StoreConfig};
 
 /// Longer than anything here takes on a busy machine; only a failing test waits so long.
@@ -113,8 +113,8 @@ impl App {
         let store = Store::open(&kept).await.unwrap();
         let config = Config {
             data: data.clone(),
-            slots: self.slots,
             grace_ms: 500,
+            engine_timeout_ms: limits::ENGINE_SILENCE_MS,
             url: String::new(),
             credentials: Credentials::default(),
             watch: true,
@@ -122,7 +122,8 @@ impl App {
             shell_secrets: false,
         };
         let source = Source::Mirrors(Layout::new(&data));
-        let server = Server::start(config, store, Arc::new(self.fake.clone()), source, self.clock.clone()).await.unwrap();
+        let fleet = Fleet::of_one(Arc::new(self.fake.clone()), self.slots);
+        let server = Server::start(config, store, fleet, source, self.clock.clone()).await.unwrap();
         self.server = Some(server);
     }
 

@@ -67,6 +67,18 @@ pub(super) struct Artifact {
     pub more: serde_json::Map<String, serde_json::Value>,
 }
 
+/// An engine.
+#[derive(Deserialize)]
+pub(super) struct Engine {
+    pub name: String,
+    pub executor: String,
+    pub labels: Vec<String>,
+    pub slots: u32,
+    pub jobs: u32,
+    pub answers: bool,
+    pub sentence: String,
+}
+
 /// A kept cache.
 #[derive(Deserialize)]
 pub(super) struct Cache {

@@ -5,7 +5,7 @@
 //! | `verb` | the command line of these verbs |
 //! | `api`, `answer`, `sse` | the server's API: requests, what is answered, live streams taken up again |
 //! | `reference` | `shop#12`, `shop/latest`, an id: which run is meant |
-//! | `repos`, `secrets`, `runs`, `show`, `results`, `logs`, `follow`, `artifacts`, `caches` | what each verb does |
+//! | `repos`, `secrets`, `engines`, `runs`, `show`, `results`, `logs`, `follow`, `artifacts`, `caches` | what each verb does |
 //! | `shell` | a terminal in a running step |
 //! | `track` | which steps' logs are meant |
 //! | `screen`, `table`, `text` | data to stdout, talk to stderr, in a form for people |
@@ -19,6 +19,7 @@ mod answer;
 mod api;
 mod artifacts;
 mod caches;
+mod engines;
 mod failure;
 mod follow;
 mod logs;
@@ -90,6 +91,7 @@ async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result
     match verb {
         Verb::Repo { verb } => repos::perform(&api, screen, verb, json).await?,
         Verb::Secret { verb } => secrets::perform(&api, screen, verb, json).await?,
+        Verb::Engines => engines::list(&api, screen, json).await?,
         Verb::Runs(args) => runs::list(&api, screen, args, json).await?,
         Verb::Show { run } => show::show(&api, screen, &run, json).await?,
         Verb::Tests { run, failed } => results::list(&api, screen, &run, failed, json).await?,

@@ -37,6 +37,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: SecretVerb,
     },
+    /// Lists the engines that jobs run on, and how they are
+    Engines,
     /// Lists runs, newest first
     Runs(RunsArgs),
     /// Shows a run with its jobs and steps; ends with 0 also when the run failed

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{Check, disk};
 use crate::base::{Clock, InstanceId, Tasks};
-use crate::executor::{Docker, EngineFacts};
+use crate::cli::engines::EngineSetup;
+use crate::executor::{Docker, EngineAt, EngineFacts, ImageRules, Limits};
 
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -14,13 +15,24 @@ const FEW_MS: u64 = 2_000;
 /// And from here on what the engine says of a container's start and end makes no sense beside ours.
 const MANY_MS: u64 = 60_000;
 
-pub(super) async fn checks(host: Option<&str>) -> Vec<Check> {
+/// Of one engine; with its name where there are several.
+pub(super) async fn checks(engine: EngineSetup, several: bool) -> Vec<Check> {
+    let EngineSetup { name, at, slots: _, labels: _, park: _, sandboxes: _ } = engine;
+    let mut checks = at_address(at).await;
+    if several {
+        checks.iter_mut().for_each(|check| check.found = format!("`{name}`: {}", check.found));
+    }
+    checks
+}
+
+async fn at_address(at: EngineAt) -> Vec<Check> {
     // Only asked, so the instance does not matter.
-    let docker = Docker::connect(host, InstanceId::new(&Clock::System), Tasks::default(), Clock::System);
+    let (instance, rules) = (InstanceId::new(&Clock::System), ImageRules::default());
+    let docker = Docker::at(at, instance, Tasks::default(), Clock::System, Limits::default(), rules);
     let facts = match tokio::time::timeout(PATIENCE, docker.facts()).await {
         Ok(Ok(facts)) => facts,
         Ok(Err(failure)) => {
-            return vec![Check::bad("engine", failure.to_string(), "start Docker, or name another with `docker.host`")];
+            return vec![Check::bad("engine", failure.to_string(), "start Docker, or name another in the settings")];
         }
         Err(_) => {
             let found = format!("Docker did not answer within {} s", PATIENCE.as_secs());
@@ -136,7 +148,8 @@ mod tests {
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_told_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let checks = checks(dir.path().join("docker.sock").to_str()).await;
+        let at = EngineAt::host(dir.path().join("docker.sock").to_str().unwrap());
+        let checks = checks(EngineSetup { at, ..EngineSetup::local(1) }, false).await;
         assert_eq!((checks.len(), checks[0].state), (1, State::Bad));
         assert!(checks[0].found.contains("docker.sock"), "{checks:?}");
     }

@@ -15,6 +15,7 @@ mod rows;
 
 use std::path::PathBuf;
 
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::config::File;
@@ -88,8 +89,16 @@ pub(super) async fn doctor(args: Args, json: bool) -> Result<u8, Ended> {
     let in_data = file.database.is_none();
     let database = file.database.clone().map_or_else(|| Database::File(DataDir::database_in(&data)), Database::Url);
     checks.extend(rows::checks(database, in_data, &DataDir::logs_in(&data)).await);
-    match args.executor.or(file.executor).unwrap_or_default() {
-        Kind::Docker => checks.extend(engine::checks(file.docker.host.as_deref()).await),
+    let kind = args.executor.or(file.executor).unwrap_or_default();
+    match kind {
+        Kind::Docker => match file.engines(kind, file.slots.unwrap_or(1)) {
+            Ok(engines) => {
+                let several = engines.len() > 1;
+                let all = join_all(engines.into_iter().map(|engine| engine::checks(engine, several))).await;
+                checks.extend(all.into_iter().flatten());
+            }
+            Err(error) => checks.push(Check::bad("engine", super::sentence(&error), "correct the settings")),
+        },
         Kind::Host => checks.push(Check::warn(
             "engine",
             "steps run as processes of this machine, with the server's rights",

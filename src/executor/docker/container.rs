@@ -10,14 +10,14 @@ use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Moun
 use super::allowance::{self, Allowance};
 use super::engine::Link;
 use super::sandbox::{self, Joins};
-use super::{Limits, names, overlay, program};
+use super::{Limits, carried, names, overlay, program};
 use crate::base::{AttemptKey, InstanceId};
 use crate::executor::workspace::WORKSPACE;
 use crate::executor::{StepSpec, wrote};
 use crate::pipeline::{Action, Network};
 
 /// Where the attempt's own directory is, read-only but for [`wrote::DIR`] in it.
-const PRIVATE: &str = "/gantry";
+pub(super) const PRIVATE: &str = "/gantry";
 /// The script's name in it.
 pub(super) const SCRIPT: &str = "script";
 /// Where the record's directory is, writable, in it.
@@ -28,8 +28,10 @@ pub(super) const RECORD: &str = "run";
 pub(super) enum Form {
     /// Our own first process waits at a gate for what to run, and writes down what happens. `record` is the directory on this machine in which both are.
     Gate { record: PathBuf, is_parked: bool },
-    /// The engine runs the step and keeps its output: where the engine and we share no directory.
+    /// The engine runs the step and keeps its output: where the engine and we share no sockets.
     Log,
+    /// The same where we share no directories either: the work tree is a volume, and the step's files are put into the container.
+    Carried,
 }
 
 /// What root keeps of its powers, since ordinary builds need it:
@@ -57,8 +59,8 @@ pub(super) fn of_step(
 ) -> ContainerCreateBody {
     let (entrypoint, cmd) = match (form, &step.action) {
         (Form::Gate { .. }, _) => (Some(vec![format!("{PRIVATE}/{}", program::NAME)]), Some(vec![format!("{PRIVATE}/{RECORD}")])),
-        (Form::Log, Action::Script { shell, .. }) => (Some(shell.clone()), Some(vec![script()])),
-        (Form::Log, Action::EntryPoint) => (None, None),
+        (Form::Log | Form::Carried, Action::Script { shell, .. }) => (Some(shell.clone()), Some(vec![script()])),
+        (Form::Log | Form::Carried, Action::EntryPoint) => (None, None),
     };
     let (network, hostname) = match (step.network, joins) {
         (Network::Default, Joins::Sandbox(sandbox)) => (format!("container:{sandbox}"), None),
@@ -68,12 +70,23 @@ pub(super) fn of_step(
     };
     let allowance = Allowance::of(&step.resources, limits, link.cpus);
     let private = private_dir(&step.dirs.root, &step.key);
-    let mut mounts = vec![
-        overlay::workspace(instance, &step.key.job_key(), &step.title, &step.dirs),
-        bind(&private, PRIVATE, true),
-        bind(&private.join(wrote::DIR), &format!("{PRIVATE}/{}", wrote::DIR), false),
-    ];
+    let mut mounts = if *form == Form::Carried {
+        let job = step.key.job_key();
+        let labels = names::job_labels_with_title(instance, &job, &step.title, &step.dirs.root);
+        vec![carried::mount(names::sandbox_name(instance, &job), labels)]
+    } else {
+        let mut mounts = vec![
+            overlay::workspace(instance, &step.key.job_key(), &step.title, &step.dirs),
+            bind(&private, PRIVATE, true),
+            bind(&private.join(wrote::DIR), &format!("{PRIVATE}/{}", wrote::DIR), false),
+        ];
+        mounts.extend(step.dirs.shared.iter().map(|dir| bind(dir, &absolute(dir), true)));
+        mounts
+    };
     let mut labels = names::step_labels(instance, step);
+    if *form == Form::Carried {
+        names::add_carried(&mut labels);
+    }
     let (env, log) = match form {
         Form::Gate { record, is_parked } => {
             mounts.push(bind(record, &format!("{PRIVATE}/{RECORD}"), false));
@@ -82,9 +95,10 @@ pub(super) fn of_step(
             // All that it is to know comes through the gate.
             (None, HostConfigLogConfig { typ: Some("none".to_owned()), config: None })
         }
-        Form::Log => (Some(environment(step).into_iter().map(|(name, value)| format!("{name}={value}")).collect()), log()),
+        Form::Log | Form::Carried => {
+            (Some(environment(step).into_iter().map(|(name, value)| format!("{name}={value}")).collect()), log())
+        }
     };
-    mounts.extend(step.dirs.shared.iter().map(|dir| bind(dir, &absolute(dir), true)));
     ContainerCreateBody {
         image: step.image.clone(),
         hostname,
@@ -100,7 +114,7 @@ pub(super) fn of_step(
             log_config: Some(log),
             // As the first process of a container a script would never see SIGTERM (the kernel gives process 1 no default action): docker-init
             // takes that place, passes signals on and reaps, where our own first process does not.
-            init: Some(*form == Form::Log && link.has_init),
+            init: Some(!matches!(form, Form::Gate { .. }) && link.has_init),
             ..hardened(&CAPABILITIES)
         })),
         ..ContainerCreateBody::default()
@@ -208,7 +222,7 @@ mod tests {
 
     fn joining(joins: &Joins, step: &StepSpec, form: &Form) -> ContainerCreateBody {
         let client = bollard::Docker::connect_with_http("tcp://127.0.0.1:1", 1, bollard::API_DEFAULT_VERSION).unwrap();
-        let link = Link { client, has_init: true, architecture: "x86_64".to_owned(), cpus: Some(2) };
+        let link = Link { cpus: Some(2), ..Link::new(client) };
         of_step(step, &InstanceId::new(&Clock::System), joins, &Limits::default(), &link, form)
     }
 
@@ -271,6 +285,18 @@ mod tests {
         let alone = joining(&joins, &spec(Action::EntryPoint), &gate());
         assert_eq!(alone.hostname.as_deref(), Some("gantry"));
         assert_eq!(alone.host_config.unwrap().network_mode.as_deref(), Some("5e4d"));
+    }
+
+    #[test]
+    fn a_carried_step_sees_the_jobs_volume_and_nothing_of_any_machine() {
+        let step = spec(Action::EntryPoint);
+        let body = of(&step, &Form::Carried);
+        assert!(names::is_carried(&body.labels.unwrap()));
+        let mounts = body.host_config.unwrap().mounts.unwrap();
+        assert_eq!(mounts.len(), 1);
+        assert_eq!((mounts[0].typ, mounts[0].target.as_deref()), (Some(MountType::VOLUME), Some("/workspace")));
+        assert!(mounts[0].source.as_deref().unwrap().ends_with(&step.key.job_key().to_string()));
+        assert!(body.env.unwrap().iter().any(|variable| variable == "GANTRY_OUTPUT=/gantry/out/output"));
     }
 
     #[test]

@@ -128,6 +128,7 @@ async fn judge(inner: &Inner, step: &StepSpec, name: &str, seen: Seen) -> Result
     let phase = seen.phase;
     let Some(record) = names::record_dir(&seen.labels) else {
         return Ok(Some(match phase {
+            Phase::Created if names::is_carried(&seen.labels) => Created::Waits(Waiting::found(Form::Carried, phase)),
             Phase::Created => Created::Waits(Waiting::found(Form::Log, phase)),
             Phase::Running | Phase::Ended => Created::Began(Box::new(seen)),
         }));

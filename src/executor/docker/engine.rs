@@ -1,17 +1,17 @@
 //! The connection to the engine: made when first needed, forgotten when it breaks, so that an engine may come, go and come back as another version.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::API_DEFAULT_VERSION;
 use bollard::errors::Error;
 use bollard::query_parameters::InspectNetworkOptions;
 
-use super::moment;
-use super::trouble::{self, Trouble};
+use super::address::{Address, EngineAt};
+use super::ssh::Tunnel;
+use super::trouble::{self, Said, Trouble};
+use super::{moment, tls};
 
-/// Where Docker listens when nothing else is said.
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// For one answer; creating a container on a machine under load may take tens of seconds.
 const TIMEOUT_S: u64 = 120;
 /// For a sign of life.
@@ -27,20 +27,29 @@ pub(super) struct Link {
     pub architecture: String,
     /// Processors of its machine.
     pub cpus: Option<i64>,
+    /// Whether it sees this machine's directories; asked when a job first wants to know.
+    pub shares: Arc<tokio::sync::OnceCell<bool>>,
+}
+
+impl Link {
+    pub(super) fn new(client: bollard::Docker) -> Self {
+        Self { client, has_init: true, architecture: String::new(), cpus: None, shares: Arc::default() }
+    }
 }
 
 pub(super) struct Engine {
     pub host: String,
+    at: EngineAt,
     link: Mutex<Option<Link>>,
+    /// What connections go through, where that is ssh. It outlives them: streams go on when a request fails. One login at a time.
+    tunnel: tokio::sync::Mutex<Option<Tunnel>>,
 }
 
 impl Engine {
-    /// Does not connect yet. `None` is `DOCKER_HOST`, or the usual socket.
-    pub(super) fn new(host: Option<&str>) -> Self {
-        let from_env = || std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
-        let host = host.map(str::to_owned).or_else(from_env).unwrap_or_else(|| DEFAULT_HOST.to_owned());
-        let host = if host.starts_with('/') { format!("unix://{host}") } else { host };
-        Self { host, link: Mutex::new(None) }
+    /// Does not connect yet.
+    pub(super) fn new(at: EngineAt) -> Self {
+        let at = at.named();
+        Self { host: at.shown(), at, link: Mutex::new(None), tunnel: tokio::sync::Mutex::default() }
     }
 
     /// Whether the engine is on this machine, as far as its address tells.
@@ -50,29 +59,55 @@ impl Engine {
 
     /// The link, made now if there is none.
     pub(super) async fn link(&self) -> Result<Link, Trouble> {
-        if let Some(link) = self.link.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+        if let Some(link) = self.known() {
             return Ok(link);
         }
-        let link = self.connect().await.map_err(|error| trouble::read(&error, &self.host))?;
+        let mut tunnel = self.tunnel.lock().await;
+        if let Some(link) = self.known() {
+            return Ok(link);
+        }
+        let link = self.connect(&mut tunnel).await.map_err(|error| trouble::read(&error, &self.host))?;
         *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
         Ok(link)
     }
 
-    async fn connect(&self) -> Result<Link, Error> {
-        let client = match self.host.split_once("://") {
-            Some(("unix", _)) => bollard::Docker::connect_with_unix(&self.host, TIMEOUT_S, API_DEFAULT_VERSION)?,
-            Some(("tcp" | "http", _)) => bollard::Docker::connect_with_http(&self.host, TIMEOUT_S, API_DEFAULT_VERSION)?,
-            _ => return Err(Error::UnsupportedURISchemeError { uri: self.host.clone() }),
+    /// The link, if there is one.
+    pub(super) fn known(&self) -> Option<Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn connect(&self, tunnel: &mut Option<Tunnel>) -> Result<Link, Error> {
+        let (seconds, version) = (TIMEOUT_S, API_DEFAULT_VERSION);
+        let client = match self.at.address().map_err(Said::error)? {
+            Address::Unix(path) => bollard::Docker::connect_with_unix(&path, seconds, version)?,
+            Address::Plain(authority) => bollard::Docker::connect_with_http(&format!("tcp://{authority}"), seconds, version)?,
+            Address::Tls { authority, name, files } => tls::client(&authority, &name, &files, seconds, version)?,
+            Address::Ssh(at) => {
+                if !tunnel.as_mut().is_some_and(Tunnel::is_open) {
+                    *tunnel = None;
+                }
+                let open = match tunnel {
+                    Some(open) => open,
+                    None => tunnel.insert(Tunnel::open(&at).await.map_err(Said::error)?),
+                };
+                let client = bollard::Docker::connect_with_unix(&open.socket, seconds, version)?;
+                // The login has succeeded: a door that nobody opens is the engine's.
+                client.clone().with_timeout(PING).ping().await.map_err(|_| {
+                    let (destination, socket) = (&at.destination, &at.socket);
+                    Said::error(format!("the login by ssh works, but no Docker engine answers at {socket} there; does it run, and may `{destination}` use it?"))
+                })?;
+                client
+            }
         };
         let client = client.with_timeout(PING).negotiate_version().await?;
         let info = client.info().await?;
         // The engine asks the program for its version; "N/A" is its word for having found none.
         let has_init = info.init_commit.and_then(|commit| commit.id).is_none_or(|id| id != "N/A");
         Ok(Link {
-            client: client.with_timeout(Duration::from_secs(TIMEOUT_S)),
             has_init,
             architecture: info.architecture.unwrap_or_default(),
             cpus: info.ncpu,
+            ..Link::new(client.with_timeout(Duration::from_secs(TIMEOUT_S)))
         })
     }
 
@@ -140,15 +175,15 @@ mod tests {
 
     #[test]
     fn a_bare_path_is_a_socket() {
-        assert_eq!(Engine::new(Some("/run/d.sock")).host, "unix:///run/d.sock");
-        assert!(Engine::new(Some("/run/d.sock")).is_local());
-        assert!(!Engine::new(Some("tcp://10.0.0.1:2375")).is_local());
+        assert_eq!(Engine::new(EngineAt::host("/run/d.sock")).host, "unix:///run/d.sock");
+        assert!(Engine::new(EngineAt::host("/run/d.sock")).is_local());
+        assert!(!Engine::new(EngineAt::host("tcp://10.0.0.1:2375")).is_local());
     }
 
     #[tokio::test]
     async fn no_socket_is_told_and_asked_for_anew() {
         let dir = tempfile::tempdir().unwrap();
-        let engine = Engine::new(dir.path().join("docker.sock").to_str());
+        let engine = Engine::new(EngineAt::host(dir.path().join("docker.sock").to_str().unwrap()));
         for _ in 0..2 {
             match engine.ping().await {
                 Err(Trouble::Unreachable(sentence)) => {
@@ -161,9 +196,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_of_a_kind_we_do_not_speak_is_told() {
-        let engine = Engine::new(Some("ssh://host"));
+        let engine = Engine::new(EngineAt::host("npipe://host"));
         match engine.ping().await {
-            Err(Trouble::Unreachable(sentence)) => assert!(sentence.contains("ssh://host"), "{sentence}"),
+            Err(Trouble::Unreachable(sentence)) => assert!(sentence.contains("npipe://host"), "{sentence}"),
             other => panic!("{other:?}"),
         }
     }

@@ -6,13 +6,15 @@ use std::path::Path;
 use bollard::models::{ContainerCreateBody, HostConfig};
 
 use super::archive::{self, Owner};
+use super::carried::{self, Tree};
 use super::{Inner, container, names, overlay, release, sandbox};
 use crate::executor::workspace;
 use crate::executor::{Archive, Failure, JobSpec};
 
-/// Unpacks the job's archives in its workspace. What a crash cut off is simply done again.
+/// Carries the job's work tree to the engine, if that does not see it, and unpacks the job's archives in it. What a crash cut off is simply done again.
 pub(super) async fn fill(inner: &Inner, job: &JobSpec) -> Result<(), Failure> {
-    if job.fill.is_empty() {
+    let is_carried = carried::is_carried(&job.dirs.root);
+    if job.fill.is_empty() && !is_carried {
         return Ok(());
     }
     if let Some(stray) = job.fill.iter().map(|archive| Archive::into(&**archive)).find(|into| workspace::relative(into).is_none())
@@ -21,11 +23,17 @@ pub(super) async fn fill(inner: &Inner, job: &JobSpec) -> Result<(), Failure> {
         return Err(Failure::Infrastructure(sentence));
     }
     let name = names::filler_name(&inner.instance, &job.key);
+    let labels = names::job_labels_with_title(&inner.instance, &job.key, &job.title, &job.dirs.root);
+    let workspace = if is_carried {
+        carried::mount(names::sandbox_name(&inner.instance, &job.key), labels.clone())
+    } else {
+        overlay::workspace(&inner.instance, &job.key, &job.title, &job.dirs)
+    };
     let body = ContainerCreateBody {
-        labels: Some(names::job_labels_with_title(&inner.instance, &job.key, &job.title, &job.dirs.root)),
+        labels: Some(labels),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
-            mounts: Some(vec![overlay::workspace(&inner.instance, &job.key, &job.title, &job.dirs)]),
+            mounts: Some(vec![workspace]),
             ..container::hardened(&[])
         }),
         ..sandbox::idle()
@@ -36,6 +44,10 @@ pub(super) async fn fill(inner: &Inner, job: &JobSpec) -> Result<(), Failure> {
         made => made.map_err(|trouble| trouble.into_failure("could not make a container to fill the workspace"))?,
     }
     let owner = owner_of(overlay::top(&job.dirs));
+    if is_carried {
+        let tree = Tree { workspace: job.dirs.workspace.clone(), tasks: inner.tasks.clone() };
+        archive::put(&inner.engine, &name, &tree, owner).await?;
+    }
     for archive in &job.fill {
         archive::put(&inner.engine, &name, &**archive, owner).await?;
     }

@@ -14,9 +14,9 @@ use super::record::Record;
 use super::seen::Seen;
 use super::start::Pieces;
 use super::trouble::Trouble;
-use super::{Inner, container, ending, names, seen};
+use super::{Inner, carried, container, ending, names, seen};
 use crate::base::{Timestamp, limits};
-use crate::executor::{Ended, Live, Wrote, wrote};
+use crate::executor::{Ended, Failure, Live, Wrote, wrote};
 use crate::run::{Exit, Observed};
 
 /// Where output and exit come from.
@@ -29,11 +29,20 @@ pub(super) enum Source {
     Log,
 }
 
+/// Where the files are that the step may write to.
+pub(super) enum Files {
+    /// In the attempt's own directory.
+    Here(PathBuf),
+    /// In its container.
+    There,
+    /// Nobody knows.
+    Lost,
+}
+
 /// A begun attempt.
 pub(super) struct Begun {
     pub name: String,
-    /// The attempt's own directory.
-    pub dir: Option<PathBuf>,
+    pub files: Files,
     pub started_at: Timestamp,
     pub grace_ms: u64,
     pub source: Source,
@@ -42,24 +51,27 @@ pub(super) struct Begun {
 /// One that began before, as the engine tells of it.
 pub(super) async fn again(inner: &Arc<Inner>, name: String, seen: &Seen, output: Output, stop: CancellationToken) -> Live {
     let started_ns = seen.started_ns.unwrap_or_else(|| inner.clock.now_ns());
-    let dir = dir_of(seen);
+    let files = files_of(seen);
     let source = match names::record_dir(&seen.labels) {
         Some(record) => Source::Record(Box::new(Record::again(&record, output.passing(), started_ns).await)),
         None => Source::Log,
     };
     let grace_ms = names::grace_of(&seen.labels).unwrap_or(limits::GRACE_MS);
-    live(inner, Begun { name, dir, started_at: Timestamp(started_ns.div_euclid(1_000_000)), grace_ms, source }, output, stop)
+    live(inner, Begun { name, files, started_at: Timestamp(started_ns.div_euclid(1_000_000)), grace_ms, source }, output, stop)
 }
 
-/// The own directory of a container's attempt, by its labels.
-fn dir_of(seen: &Seen) -> Option<PathBuf> {
-    let (root, key) = names::root_of(&seen.labels).zip(names::key_of(&seen.labels))?;
-    Some(container::private_dir(root, &key))
+/// By a container's labels.
+fn files_of(seen: &Seen) -> Files {
+    if names::is_carried(&seen.labels) {
+        return Files::There;
+    }
+    let attempt = names::root_of(&seen.labels).zip(names::key_of(&seen.labels));
+    attempt.map_or(Files::Lost, |(root, key)| Files::Here(container::private_dir(root, &key)))
 }
 
 /// Reads the output to the end, then the exit, and stops the attempt when told to.
 pub(super) fn live(inner: &Arc<Inner>, begun: Begun, mut output: Output, stop: CancellationToken) -> Live {
-    let Begun { name, dir, started_at, grace_ms, source } = begun;
+    let Begun { name, files, started_at, grace_ms, source } = begun;
     let inner = Arc::clone(inner);
     let grace = Duration::from_millis(grace_ms);
     let exit = async move {
@@ -80,7 +92,7 @@ pub(super) fn live(inner: &Arc<Inner>, begun: Begun, mut output: Output, stop: C
             ended = reading => ended.map_err(|trouble: Trouble| trouble.into_failure("could not be asked about the step"))?,
             never = ending::stop_when(&inner.engine, &name, &stop, grace) => match never {},
         };
-        let wrote = read_wrote(&inner, dir, &mut output).await;
+        let wrote = read_wrote(&inner, &name, files, &mut output).await?;
         output.finish()?;
         Ok(Ended { exit, wrote, observed })
     };
@@ -115,18 +127,17 @@ async fn by_log(
 }
 
 /// What the ended attempt wrote into its files; what cannot be taken is told in its log.
-async fn read_wrote(inner: &Inner, dir: Option<PathBuf>, output: &mut Output) -> Wrote {
-    let Some(dir) = dir else { return Wrote::default() };
-    match inner.tasks.spawn_blocking(move || wrote::read(&dir)).await {
-        Ok((wrote, left_out)) => {
-            left_out.iter().for_each(|sentence| output.say(sentence));
-            wrote
-        }
-        Err(panic) => {
-            output.say(&format!("nothing is taken from the step's files: {panic}"));
-            Wrote::default()
-        }
-    }
+async fn read_wrote(inner: &Inner, name: &str, files: Files, output: &mut Output) -> Result<Wrote, Failure> {
+    let (wrote, left_out) = match files {
+        Files::Here(dir) => match inner.tasks.spawn_blocking(move || wrote::read(&dir)).await {
+            Ok(read) => read,
+            Err(panic) => (Wrote::default(), vec![format!("nothing is taken from the step's files: {panic}")]),
+        },
+        Files::There => carried::read_wrote(inner, name).await?,
+        Files::Lost => return Ok(Wrote::default()),
+    };
+    left_out.iter().for_each(|sentence| output.say(sentence));
+    Ok(wrote)
 }
 
 /// The engine's log of a container, as long as it runs.

@@ -2,11 +2,13 @@
 //!
 //! | File | What it is |
 //! |---|---|
-//! | `engine` | The connection: made when needed, forgotten when it breaks |
+//! | `engine`, `address` | The connection: made when needed, forgotten when it breaks; where to |
+//! | `tls`, `ssh` | Engines on other machines |
 //! | `trouble` | What the engine refuses, and its absence, told apart |
 //! | `names` | Container names and labels |
 //! | `container`, `allowance` | What a step's container is made of: the hardening; what it may use |
 //! | `overlay` | A job's work tree as a layer over a kept base |
+//! | `carried` | Jobs on engines that do not see this machine's directories |
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
 //! | `sandbox`, `pool`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits; some made ahead |
 //! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
@@ -21,8 +23,10 @@
 //! | `release` | Removing what is over |
 //! | `facts` | What the engine says of itself |
 
+mod address;
 mod allowance;
 mod archive;
+mod carried;
 mod container;
 mod create;
 mod demo;
@@ -61,8 +65,10 @@ mod sandbox;
 mod seen;
 mod segment;
 mod service;
+mod ssh;
 mod start;
 mod terminal;
+mod tls;
 mod trouble;
 #[path = "init/wire.rs"]
 #[allow(dead_code, reason = "the server and the init program need a half of it each")]
@@ -78,6 +84,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use self::address::{EngineAt, TlsFiles};
 use self::container::Form;
 use self::engine::Engine;
 use self::followed::Followed;
@@ -171,9 +178,16 @@ impl Docker {
         limits: Limits,
         images: ImageRules,
     ) -> Self {
+        let at = EngineAt { host: host.map(str::to_owned), ..EngineAt::default() };
+        Self::at(at, instance, tasks, clock, limits, images)
+    }
+
+    /// The engine at an address of any kind.
+    #[must_use]
+    pub fn at(at: EngineAt, instance: InstanceId, tasks: Tasks, clock: Clock, limits: Limits, images: ImageRules) -> Self {
         Self {
             inner: Arc::new_cyclic(|me| Inner {
-                engine: Engine::new(host),
+                engine: Engine::new(at),
                 instance,
                 tasks,
                 clock,
@@ -210,13 +224,14 @@ impl Inner {
     async fn has_gates(&self, step: &StepSpec) -> Result<bool, Failure> {
         let link = self.engine.link().await.map_err(|trouble| trouble.into_failure("could not be asked"))?;
         let shares = self.engine.is_local() && !self.is_deaf.load(Ordering::Relaxed);
-        Ok(shares && program::fits(&link) && program::may_run_in(&step.dirs.root))
+        Ok(shares && !carried::is_carried(&step.dirs.root) && program::fits(&link) && program::may_run_in(&step.dirs.root))
     }
 
     /// How a step's container is made here, with the directory of its record.
     async fn form(&self, step: &StepSpec, is_parked: bool) -> Result<Form, Failure> {
         match self.has_gates(step).await? {
             true => Ok(Form::Gate { record: files::record(self, step).await?, is_parked }),
+            false if carried::is_carried(&step.dirs.root) => Ok(Form::Carried),
             false => Ok(Form::Log),
         }
     }
@@ -260,6 +275,10 @@ impl Executor for Docker {
         self.inner.engine.ping().await.map_err(|trouble| trouble.into_failure("is not well"))?;
         pool::begin(&self.inner);
         Ok(())
+    }
+
+    async fn carries(&self, job: &JobSpec) -> Result<bool, Failure> {
+        carried::decide(&self.inner, job).await
     }
 
     async fn prepare(&self, job: &JobSpec, services: &dyn ServiceSinks) -> Result<(), Failure> {

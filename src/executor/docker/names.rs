@@ -36,6 +36,8 @@ const GRACE: &str = "io.gantry.grace-ms";
 const ROOT: &str = "io.gantry.root";
 /// The name of its record's directory in the attempt's own. Only containers that wait at a gate bear it.
 const RECORD: &str = "io.gantry.record";
+/// Its files are in it, its work tree is a volume.
+const CARRIED: &str = "io.gantry.carried";
 /// It was made ahead of its start.
 const PARKED: &str = "io.gantry.parked";
 
@@ -91,6 +93,11 @@ pub(super) fn service_name(instance: &InstanceId, job: &JobKey, number: u32) -> 
 /// `gantry-INSTANCE8-RUN-JOB-fill`: the container through which the job's workspace is filled.
 pub(super) fn filler_name(instance: &InstanceId, job: &JobKey) -> String {
     format!("{}-fill", sandbox_name(instance, job))
+}
+
+/// `gantry-INSTANCE8-RUN-JOB-sees-TOKEN`
+pub(super) fn sight_name(instance: &InstanceId, job: &JobKey, token: &str) -> String {
+    format!("{}-sees-{token}", sandbox_name(instance, job))
 }
 
 /// `gantry-INSTANCE8-trial-TOKEN`
@@ -183,6 +190,14 @@ pub(super) fn add_record(labels: &mut Labels, record: &str, is_parked: bool) {
 pub(super) fn record_dir(labels: &Labels) -> Option<PathBuf> {
     let name = labels.get(RECORD).filter(|name| !name.is_empty() && !name.contains(['/', '.']))?;
     Some(container::private_dir(root_of(labels)?, &key_of(labels)?).join(name))
+}
+
+pub(super) fn add_carried(labels: &mut Labels) {
+    labels.insert(CARRIED.to_owned(), "1".to_owned());
+}
+
+pub(super) fn is_carried(labels: &Labels) -> bool {
+    labels.contains_key(CARRIED)
 }
 
 pub(super) fn is_parked(labels: &Labels) -> bool {

@@ -74,12 +74,7 @@ mod tests {
     #[test]
     fn it_runs_on_the_machine_that_it_was_built_for() {
         let client = bollard::Docker::connect_with_http("tcp://127.0.0.1:1", 1, bollard::API_DEFAULT_VERSION).unwrap();
-        let link = |architecture: &str| Link {
-            client: client.clone(),
-            has_init: true,
-            architecture: architecture.to_owned(),
-            cpus: None,
-        };
+        let link = |architecture: &str| Link { architecture: architecture.to_owned(), ..Link::new(client.clone()) };
         assert!(fits(&link(std::env::consts::ARCH)));
         assert!(!fits(&link("riscv64")));
     }

@@ -18,13 +18,13 @@ use super::archive::{self, Owner};
 use super::container::{self, Form};
 use super::create::{Created, Waiting, create, create_once};
 use super::gate::Shut;
-use super::live::{self, Begun, Source};
+use super::live::{self, Begun, Files, Source};
 use super::output::{Output, Passing};
 use super::park::Reached;
 use super::record::Record;
 use super::seen::{self, Phase};
 use super::trouble::Trouble;
-use super::{Inner, files, fill, gate, names, opening, overlay, park, release, sandbox, segment};
+use super::{Inner, carried, files, fill, gate, names, opening, overlay, park, release, sandbox, segment};
 use crate::executor::{Archive, Failure, Live, Sink, StepSpec, workspace};
 use crate::pipeline::Network;
 
@@ -44,7 +44,9 @@ pub(super) async fn start(
     let name = names::container_name(&inner.instance, &step.key);
     let mut output = Output::new(sink, inner.clock.clone());
     inner.remember(&step.key.job_key(), &step.dirs.root, step.image.as_deref());
-    files::write(inner, step).await?;
+    if !carried::is_carried(&step.dirs.root) {
+        files::write(inner, step).await?;
+    }
     let mut parked = inner.parked.take(&step.key).map(Waiting::of);
     for _ in 0..TRIES {
         let mut waiting = match parked.take() {
@@ -64,8 +66,12 @@ pub(super) async fn start(
             Ok(Some(source)) => {
                 // By our clock: the engine's is not asked for, since a look at a container that ends just now waits until its end is cleaned up, and
                 // with it would wait the first line of a short step.
-                let dir = Some(container::private_dir(&step.dirs.root, &step.key));
-                let begun = Begun { name, dir, started_at: inner.clock.now(), grace_ms: step.grace_ms, source };
+                let files = if carried::is_carried(&step.dirs.root) {
+                    Files::There
+                } else {
+                    Files::Here(container::private_dir(&step.dirs.root, &step.key))
+                };
+                let begun = Begun { name, files, started_at: inner.clock.now(), grace_ms: step.grace_ms, source };
                 return Ok(live::live(inner, begun, output, stop));
             }
             // Looked at anew: whoever else has a hand in it may have opened the gate.
@@ -152,6 +158,9 @@ async fn begin(
     passing: Passing,
 ) -> Result<Option<Source>, Failure> {
     let Waiting { form, running, was_there, reached } = waiting;
+    if form == Form::Carried {
+        carried::equip(inner, step, name).await?;
+    }
     let Form::Gate { record, is_parked: _ } = form else {
         let pieces = launch(inner, step, || attach_and_start(inner, name)).await?;
         // Of a container that was there before, the first start may be on its way while we attach: only the log has its output from the first byte on.

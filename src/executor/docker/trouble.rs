@@ -29,8 +29,29 @@ impl Trouble {
     }
 }
 
+/// A sentence of our own inside a client's error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Said(String);
+
+impl Said {
+    pub(super) fn error(sentence: impl Into<String>) -> Error {
+        Error::IOError { err: io::Error::other(Said(sentence.into())) }
+    }
+
+    fn in_error(error: &Error) -> Option<&Said> {
+        match error {
+            Error::IOError { err } => err.get_ref()?.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// Reads a client's error; `host` is the engine's address for the sentence.
 pub(super) fn read(error: &Error, host: &str) -> Trouble {
+    if let Some(said) = Said::in_error(error) {
+        return Trouble::Unreachable(format!("Docker is not reachable at {host}: {said}"));
+    }
     let message = match error {
         Error::DockerResponseServerError { status_code, message } => {
             return Trouble::Refused { status: *status_code, message: message.clone() };

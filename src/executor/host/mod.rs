@@ -6,7 +6,6 @@
 //!   by `setsid` stays; the host gives no means against it.)
 //! * After a crash nothing is taken up: the output went into pipes that died with the server. Such attempts are lost, and never run twice.
 
-mod pack;
 mod process;
 mod record;
 mod unpack;
@@ -20,7 +19,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use self::record::Record;
-use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, workspace};
+use super::{ByteStream, Ended, Executor, Failure, JobSpec, Live, ServiceSinks, Sink, StepSpec, Survivor, pack, workspace};
 use crate::base::{AttemptKey, Clock, JobKey, Tasks};
 use crate::pipeline::{Action, Network, Resources};
 use crate::run::{Exit, Stream};

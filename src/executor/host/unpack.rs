@@ -14,8 +14,8 @@ use rustix::io::Errno;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
 
-use super::pack::open_dir;
 use crate::base::Tasks;
+use crate::executor::pack::open_dir;
 use crate::executor::{Archive, Failure, workspace};
 
 /// Unpacks `archive` in `root`, the job's work tree. Ends early when `stop` is cancelled, or when the future is dropped.

@@ -122,7 +122,7 @@ pub(in crate::pipeline) struct Job {
     pub span: Span,
     /// The pipeline's and its own `env`: what its own keys see and its steps begin theirs with.
     pub envs: Envs,
-    /// Labels that an executor must have.
+    /// Labels that an engine must have.
     pub runs_on: Vec<String>,
     pub matrix: Option<Matrix>,
     /// Nothing was wrong with the matrix.

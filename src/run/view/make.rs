@@ -63,6 +63,7 @@ fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
         concurrency: view_job_concurrency(plan, job),
         outputs,
         taken_from: taken.map(view_taken),
+        engine: job.engine.clone(),
         services: plan
             .services
             .iter()

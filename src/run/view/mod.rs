@@ -77,6 +77,8 @@ pub struct JobView {
     pub outputs: Values,
     /// The run in which it ran, if that is another one.
     pub taken_from: Option<TakenView>,
+    /// The engine that it is or was on; `null` before it is given one.
+    pub engine: Option<String>,
     pub services: Vec<ServiceView>,
     /// Once it has ended; `null` when it never began.
     pub times: Option<Times>,

@@ -23,7 +23,7 @@ use self::wanted::Wanted;
 use super::handle::Shared;
 use crate::base::limits::{REPORT_PROBLEMS, REPORTS_MS};
 use crate::base::{AttemptKey, RepoId};
-use crate::executor::Failure;
+use crate::executor::{Executor, Failure};
 use crate::run::{Exit, Run, TestCase, TestSummary};
 use crate::secrets::Masks;
 use crate::store::{self, Harvest};
@@ -31,6 +31,7 @@ use crate::store::{self, Harvest};
 /// What is looked for when an attempt has ended, and what else its rows need.
 pub(super) struct Harvester {
     shared: Arc<Shared>,
+    executor: Arc<dyn Executor>,
     key: AttemptKey,
     junit: Vec<String>,
     repo: RepoId,
@@ -43,11 +44,12 @@ pub(super) struct Harvester {
 
 impl Harvester {
     /// Nothing when the step has no reports.
-    pub(super) fn of(shared: &Arc<Shared>, run: &Run, key: &AttemptKey) -> Option<Self> {
+    pub(super) fn of(shared: &Arc<Shared>, executor: &Arc<dyn Executor>, run: &Run, key: &AttemptKey) -> Option<Self> {
         let job = run.plan.jobs.get(key.job as usize)?;
         let step = job.steps.get(key.step as usize)?;
         (!step.junit.is_empty()).then(|| Self {
             shared: Arc::clone(shared),
+            executor: Arc::clone(executor),
             key: key.clone(),
             junit: step.junit.clone(),
             repo: run.repo.clone(),
@@ -86,7 +88,7 @@ impl Harvester {
         found.masks = masks.clone();
         let wanted = Arc::new(wanted);
         for root in wanted.roots() {
-            let stream = match self.shared.executor.collect(&self.key, &format!("/workspace/{root}")).await {
+            let stream = match self.executor.collect(&self.key, &format!("/workspace/{root}")).await {
                 Ok(Some(stream)) => stream,
                 Ok(None) => continue,
                 Err(Failure::Unreachable(why)) => return Err(why),

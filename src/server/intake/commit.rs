@@ -56,7 +56,7 @@ pub(super) fn read_commit(
     };
     let files = mirror.files(&trigger.commit);
     let options = ReadOptions {
-        image_needed: shared.executor.needs_image(),
+        image_needed: shared.fleet.needs_image(),
         changes: changes.as_deref(),
         files: Some(&files),
         ..ReadOptions::default()

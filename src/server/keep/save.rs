@@ -31,8 +31,8 @@ fn has_passed(run: &Run, job: &JobKey) -> bool {
 }
 
 /// Saves the caches of these attempts, all of one job that has ended.
-pub(in crate::server) async fn save(shared: &Shared, job: &JobKey, attempts: &[AttemptKey]) {
-    let Shared { keep, executor, store, clock, .. } = shared;
+pub(in crate::server) async fn save(shared: &Shared, executor: &dyn Executor, job: &JobKey, attempts: &[AttemptKey]) {
+    let Shared { keep, store, clock, .. } = shared;
     let run = match store.run(&job.run).await {
         Ok(Some(run)) => run,
         Ok(None) => return,
@@ -42,7 +42,7 @@ pub(in crate::server) async fn save(shared: &Shared, job: &JobKey, attempts: &[A
         return;
     }
     for key in attempts.iter().filter(|key| passed_with(&run, key)) {
-        let saver = Saver { keep, executor: &**executor, clock, run: &run, key };
+        let saver = Saver { keep, executor, clock, run: &run, key };
         for line in saver.all().await {
             // Of names that the plan knows, and of outputs, which were masked when they were stored.
             say(key, store.logs(), clock, &Masks::default(), &line);

@@ -23,11 +23,10 @@ pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Value>) 
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the database does not answer; the server's log says why"),
     };
     let readiness = app.handle.readiness();
-    let answers = || format!("{} answers", readiness.executor);
     let engine = json!({
-        "ok": readiness.engine_problem.is_none(),
+        "ok": readiness.any_answers(),
         "executor": readiness.executor,
-        "sentence": readiness.engine_problem.clone().unwrap_or_else(answers),
+        "sentence": readiness.problem().unwrap_or_else(|| format!("{} answers", readiness.executor)),
     });
     (status, Json(json!({ "status": word, "store": { "ok": store.is_ok(), "sentence": sentence }, "engine": engine })))
 }

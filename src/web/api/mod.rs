@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod caches;
+mod engines;
 mod events;
 mod health;
 mod logs;
@@ -43,6 +44,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/repos/{repo}/caches", get(caches::list))
         .route("/api/v1/repos/{repo}/caches/{id}", delete(caches::remove))
         .route("/api/v1/repos/{repo}/schedules", get(repos::schedules))
+        .route("/api/v1/engines", get(engines::list))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/tests", get(results::of_run))

@@ -8,6 +8,7 @@
 //! | `run_tests` | `/runs/{id}/tests`; `run_summary`: `/runs/{id}/summary` |
 //! | `repo_tests`, `test` | `/repos/{name}/tests`, `/repos/{name}/tests/{id}` |
 //! | `results`, `strip` | results of tests; what a test did last, as small pictures |
+//! | `engines` | `/engines` |
 //! | `secrets` | a repository's secrets, on its page |
 //! | `terminals` | who had a terminal in one of a run's steps |
 //! | `artifacts`, `tree` | what a run has kept, and a repository's caches |
@@ -22,6 +23,7 @@
 mod actions;
 mod artifacts;
 mod docs;
+mod engines;
 mod face;
 mod lines;
 mod moment;
@@ -72,6 +74,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/repos/{name}/remove", get(repo::removal).post(actions::remove_repo))
         .route("/repos/{name}/secrets", post(secrets::set))
         .route("/repos/{repo}/secrets/{name}/remove", post(secrets::remove))
+        .route("/engines", get(engines::page))
         .route("/docs", get(docs::first))
         .route("/docs/{name}", get(docs::page))
         .route("/runs/{id}", get(run::page))

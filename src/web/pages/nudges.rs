@@ -125,7 +125,9 @@ impl Nudger {
         if let Some(log) = &self.log {
             self.watched.follow(&self.app, log);
             let lines = self.app.log_lines(log).await?;
-            let end = self.app.log_page(log, lines.saturating_add(1), 1, None).await?.end;
+            // More may have come since: then the next look tells both.
+            let rest = self.app.log_page(log, lines.saturating_add(1), 1, None).await?;
+            let end = rest.end && rest.lines.is_empty();
             if self.lines != Some((lines, end)) {
                 self.lines = Some((lines, end));
                 events.push(Event::default().event("log").data(json!({ "lines": lines, "end": end }).to_string()));

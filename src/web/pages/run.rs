@@ -22,6 +22,7 @@ use super::words::Words;
 use crate::base::Timestamp;
 use crate::pipeline::{Problem as Fault, Severity};
 use crate::run::{JobView, Outcome, RunView, ServiceView, StepView};
+use crate::schedule::EngineInfo;
 use crate::web::app::App;
 use crate::web::extract::{Asked, At};
 use crate::web::problem::Problem;
@@ -125,6 +126,11 @@ impl JobPart {
     /// Where the time before its first step went.
     fn before(&self) -> Option<String> {
         self.job.times.map(|times| times.before()).filter(|before| !before.is_empty())
+    }
+
+    /// Where it is or was, if that needs a name.
+    fn engine(&self) -> Option<&str> {
+        self.job.engine.as_deref().filter(|engine| *engine != EngineInfo::LOCAL)
     }
 
     /// What it works on, and who let it.

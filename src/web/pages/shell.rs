@@ -10,12 +10,12 @@ pub(super) struct Shell {
     pub title: String,
     /// Of the tab's icon.
     pub face: &'static str,
-    /// Which part of the navigation is here: `runs`, `repos`, `docs` or nothing.
+    /// Which part of the navigation is here: `runs`, `repos`, `engines`, `docs` or nothing.
     pub here: &'static str,
     /// Where the live channel is asked for nudges; empty for a page that does not change.
     pub live: String,
-    /// The sentence that says why the engine does not work, when it does not.
-    pub engine: Option<String>,
+    /// When an engine does not work: whether any does, and the sentence that says why.
+    pub engine: Option<(bool, String)>,
 }
 
 impl Shell {
@@ -27,7 +27,8 @@ impl Shell {
 
     /// A page that stays as it is.
     pub(super) fn still(app: &App, title: impl Into<String>) -> Self {
-        let engine = app.handle.readiness().engine_problem;
+        let readiness = app.handle.readiness();
+        let engine = readiness.problem().map(|sentence| (readiness.any_answers(), sentence));
         Self { title: title.into(), face: "idle", here: "", live: String::new(), engine }
     }
 

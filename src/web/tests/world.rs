@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::base::{Clock, Tasks};
 use crate::executor::Fake;
 use crate::git::Credentials;
-use crate::server::{Config, Handle, KeepConfig, Layout, Server, Source};
+use crate::server::{Config, Fleet, Handle, KeepConfig, Layout, Server, Source};
 use crate::store::{Database, Repo, Store, StoreConfig};
 use crate::web::{WebOptions, router, serve};
 
@@ -37,8 +37,8 @@ impl World {
         let store = Store::open(&config).await.unwrap();
         let config = Config {
             data: dir.path().to_owned(),
-            slots: 2,
             grace_ms: 1_000,
+            engine_timeout_ms: 60_000,
             url: String::new(),
             credentials: Credentials::default(),
             watch: false,
@@ -47,7 +47,8 @@ impl World {
         };
         let source = Source::Mirrors(Layout::new(dir.path()));
         let fake = Fake::new(Clock::System);
-        let server = Server::start(config, store.clone(), Arc::new(fake.clone()), source, Clock::System).await.unwrap();
+        let server =
+            Server::start(config, store.clone(), Fleet::of_one(Arc::new(fake.clone()), 2), source, Clock::System).await.unwrap();
         let handle = server.handle().clone();
         let tasks = Tasks::default();
         let listener = TcpListener::bind(listen).await.unwrap();
