@@ -8,8 +8,6 @@ use std::process::Command;
 const SOURCE: &str = "src/executor/docker/init";
 
 fn main() {
-    // What is never or seldom run stands apart, so that it is not read and mapped with what is. A linker that does not know the word says so and goes on.
-    println!("cargo::rustc-link-arg-bins=-Wl,-z,keep-text-section-prefix");
     println!("cargo::rerun-if-changed={SOURCE}");
     println!("cargo::rerun-if-changed=build.rs");
     let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
