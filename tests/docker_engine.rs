@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use executor_rig::{Log, NoServices, TestJob, drive, new_instance, run};
+use executor_rig::{Log, NoServices, ServiceLogs, TestJob, drive, new_instance, run};
 use gantry::base::{Clock, InstanceId, Tasks};
 use gantry::executor::{Docker, Executor, Failure, StepSpec};
+use gantry::pipeline::{Ready, ServicePlan};
 use gantry::run::Exit;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,8 @@ impl Engine {
     fn new() -> Self {
         let engine = Self { dir: tempfile::tempdir().unwrap(), process: None, instance: new_instance() };
         std::fs::write(engine.path("daemon.json"), "{}").unwrap();
+        // Of its containerd; nobody else makes it.
+        std::fs::create_dir(engine.path("run")).unwrap();
         engine
     }
 
@@ -254,6 +257,63 @@ async fn after_the_engine_was_killed_its_steps_are_lost_with_every_line_once() {
     for (n, line) in (1..).zip(kept.lines()) {
         // The last line may be cut where the engine died.
         assert!(line == format!("line {n}") || n == kept.lines().count(), "line {n} is {line:?}");
+    }
+    docker.release(&job.spec.key).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_that_the_engine_ended_are_there_again_for_the_next_step() {
+    let mut engine = Engine::new();
+    let docker = engine.start().await;
+    let image = docker.demo_image().await.unwrap().unwrap();
+    let mut job = TestJob::new();
+    let script = "usleep 200000; echo listening; while true; do echo hello | nc -l -p 5432; done";
+    job.spec.services = vec![ServicePlan {
+        name: "db".to_owned(),
+        image: image.clone(),
+        pull: None,
+        env: Default::default(),
+        command: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
+        ready: Ready::Port(5432),
+        ready_timeout_ms: 30_000,
+    }];
+    let logs = ServiceLogs::default();
+    docker.prepare(&job.spec, &logs).await.unwrap();
+    logs.of("db").until("it listens", |kept| kept.stdout == b"listening\n").await;
+    engine.end("-TERM");
+
+    let docker = engine.start().await;
+    let mut step = job.script(0, "nc -w 5 db 5432 </dev/null");
+    step.image = Some(image.clone());
+    let (exit, kept) = run(&docker, &step).await;
+    assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "hello\n"), "{}", kept.stderr());
+    docker.follow_services(&job.spec.key, &logs).await.unwrap();
+    logs.of("db").until("both lives", |kept| kept.stdout == b"listening\nlistening\n").await;
+    docker.release(&job.spec.key).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_cannot_look_for_listeners_says_so_and_is_not_waited_for() {
+    let mut engine = Engine::new();
+    let docker = engine.start().await;
+    let image = docker.demo_image().await.unwrap().unwrap();
+    let mut job = TestJob::new();
+    job.spec.services = vec![ServicePlan {
+        name: "db".to_owned(),
+        image,
+        pull: None,
+        env: Default::default(),
+        command: Some(["sleep", "1000"].map(str::to_owned).to_vec()),
+        ready: Ready::Port(5432),
+        ready_timeout_ms: 30_000,
+    }];
+    // What it needs for an `exec`.
+    std::fs::remove_dir_all(engine.path("run")).unwrap();
+    match docker.prepare(&job.spec, &ServiceLogs::default()).await {
+        Err(Failure::Infrastructure(why)) => {
+            assert!(why.contains("`db`") && why.contains("the sandbox's program ended"), "{why}")
+        }
+        other => panic!("{other:?}"),
     }
     docker.release(&job.spec.key).await.unwrap();
 }

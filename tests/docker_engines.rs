@@ -129,7 +129,12 @@ engines:
     assert_eq!(said(&served, &run, "use", "look").await, ["made far away"]);
     let nowhere = job(&run, "nowhere");
     let why = text(&nowhere["reason"]);
-    assert!(nowhere["state"] == "waiting" && why.contains("`far`, `near`") && why.contains("none in the server's settings has all of them"), "{why}");
+    assert!(
+        nowhere["state"] == "waiting"
+            && why.contains("`far`, `near`")
+            && why.contains("none in the server's settings has all of them"),
+        "{why}"
+    );
     served.post(&format!("/api/v1/runs/{}/cancel", text(&run["id"])), Value::Null).await;
     served.ended("shop", 1).await;
 

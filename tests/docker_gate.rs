@@ -193,8 +193,10 @@ async fn what_a_step_used_and_how_it_died_is_observed() {
     let mut step = job.script(2, "trap '' TERM; echo up; while :; do sleep 1; done");
     step.grace_ms = 100;
     let live = rig.docker.start(&step, log.sink(), stop.clone()).await.unwrap();
+    let ended = tokio::spawn(live.exit);
+    log.until("it takes no SIGTERM", |kept| kept.stdout == b"up\n").await;
     stop.cancel();
-    let ended = live.exit.await.unwrap();
+    let ended = ended.await.unwrap().unwrap();
     assert_eq!((ended.exit, ended.observed.signal), (Exit::Code(137), Some(9)));
 }
 
@@ -221,6 +223,21 @@ async fn a_step_whose_container_is_killed_keeps_its_output_and_gets_the_engines_
         assert!(same || (how == "rm" && found == Ok(Exit::Code(137))), "{how}: {found:?}");
         assert_eq!(log.kept().stdout(), "up\n");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_step_printed_takes_no_room_beside_its_log_once_it_is_removed() {
+    let rig = Rig::new().await;
+    let job = rig.job().await;
+    let step = job.script(0, "head -c 1000000 /dev/zero | tr '\\0' 'x'");
+    assert_eq!(passes(&rig, &step).await.len(), 1_000_000);
+    let size = || {
+        let listed = Command::new("find").arg(job.root()).args(["-size", "+500k"]).output().unwrap();
+        String::from_utf8(listed.stdout).unwrap().lines().filter(|path| path.ends_with("/segment")).count()
+    };
+    assert_eq!(size(), 1, "until it is known to be stored");
+    rig.docker.remove(&step.key).await.unwrap();
+    assert_eq!(size(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Inner, container, program};
+use super::{Inner, container, program, segment};
 use crate::base::random_hex;
 use crate::executor::{Failure, StepSpec, wrote};
 use crate::pipeline::Action;
@@ -55,6 +55,18 @@ pub(super) async fn record(inner: &Inner, step: &StepSpec) -> Result<PathBuf, Fa
 pub(super) async fn forget(inner: &Inner, record: PathBuf) {
     // It is empty, or goes with its job.
     let _ = blocking(inner, move || std::fs::remove_dir(record)).await;
+}
+
+/// Gives the room back that the records of an attempt take whose log is stored: what it printed is as large as its log. The rest goes with its job.
+pub(super) async fn forget_output(inner: &Inner, attempt: PathBuf) {
+    let forget = move || {
+        for record in std::fs::read_dir(attempt)?.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            // A link that a step has put in its place goes, and not what it leads to.
+            let _ = std::fs::remove_file(record.path().join(segment::NAME));
+        }
+        Ok(())
+    };
+    let _ = blocking(inner, forget).await;
 }
 
 fn make(dir: &Path) -> io::Result<()> {

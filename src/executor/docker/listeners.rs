@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::errors::Error;
@@ -143,6 +144,9 @@ pub(super) fn executable(architecture: &str) -> Option<Vec<u8>> {
     elf::executable(architecture, &[X86_64, DATA].concat(), &[&aarch64, DATA].concat())
 }
 
+/// An engine that is going down answers for a moment after it has ended what ran in it.
+const GOING: Duration = Duration::from_secs(1);
+
 /// The running program; started with the first question.
 pub(super) struct Listeners<'a> {
     engine: &'a Engine,
@@ -160,6 +164,18 @@ impl<'a> Listeners<'a> {
         Self { engine, sandbox, program: Mutex::new(None) }
     }
 
+    /// What an answer that did not come means: an engine that goes on answering is there, and cannot run the program.
+    async fn why(&self, error: &Error) -> Trouble {
+        let Trouble::Unreachable(why) = self.engine.judge(error).await else {
+            return Trouble::Refused { status: 500, message: error.to_string() };
+        };
+        tokio::time::sleep(GOING).await;
+        match self.engine.ping().await {
+            Ok(()) => Trouble::Refused { status: 500, message: error.to_string() },
+            Err(Trouble::Unreachable(_) | Trouble::Refused { .. }) => Trouble::Unreachable(why),
+        }
+    }
+
     /// Whether something listens on this TCP port.
     pub(super) async fn has(&self, port: u16) -> Result<bool, Trouble> {
         let mut kept = self.program.lock().await;
@@ -170,7 +186,7 @@ impl<'a> Listeners<'a> {
         };
         let ports = match program.ask().await {
             Ok(ports) => ports,
-            Err(error) => return Err(self.engine.judge(&error).await),
+            Err(error) => return Err(self.why(&error).await),
         };
         *kept = Some(program);
         Ok(ports.contains(&port))

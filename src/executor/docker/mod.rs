@@ -6,12 +6,13 @@
 //! | `tls`, `ssh` | Engines on other machines |
 //! | `trouble` | What the engine refuses, and its absence, told apart |
 //! | `names` | Container names and labels |
+//! | `known` | What is known of jobs that are not released |
 //! | `container`, `allowance` | What a step's container is made of: the hardening; what it may use |
 //! | `overlay` | A job's work tree as a layer over a kept base |
 //! | `carried` | Jobs on engines that do not see this machine's directories |
 //! | `archive`, `fill` | Archives out of containers and into them; into a job's workspace |
 //! | `sandbox`, `pool`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits; some made ahead |
-//! | `service`, `ready`, `listeners`, `hearing`, `followed` | A job's services: started, waited for, followed |
+//! | `service`, `ready`, `listeners`, `hearing`, `followed`, `revive` | A job's services: started, waited for, followed, started again |
 //! | `image`, `pulls`, `pull`, `registries`, `rootfs`, `demo` | Images: asked for, pulled once for all, imported, made |
 //! | `create`, `start`, `live` | Pull, create, start, open the gate or attach; taking up again; to the end |
 //! | `park`, `gate`, `opening`, `files` | Containers that wait for their step, and what is said to them |
@@ -41,6 +42,7 @@ mod gate;
 mod hearing;
 mod hijack;
 mod image;
+mod known;
 mod listeners;
 mod live;
 mod moment;
@@ -60,6 +62,7 @@ mod record;
 mod registries;
 mod release;
 mod resume;
+mod revive;
 mod rootfs;
 mod sandbox;
 mod seen;
@@ -88,13 +91,13 @@ pub use self::address::{EngineAt, TlsFiles};
 use self::container::Form;
 use self::engine::Engine;
 use self::followed::Followed;
+use self::known::Known;
 use self::names::Labels;
 use self::network::SharedNetwork;
 use self::opening::EntryPoints;
 use self::park::{Parked, Starts};
 use self::pool::Pool;
 use self::pulls::{For, Images};
-use self::sandbox::Joins;
 
 pub use self::pulls::ImageRules;
 pub use self::registries::Registries;
@@ -151,13 +154,6 @@ struct Inner {
     layers: tokio::sync::OnceCell<Result<(), String>>,
     /// Of jobs that this process has seen; after a restart the labels know.
     jobs: Mutex<BTreeMap<JobKey, Known>>,
-}
-
-#[derive(Default, Clone)]
-struct Known {
-    root: PathBuf,
-    images: BTreeSet<String>,
-    joins: Option<Joins>,
 }
 
 impl Docker {
@@ -234,30 +230,6 @@ impl Inner {
             false if carried::is_carried(&step.dirs.root) => Ok(Form::Carried),
             false => Ok(Form::Log),
         }
-    }
-
-    fn remember(&self, job: &JobKey, root: &Path, image: Option<&str>) {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = jobs.entry(job.clone()).or_default();
-        root.clone_into(&mut known.root);
-        known.images.extend(image.map(str::to_owned));
-    }
-
-    fn remember_joins(&self, job: &JobKey, joins: Joins) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).entry(job.clone()).or_default().joins = Some(joins);
-    }
-
-    fn joins(&self, job: &JobKey) -> Option<Joins> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(job)?.joins.clone()
-    }
-
-    fn knows(&self, job: &JobKey) -> bool {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).contains_key(job)
-    }
-
-    /// What is known of a job that is to be released; put back if the release fails.
-    fn forget(&self, job: &JobKey) -> Known {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(job).unwrap_or_default()
     }
 }
 
@@ -342,7 +314,11 @@ impl Executor for Docker {
         let name = names::container_name(&self.inner.instance, key);
         self.inner.parked.take(key);
         let removed = release::remove_container(&self.inner.engine, &name).await;
-        removed.map_err(|trouble| trouble.into_failure("could not remove the step's container"))
+        removed.map_err(|trouble| trouble.into_failure("could not remove the step's container"))?;
+        if let Some(root) = self.inner.root_of(&key.job_key()) {
+            files::forget_output(&self.inner, container::private_dir(&root, key)).await;
+        }
+        Ok(())
     }
 
     async fn survivors(&self) -> Result<Vec<Survivor>, Failure> {

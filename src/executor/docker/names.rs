@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use bollard::models::ContainerSummary;
 
-use super::container;
+use super::{container, revive};
 use crate::base::{AttemptKey, InstanceId, JobKey};
 use crate::executor::{JobSpec, StepSpec};
+use crate::pipeline::ServicePlan;
 
 pub(super) const INSTANCE: &str = "io.gantry.instance";
 pub(super) const RUN: &str = "io.gantry.run";
@@ -29,6 +30,8 @@ pub(super) const POOL: &str = "io.gantry.pool";
 const HOME: &str = "io.gantry.data";
 /// Of what is made to try whether something works, and removed again.
 pub(super) const TRIAL: &str = "io.gantry.trial";
+/// How the service shows that it is ready, for when it is started again.
+const READY: &str = "io.gantry.ready";
 const TITLE: &str = "io.gantry.title";
 /// From SIGTERM to SIGKILL in ms: an attempt taken up after a crash is stopped with the grace it was started with.
 const GRACE: &str = "io.gantry.grace-ms";
@@ -133,9 +136,11 @@ pub(super) fn sandbox_labels(instance: &InstanceId, job: &JobKey, title: &str, r
     labels
 }
 
-pub(super) fn service_labels(instance: &InstanceId, job: &JobSpec, service: &str) -> Labels {
+pub(super) fn service_labels(instance: &InstanceId, job: &JobSpec, service: &ServicePlan) -> Labels {
     let mut labels = job_labels_with_title(instance, &job.key, &job.title, &job.dirs.root);
-    labels.insert(SERVICE.to_owned(), service.to_owned());
+    labels.insert(SERVICE.to_owned(), service.name.clone());
+    // Plain data always becomes JSON; without it, a service that is started again is not waited for.
+    labels.insert(READY.to_owned(), serde_json::to_string(&revive::remembered(service)).unwrap_or_default());
     labels
 }
 
@@ -202,6 +207,11 @@ pub(super) fn is_carried(labels: &Labels) -> bool {
 
 pub(super) fn is_parked(labels: &Labels) -> bool {
     labels.contains_key(PARKED)
+}
+
+/// What is remembered of a service in its labels.
+pub(super) fn service_of(labels: &Labels) -> Option<ServicePlan> {
+    serde_json::from_str(labels.get(READY)?).ok()
 }
 
 pub(super) fn grace_of(labels: &Labels) -> Option<u64> {

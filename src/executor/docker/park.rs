@@ -132,7 +132,7 @@ pub(super) async fn park(inner: &Inner, step: &StepSpec) -> Result<bool, Failure
         discard(inner, &name).await;
         return Ok(false);
     };
-    let reached = match wait_at_gate(inner, step, &name, &record, running).await {
+    let reached = match wait_at_gate(inner, step, &name, &record, running, &CancellationToken::new()).await {
         Ok(Some(reached)) => reached,
         dead => {
             // One that was there may be somebody's start.

@@ -15,10 +15,9 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOpt
 use super::engine::Engine;
 use super::network::{self, SharedNetwork};
 use super::trouble::Trouble;
-use super::{Inner, container, image, listeners, names, pause, pool, release, seen, service};
+use super::{Inner, container, image, listeners, names, pause, pool, release, seen};
 use crate::base::{InstanceId, JobKey};
 use crate::executor::StepSpec;
-use crate::pipeline::Network;
 
 /// Made on the spot out of [`pause`] and [`listeners`]; a new program gets a new tag.
 const IMAGE: &str = "gantry-sandbox:2";
@@ -77,40 +76,23 @@ pub(super) async fn ensure(inner: &Inner, job: &Job<'_>) -> Result<(), Trouble> 
     }
 }
 
-/// What the container of a step joins.
+/// What the container of a step joins. A sandbox that is not there is made when the step cannot start without it.
 pub(super) async fn joined_by(inner: &Inner, step: &StepSpec) -> Result<Joins, Trouble> {
     let job = step.key.job_key();
-    match inner.joins(&job) {
-        Some(joins @ Joins::Sandbox(_)) => return Ok(joins),
-        Some(Joins::Shared(_)) => {
-            // By now it may be another one, or none that can be trusted: then the job needs a sandbox after all.
-            if let Some(network) = inner.network.trusted(&inner.engine).await? {
-                return Ok(Joins::Shared(network));
-            }
-        }
-        None => {}
+    if matches!(inner.joins(&job), Some(Joins::Shared(_)))
+        && let Some(network) = inner.network.trusted(&inner.engine).await?
+    {
+        // By now it may be another one.
+        return Ok(Joins::Shared(network));
     }
-    if step.network != Network::None && !runs(inner, &job).await? {
-        again(inner, step).await?;
-    }
-    Ok(Joins::Sandbox(names::sandbox_name(&inner.instance, &job)))
+    let sandbox = Joins::Sandbox(names::sandbox_name(&inner.instance, &job));
+    inner.remember_joins(&job, sandbox.clone());
+    Ok(sandbox)
 }
 
-/// Whether a step that cannot start may be missing its sandbox.
-pub(super) async fn is_lost(inner: &Inner, step: &StepSpec) -> Result<bool, Trouble> {
-    let job = step.key.job_key();
-    Ok(!matches!(inner.joins(&job), Some(Joins::Shared(_))) && !runs(inner, &job).await?)
-}
-
-/// Makes the sandbox of a job which has lost it, or never had one.
-pub(super) async fn again(inner: &Inner, step: &StepSpec) -> Result<(), Trouble> {
-    let job = step.key.job_key();
-    let services = service::of_job(inner, &job).await?;
-    let hosts = service::hosts(services.iter().map(|found| found.service.as_str()));
-    // What is parked has joined the old one.
-    inner.parked.forget(|key| key.job_key() == job);
-    let (title, root) = (step.title.as_str(), step.dirs.root.as_path());
-    ensure(inner, &Job { instance: &inner.instance, key: &job, title, root, hosts, is_single: false }).await
+/// Whether a step of the job that cannot start may be missing its sandbox.
+pub(super) async fn is_lost(inner: &Inner, job: &JobKey) -> Result<bool, Trouble> {
+    Ok(!matches!(inner.joins(job), Some(Joins::Shared(_))) && !runs(inner, job).await?)
 }
 
 /// Whether the job's sandbox runs.

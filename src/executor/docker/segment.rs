@@ -12,7 +12,7 @@ use super::wire::{self, FRAME_BYTES, HEADER_BYTES, Kind};
 use crate::run::Observed;
 
 /// The file's name in the record directory.
-const NAME: &str = "segment";
+pub(super) const NAME: &str = "segment";
 /// Read at once: the largest frame. More gains nothing that one can measure, and each running step holds as much.
 const CHUNK: usize = FRAME_BYTES + HEADER_BYTES;
 

@@ -43,7 +43,7 @@ pub(super) async fn start_all(inner: &Arc<Inner>, job: &JobSpec, sinks: &dyn Ser
 
 /// Goes on with the logs of a job's services that nobody follows: after a crash of the server, or when the engine is back.
 pub(super) async fn follow_all(inner: &Arc<Inner>, job: &JobKey, sinks: &dyn ServiceSinks) -> Result<(), Failure> {
-    for found in of_job(inner, job).await.map_err(|trouble| trouble.into_failure("could not list the job's services"))? {
+    for found in of_job(inner, job).await? {
         let Ok(claim) = Claim::of(inner, job, &found.container, None) else { continue };
         if let Some(root) = names::root_of(&found.labels) {
             inner.remember(job, root, None);
@@ -63,7 +63,7 @@ pub(super) struct Found {
 }
 
 /// A job's services, by what the engine holds.
-pub(super) async fn of_job(inner: &Inner, job: &JobKey) -> Result<Vec<Found>, Trouble> {
+pub(super) async fn of_job(inner: &Inner, job: &JobKey) -> Result<Vec<Found>, Failure> {
     let number = job.job.to_string();
     let labels = [
         (names::INSTANCE, Some(inner.instance.as_str())),
@@ -71,7 +71,8 @@ pub(super) async fn of_job(inner: &Inner, job: &JobKey) -> Result<Vec<Found>, Tr
         (names::JOB, Some(number.as_str())),
         (names::SERVICE, None),
     ];
-    let found = release::list(&inner.engine, &labels).await?;
+    let cannot = |trouble: Trouble| trouble.into_failure("could not list the job's services");
+    let found = release::list(&inner.engine, &labels).await.map_err(cannot)?;
     let named = found.into_iter().filter_map(|container| {
         let name = container.names?.first()?.trim_start_matches('/').to_owned();
         let labels = container.labels?;
@@ -241,7 +242,7 @@ impl One<'_> {
             image: Some(service.image.clone()),
             cmd: service.command.clone(),
             env: Some(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
-            labels: Some(names::service_labels(&inner.instance, job, &service.name)),
+            labels: Some(names::service_labels(&inner.instance, job, service)),
             stop_signal: Some(container::ENGINE_STOP_SIGNAL.to_owned()),
             host_config: Some(allowance.within(HostConfig {
                 network_mode: Some(format!("container:{sandbox}")),

@@ -24,7 +24,7 @@ use super::park::Reached;
 use super::record::Record;
 use super::seen::{self, Phase};
 use super::trouble::Trouble;
-use super::{Inner, carried, files, fill, gate, names, opening, overlay, park, release, sandbox, segment};
+use super::{Inner, carried, files, fill, gate, names, opening, overlay, park, release, revive, sandbox, segment, service};
 use crate::executor::{Archive, Failure, Live, Sink, StepSpec, workspace};
 use crate::pipeline::Network;
 
@@ -59,7 +59,7 @@ pub(super) async fn start(
         let restored = restore(inner, step, &name, &mut waiting, &mut output, &stop).await;
         let ready = restored.and_then(|()| if stop.is_cancelled() { Err(Failure::Stopped) } else { Ok(()) });
         let begun = match ready {
-            Ok(()) => begin(inner, step, &name, waiting, output.passing()).await,
+            Ok(()) => begin(inner, step, &name, waiting, output.passing(), &stop).await,
             Err(failure) => Err(failure),
         };
         match begun {
@@ -156,20 +156,21 @@ async fn begin(
     name: &str,
     waiting: Waiting,
     passing: Passing,
+    stop: &CancellationToken,
 ) -> Result<Option<Source>, Failure> {
     let Waiting { form, running, was_there, reached } = waiting;
     if form == Form::Carried {
         carried::equip(inner, step, name).await?;
     }
     let Form::Gate { record, is_parked: _ } = form else {
-        let pieces = launch(inner, step, || attach_and_start(inner, name)).await?;
+        let pieces = launch(inner, step, stop, || attach_and_start(inner, name)).await?;
         // Of a container that was there before, the first start may be on its way while we attach: only the log has its output from the first byte on.
         return Ok(Some(if was_there { Source::Log } else { Source::Attached(pieces) }));
     };
     let opening = opening::of(&inner.engine, &inner.entry_points, name, step).await?;
     let reached = match reached {
         Some(reached) => Some(reached),
-        None => wait_at_gate(inner, step, name, &record, running).await?,
+        None => wait_at_gate(inner, step, name, &record, running, stop).await?,
     };
     let Some(Reached { record, segment, mut gate }) = reached else { return Ok(None) };
     let cannot = |error| Failure::Infrastructure(format!("the step's start cannot be written down: {error}"));
@@ -192,9 +193,10 @@ pub(super) async fn wait_at_gate(
     name: &str,
     record: &Path,
     running: bool,
+    stop: &CancellationToken,
 ) -> Result<Option<Reached>, Failure> {
     if !running {
-        launch(inner, step, || start_only(inner, name)).await?;
+        launch(inner, step, stop, || start_only(inner, name)).await?;
     }
     match park::reach(inner, name, record).await {
         Ok(reached) => Ok(Some(reached)),
@@ -212,24 +214,34 @@ pub(super) async fn wait_at_gate(
     }
 }
 
-/// Starts a container. If the sandbox is not there any more (the engine was restarted), it is made to be, and the start tried again.
-async fn launch<T, F>(inner: &Inner, step: &StepSpec, start: impl Fn() -> F) -> Result<T, Failure>
+/// Starts a container. If the sandbox is not there any more (the engine was restarted), it is made to be, with the services in it, and the start tried
+/// again.
+async fn launch<T, F>(inner: &Inner, step: &StepSpec, stop: &CancellationToken, start: impl Fn() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Trouble>>,
 {
     let cannot = |trouble: Trouble| trouble.into_failure("could not start the step's container");
     let permit = inner.starts.permit(&inner.engine).await.map_err(cannot)?;
     let first = start().await;
+    drop(permit);
     let Err(trouble @ Trouble::Refused { .. }) = first else {
         return first.map_err(cannot);
     };
-    if step.network == Network::None || !sandbox::is_lost(inner, step).await.map_err(cannot)? {
+    let key = step.key.job_key();
+    if step.network == Network::None || !sandbox::is_lost(inner, &key).await.map_err(cannot)? {
         return Err(cannot(trouble));
     }
-    // The sandbox waits for its turn as well.
-    drop(permit);
-    sandbox::again(inner, step).await.map_err(cannot)?;
-    let _permit = inner.starts.permit(&inner.engine).await.map_err(cannot)?;
+    let services = service::of_job(inner, &key).await?;
+    let hosts = service::hosts(services.iter().map(|found| found.service.as_str()));
+    // What is parked has joined the old one.
+    inner.parked.forget(|parked| parked.job_key() == key);
+    let (instance, title, root) = (&inner.instance, step.title.as_str(), step.dirs.root.as_path());
+    let job = sandbox::Job { instance, key: &key, title, root, hosts, is_single: false };
+    sandbox::ensure(inner, &job).await.map_err(cannot)?;
+    tokio::select! {
+        revived = revive::revive(inner, &key) => revived?,
+        () = stop.cancelled() => return Err(Failure::Stopped),
+    }
     start().await.map_err(cannot)
 }
 

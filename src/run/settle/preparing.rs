@@ -29,7 +29,7 @@ pub(super) fn settle_preparing(
     let outcome = if stop.is_timeout() { Outcome::TimedOut } else { Outcome::Cancelled };
     let reason = if stop.is_timeout() { format!("{stop} before it was prepared") } else { stop.before_start() };
     let state = &mut run.jobs[job];
-    for step in &mut state.steps {
+    for step in state.steps.iter_mut().filter(|step| !step.state.is_ended()) {
         step.state = StepState::Ended(StepEnd::never_made(outcome, reason.clone(), now));
     }
     let outputs = Default::default();
