@@ -288,8 +288,11 @@ async fn a_hostile_step_harms_no_more_than_its_own_record() {
         let (step, log) = (job.script(number, text), Log::default());
         let driving = drive(rig.docker.start(&step, log.sink(), CancellationToken::new()).await.unwrap());
         log.until(what, |kept| kept.stdout.starts_with(b"ok\n")).await;
-        std::fs::write(job.workspace().join("seen"), "").unwrap();
+        let seen = job.workspace().join("seen");
+        std::fs::write(&seen, "").unwrap();
         let exit = driving.await.unwrap();
+        // The next one waits for its own.
+        std::fs::remove_file(&seen).unwrap();
         let kept = log.kept();
         assert_eq!(exit, Ok(Exit::Code(code)), "{what}: {} {} {}", kept.stdout(), kept.stderr(), kept.system());
         assert!(kept.stdout().starts_with("ok\n"), "{what}: {}", kept.stdout());
