@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use executor_rig::docker::{Rig, docker};
 use executor_rig::packed::{Packed, add, tar};
-use executor_rig::{IMAGE, Log, TestJob, drive, run, run_to_end};
+use executor_rig::{IMAGE, Log, NoServices, TestJob, drive, run, run_to_end};
 use gantry::base::Tasks;
 use gantry::executor::{Executor, Failure, StepSpec};
 use gantry::pipeline::{Action, Network, Resources};
@@ -466,4 +466,59 @@ async fn where_no_program_may_run_a_step_is_started_by_the_engine_alone() {
     }
     assert!(Command::new("umount").arg(job.root()).status().unwrap().success());
     assert_eq!(said, "fine\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_step_of_a_job_needs_no_sandbox_and_no_other_job_reaches_it() {
+    let rig = Rig::new().await;
+    let (mut one, mut two) = (TestJob::new(), TestJob::new());
+    for job in [&mut one, &mut two] {
+        job.spec.is_single = true;
+        rig.docker.prepare(&job.spec, &NoServices).await.unwrap();
+    }
+    assert_eq!(rig.containers(), [""; 0], "nobody has to hold a network for them");
+    let (log, stop) = (Log::default(), CancellationToken::new());
+    let text = "hostname -i; hostname; while true; do echo secret | nc -l -p 8080; done";
+    let serving = drive(rig.docker.start(&one.script(0, text), log.sink(), stop.clone()).await.unwrap());
+    log.until("its address and name", |kept| kept.stdout.ends_with(b"\ngantry\n")).await;
+    let address = log.kept().stdout().lines().next().unwrap().to_owned();
+    let container = rig.containers();
+    assert_eq!(container, rig.step_containers());
+    let inside = docker(&["exec", &container[0], "sh", "-c", &format!("until nc -w 2 {address} 8080; do :; done")]);
+    assert_eq!(inside, ["secret"], "the address is right");
+    let (exit, kept) = run(&rig.docker, &two.script(0, &format!("nc -w 2 {address} 8080 </dev/null"))).await;
+    assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(1)), ""));
+    stop.cancel();
+    assert_eq!(serving.await.unwrap(), Ok(Exit::Code(143)));
+
+    // A server that remembers nothing looks for a sandbox, and makes one.
+    let mut again = one.script(0, "hostname; nc -z -w 2 127.0.0.1 8080 || echo alone");
+    again.key.attempt = 2;
+    let next = rig.restarted();
+    let (exit, kept) = run(&*next, &again).await;
+    assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "gantry\nalone\n"));
+    assert!(rig.containers().iter().any(|name| name.ends_with(&one.spec.key.to_string())), "{:?}", rig.containers());
+    let mut jobs = vec![one.spec.key.clone(), two.spec.key.clone()];
+    jobs.sort();
+    assert_eq!(next.jobs().await, Ok(jobs.clone()));
+    for job in &jobs {
+        next.release(job).await.unwrap();
+    }
+    assert_eq!(rig.containers(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_step_of_a_job_that_waited_at_its_gate_while_the_server_was_killed_is_opened_by_the_next() {
+    let rig = Rig::new().await;
+    let mut job = TestJob::new();
+    job.spec.is_single = true;
+    rig.docker.prepare(&job.spec, &NoServices).await.unwrap();
+    let step = job.script(0, "echo once >> ran; echo hello");
+    // What a start has done by the time at which it opens the gate.
+    assert_eq!(rig.docker.park(&step).await, Ok(true));
+    let container = docker(&["inspect", "-f", "{{.Id}}", &rig.step_containers()[0]]);
+    let (exit, kept) = run(&*rig.restarted(), &step).await;
+    assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "hello\n"));
+    assert_eq!(docker(&["inspect", "-f", "{{.Id}}", &rig.step_containers()[0]]), container, "it has its network still");
+    assert_eq!(std::fs::read_to_string(job.workspace().join("ran")).unwrap(), "once\n");
 }

@@ -15,9 +15,11 @@
 //! | `config`, `engines` | the server's settings; its engines |
 //! | `engine` | which executor |
 //! | `signals` | what asks to end |
+//! | `arenas` | memory that is freed serves every thread |
 //! | `out` | data on stdout |
 
 mod approvals;
+mod arenas;
 mod asked;
 mod caches;
 mod check;
@@ -111,6 +113,7 @@ impl<E: Into<anyhow::Error>> From<E> for Ended {
 pub fn main() -> ExitCode {
     let Cli { verb, server } = Cli::parse();
     speak(&verb);
+    arenas::no_more_than_processors();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return end(Err(Ended::from(error))),

@@ -226,6 +226,8 @@ pub struct JobSpec {
     pub title: String,
     pub dirs: JobDirs,
     pub services: Vec<ServicePlan>,
+    /// It has one step and no services, so that nobody shares a network.
+    pub is_single: bool,
     /// What goes into the workspace beside the commit: artifacts of the jobs that this one needs.
     pub fill: Vec<Arc<dyn Archive>>,
 }

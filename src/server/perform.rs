@@ -167,7 +167,9 @@ impl Performer {
         let plan = run.plan.jobs.get(key.job as usize);
         let title = format!("{} #{} / {}", run.repo_name, run.number, plan.map_or("?", |job| job.name.as_str()));
         let services = plan.map_or(Vec::new(), |job| job.services.clone());
-        let spec = JobSpec { key: key.clone(), title, dirs: self.shared.dirs(run, &key), services, fill: Vec::new() };
+        let is_single = services.is_empty() && plan.is_some_and(|job| job.steps.len() == 1);
+        let dirs = self.shared.dirs(run, &key);
+        let spec = JobSpec { key: key.clone(), title, dirs, services, is_single, fill: Vec::new() };
         let run = run.clone();
         // Also cancelled when the server ends: then the next start prepares it again.
         let stop = shared.tasks.ending.child_token();

@@ -136,6 +136,7 @@ impl TestJob {
             title: "1 / test".to_owned(),
             dirs: JobDirs { root, workspace, shared: Vec::new(), layers: None },
             services: Vec::new(),
+            is_single: false,
             fill: Vec::new(),
         };
         Self { dir, spec }

@@ -9,6 +9,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Moun
 
 use super::allowance::{self, Allowance};
 use super::engine::Link;
+use super::sandbox::{self, Joins};
 use super::{Limits, carried, names, overlay, program};
 use crate::base::{AttemptKey, InstanceId};
 use crate::executor::workspace::WORKSPACE;
@@ -47,11 +48,11 @@ pub(super) const CAPABILITIES: [&str; 7] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "
 /// code 137, and a script cannot turn the engine's end into its own success. Our own stops send SIGTERM first, by name.
 pub(super) const ENGINE_STOP_SIGNAL: &str = "SIGKILL";
 
-/// The container of one attempt. `sandbox` is the container whose network it joins.
+/// The container of one attempt, with the network that it has unless the step wants none.
 pub(super) fn of_step(
     step: &StepSpec,
     instance: &InstanceId,
-    sandbox: &str,
+    joins: &Joins,
     limits: &Limits,
     link: &Link,
     form: &Form,
@@ -61,10 +62,11 @@ pub(super) fn of_step(
         (Form::Log | Form::Carried, Action::Script { shell, .. }) => (Some(shell.clone()), Some(vec![script()])),
         (Form::Log | Form::Carried, Action::EntryPoint) => (None, None),
     };
-    let network = match step.network {
-        Network::Default => format!("container:{sandbox}"),
+    let (network, hostname) = match (step.network, joins) {
+        (Network::Default, Joins::Sandbox(sandbox)) => (format!("container:{sandbox}"), None),
+        (Network::Default, Joins::Shared(network)) => (network.clone(), Some(sandbox::HOSTNAME.to_owned())),
         // A namespace of its own with nothing in it but its own loopback.
-        Network::None => "none".to_owned(),
+        (Network::None, _) => ("none".to_owned(), None),
     };
     let allowance = Allowance::of(&step.resources, limits, link.cpus);
     let private = private_dir(&step.dirs.root, &step.key);
@@ -99,6 +101,7 @@ pub(super) fn of_step(
     };
     ContainerCreateBody {
         image: step.image.clone(),
+        hostname,
         entrypoint,
         cmd,
         env,
@@ -219,9 +222,13 @@ mod tests {
     }
 
     fn of(step: &StepSpec, form: &Form) -> ContainerCreateBody {
+        joining(&Joins::Sandbox("box".to_owned()), step, form)
+    }
+
+    fn joining(joins: &Joins, step: &StepSpec, form: &Form) -> ContainerCreateBody {
         let client = bollard::Docker::connect_with_http("tcp://127.0.0.1:1", 1, bollard::API_DEFAULT_VERSION).unwrap();
         let link = Link { cpus: Some(2), ..Link::new(client) };
-        of_step(step, &InstanceId::new(&Clock::System), "box", &Limits::default(), &link, form)
+        of_step(step, &InstanceId::new(&Clock::System), joins, &Limits::default(), &link, form)
     }
 
     fn gate() -> Form {
@@ -279,6 +286,10 @@ mod tests {
         assert_eq!(host.privileged, Some(false));
         assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
         assert_eq!(host.network_mode.as_deref(), Some("container:box"));
+        let joins = Joins::Shared("5e4d".to_owned());
+        let alone = joining(&joins, &spec(Action::EntryPoint), &gate());
+        assert_eq!(alone.hostname.as_deref(), Some("gantry"));
+        assert_eq!(alone.host_config.unwrap().network_mode.as_deref(), Some("5e4d"));
     }
 
     #[test]
@@ -299,6 +310,8 @@ mod tests {
         let step = StepSpec { network: Network::None, resources, ..spec(Action::EntryPoint) };
         let host = of(&step, &gate()).host_config.unwrap();
         assert_eq!(host.network_mode.as_deref(), Some("none"));
+        let alone = joining(&Joins::Shared("5e4d".to_owned()), &step, &gate());
+        assert_eq!((alone.hostname, alone.host_config.unwrap().network_mode.as_deref()), (None, Some("none")));
         assert_eq!((host.nano_cpus, host.memory, host.memory_swap), (Some(500_000_000), Some(1 << 20), Some(1 << 20)));
         assert_eq!(host.pids_limit, Some(7));
     }

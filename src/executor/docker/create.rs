@@ -9,7 +9,7 @@ use super::park::Reached;
 use super::pulls::For;
 use super::seen::{self, Phase, Seen};
 use super::trouble::Trouble;
-use super::{Inner, files, image, names, pulls, release, segment};
+use super::{Inner, files, image, names, pulls, release, sandbox, segment};
 use crate::executor::{Failure, StepSpec};
 use crate::pipeline::Network;
 
@@ -152,7 +152,7 @@ async fn judge(inner: &Inner, step: &StepSpec, name: &str, seen: Seen) -> Result
 
 /// Whether the sandbox that it joined is gone, or was started again since.
 async fn has_lost_network(inner: &Inner, step: &StepSpec, seen: &Seen) -> Result<bool, Trouble> {
-    if step.network == Network::None {
+    if step.network == Network::None || seen.owns_network {
         return Ok(false);
     }
     let sandbox = seen::look(&inner.engine, &names::sandbox_name(&inner.instance, &step.key.job_key())).await?;
@@ -161,8 +161,8 @@ async fn has_lost_network(inner: &Inner, step: &StepSpec, seen: &Seen) -> Result
 
 pub(super) async fn create_once(inner: &Inner, step: &StepSpec, name: &str, form: &Form) -> Result<(), Trouble> {
     let link = inner.engine.link().await?;
-    let sandbox = names::sandbox_name(&inner.instance, &step.key.job_key());
-    let body = container::of_step(step, &inner.instance, &sandbox, &inner.limits, &link, form);
+    let joins = sandbox::joined_by(inner, step).await?;
+    let body = container::of_step(step, &inner.instance, &joins, &inner.limits, &link, form);
     let options = CreateContainerOptionsBuilder::new().name(name).build();
     inner.engine.ask(|client| async move { client.create_container(Some(options), body).await }).await?;
     Ok(())

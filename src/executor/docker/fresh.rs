@@ -16,10 +16,11 @@ use super::container::{self, Form};
 use super::engine::Link;
 use super::hijack::{self, Hijacked};
 use super::pulls::{self, For};
+use super::sandbox::{self, Joins};
 use super::seen::{self, Phase};
 use super::terminal::{self, SCRIPT, SHELL};
 use super::trouble::Trouble;
-use super::{Inner, files, names, release, sandbox};
+use super::{Inner, files, names, release};
 use crate::base::{InstanceId, JobKey, random_hex};
 use crate::executor::terminal::{Terminal, TerminalControl, TerminalSize};
 use crate::executor::{Failure, StepSpec};
@@ -73,6 +74,7 @@ async fn begin(inner: &Inner, step: &StepSpec, control: &Control, size: Terminal
                 title: &step.title,
                 root: &step.dirs.root,
                 hosts: Vec::new(),
+                is_single: false,
             };
             sandbox::ensure(inner, &wanted).await.map_err(cannot)?;
         }
@@ -92,7 +94,7 @@ async fn begin(inner: &Inner, step: &StepSpec, control: &Control, size: Terminal
 }
 
 fn container(inner: &Inner, step: &StepSpec, link: &Link) -> ContainerCreateBody {
-    let sandbox = names::sandbox_name(&inner.instance, &step.key.job_key());
+    let sandbox = Joins::Sandbox(names::sandbox_name(&inner.instance, &step.key.job_key()));
     of_terminal(container::of_step(step, &inner.instance, &sandbox, &inner.limits, link, &Form::Log), step, &inner.instance)
 }
 

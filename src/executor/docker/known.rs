@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use super::Inner;
+use super::sandbox::Joins;
 use crate::base::JobKey;
 
 #[derive(Default, Clone)]
 pub(super) struct Known {
     pub root: PathBuf,
     pub images: BTreeSet<String>,
+    pub joins: Option<Joins>,
 }
 
 impl Inner {
@@ -19,6 +21,14 @@ impl Inner {
         let known = jobs.entry(job.clone()).or_default();
         root.clone_into(&mut known.root);
         known.images.extend(image.map(str::to_owned));
+    }
+
+    pub(super) fn remember_joins(&self, job: &JobKey, joins: Joins) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).entry(job.clone()).or_default().joins = Some(joins);
+    }
+
+    pub(super) fn joins(&self, job: &JobKey) -> Option<Joins> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(job)?.joins.clone()
     }
 
     pub(super) fn knows(&self, job: &JobKey) -> bool {

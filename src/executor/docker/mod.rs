@@ -262,7 +262,8 @@ impl Executor for Docker {
         let inner = &self.inner;
         inner.remember(&job.key, &job.dirs.root, None);
         let hosts = service::hosts(job.services.iter().map(|service| service.name.as_str()));
-        let wanted = sandbox::Job { instance: &inner.instance, key: &job.key, title: &job.title, root: &job.dirs.root, hosts };
+        let (instance, key, title, root) = (&inner.instance, &job.key, job.title.as_str(), job.dirs.root.as_path());
+        let wanted = sandbox::Job { instance, key, title, root, hosts, is_single: job.is_single };
         let (made, removed) =
             tokio::join!(sandbox::ensure(inner, &wanted), overlay::remove_earlier(&inner.engine, &inner.instance, &job.key));
         made.map_err(|trouble| trouble.into_failure("could not make the job's network"))?;

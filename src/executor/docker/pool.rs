@@ -120,7 +120,7 @@ async fn fill(inner: &Inner) -> Result<(), Trouble> {
         let Some(network) = inner.network.trusted(&inner.engine).await? else { return Ok(()) };
         let name = names::pool_name(&inner.instance, &random_hex(8));
         let body = ContainerCreateBody {
-            hostname: Some("gantry".to_owned()),
+            hostname: Some(sandbox::HOSTNAME.to_owned()),
             labels: Some(names::pool_labels(&inner.instance, home)),
             host_config: Some(HostConfig {
                 network_mode: Some(network),

@@ -1,7 +1,11 @@
 //! A job's sandbox: a container that waits for ever and holds the network namespace that the job's steps join. Joining costs a third of making a
 //! namespace for each step, and lets the steps of a job meet on `localhost`.
 //!
-//! **Invariant:** it is found by its name alone, so that making it twice makes one.
+//! A job of one step has nobody to share with: where no sandbox waits in the pool, its step joins the network itself, and one container is made instead
+//! of two.
+//!
+//! **Invariants:** it is found by its name alone, so that making it twice makes one. What is remembered of who joins what only saves time: of a job that
+//! nothing is remembered of, since the server was started anew, a sandbox is looked for and, if need be, made.
 
 use std::path::Path;
 
@@ -13,10 +17,22 @@ use super::network::{self, SharedNetwork};
 use super::trouble::Trouble;
 use super::{Inner, container, image, listeners, names, pause, pool, release, seen};
 use crate::base::{InstanceId, JobKey};
+use crate::executor::StepSpec;
 
 /// Made on the spot out of [`pause`] and [`listeners`]; a new program gets a new tag.
 const IMAGE: &str = "gantry-sandbox:2";
 const PROGRAM: &str = "pause";
+/// Of every container that holds a namespace.
+pub(super) const HOSTNAME: &str = "gantry";
+
+/// How the steps of a job come by their network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Joins {
+    /// The sandbox of this name.
+    Sandbox(String),
+    /// The network of this id, which all sandboxes share: the job's only step needs nobody who holds its namespace.
+    Shared(String),
+}
 
 /// What a sandbox is made for.
 pub(super) struct Job<'a> {
@@ -26,16 +42,28 @@ pub(super) struct Job<'a> {
     pub root: &'a Path,
     /// Names beside `localhost`, as `name:address`: those of the job's services.
     pub hosts: Vec<String>,
+    /// It can do without.
+    pub is_single: bool,
 }
 
-/// Makes sure that the job's sandbox runs.
+/// Makes sure that the job's sandbox runs, or that its only step can do without one.
 pub(super) async fn ensure(inner: &Inner, job: &Job<'_>) -> Result<(), Trouble> {
     let (engine, shared) = (&inner.engine, &inner.network);
     let name = names::sandbox_name(job.instance, job.key);
     // The names of services stand in what was made for them alone.
-    if !job.hosts.is_empty() || !pool::take(inner, job.key).await? {
+    let has_spare = job.hosts.is_empty() && pool::take(inner, job.key).await?;
+    if !has_spare {
+        if job.is_single
+            && let Some(network) = shared.trusted(engine).await?
+        {
+            inner.remember_joins(job.key, Joins::Shared(network));
+            return Ok(());
+        }
         create_or_find(engine, shared, job, &name).await?;
     }
+    inner.remember_joins(job.key, Joins::Sandbox(name.clone()));
+    // One that waited in the pool runs already.
+    let _permit = if has_spare { None } else { Some(inner.starts.permit(engine).await?) };
     match start(engine, &name).await {
         // Its network is gone: it was removed behind our back. Make both anew.
         Err(trouble) if trouble.is(404) => {
@@ -48,9 +76,28 @@ pub(super) async fn ensure(inner: &Inner, job: &Job<'_>) -> Result<(), Trouble> 
     }
 }
 
+/// What the container of a step joins. A sandbox that is not there is made when the step cannot start without it.
+pub(super) async fn joined_by(inner: &Inner, step: &StepSpec) -> Result<Joins, Trouble> {
+    let job = step.key.job_key();
+    if matches!(inner.joins(&job), Some(Joins::Shared(_)))
+        && let Some(network) = inner.network.trusted(&inner.engine).await?
+    {
+        // By now it may be another one.
+        return Ok(Joins::Shared(network));
+    }
+    let sandbox = Joins::Sandbox(names::sandbox_name(&inner.instance, &job));
+    inner.remember_joins(&job, sandbox.clone());
+    Ok(sandbox)
+}
+
+/// Whether a step of the job that cannot start may be missing its sandbox.
+pub(super) async fn is_lost(inner: &Inner, job: &JobKey) -> Result<bool, Trouble> {
+    Ok(!matches!(inner.joins(job), Some(Joins::Shared(_))) && !runs(inner, job).await?)
+}
+
 /// Whether the job's sandbox runs.
-pub(super) async fn runs(engine: &Engine, instance: &InstanceId, job: &JobKey) -> Result<bool, Trouble> {
-    let found = seen::look(engine, &names::sandbox_name(instance, job)).await?;
+async fn runs(inner: &Inner, job: &JobKey) -> Result<bool, Trouble> {
+    let found = seen::look(&inner.engine, &names::sandbox_name(&inner.instance, job)).await?;
     Ok(found.is_some_and(|sandbox| sandbox.phase == seen::Phase::Running))
 }
 
@@ -79,7 +126,7 @@ async fn create(engine: &Engine, shared: &SharedNetwork, job: &Job<'_>, name: &s
         None => own_network(engine, job, name).await?,
     };
     let body = ContainerCreateBody {
-        hostname: Some("gantry".to_owned()),
+        hostname: Some(HOSTNAME.to_owned()),
         labels: Some(names::sandbox_labels(job.instance, job.key, job.title, job.root)),
         host_config: Some(HostConfig {
             network_mode: Some(network),

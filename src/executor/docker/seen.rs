@@ -35,6 +35,8 @@ pub(super) struct Seen {
     pub labels: Labels,
     /// The id of its image.
     pub image: String,
+    /// It joined no other container's network.
+    pub owns_network: bool,
     /// What its image's HEALTHCHECK says, where it has one.
     pub health: Option<Health>,
 }
@@ -54,6 +56,7 @@ pub(super) async fn look(engine: &Engine, name: &str) -> Result<Option<Seen>, Tr
         Err(trouble) => return Err(trouble),
     };
     let state = answer.state.unwrap_or_default();
+    let network = answer.host_config.and_then(|host| host.network_mode);
     Ok(Some(Seen {
         phase: phase(&state),
         exit_code: state.exit_code.unwrap_or_default(),
@@ -61,6 +64,7 @@ pub(super) async fn look(engine: &Engine, name: &str) -> Result<Option<Seen>, Tr
         started_ns: state.started_at.as_deref().and_then(moment::parse_ns),
         finished_ns: state.finished_at.as_deref().and_then(moment::parse_ns),
         health: state.health.and_then(health),
+        owns_network: network.is_some_and(|network| !network.starts_with("container:")),
         image: answer.image.unwrap_or_default(),
         labels: answer.config.and_then(|config| config.labels).unwrap_or_default(),
     }))

@@ -228,14 +228,15 @@ where
         return first.map_err(cannot);
     };
     let key = step.key.job_key();
-    if step.network == Network::None || sandbox::runs(&inner.engine, &inner.instance, &key).await.map_err(cannot)? {
+    if step.network == Network::None || !sandbox::is_lost(inner, &key).await.map_err(cannot)? {
         return Err(cannot(trouble));
     }
     let services = service::of_job(inner, &key).await?;
     let hosts = service::hosts(services.iter().map(|found| found.service.as_str()));
     // What is parked has joined the old one.
     inner.parked.forget(|parked| parked.job_key() == key);
-    let job = sandbox::Job { instance: &inner.instance, key: &key, title: &step.title, root: &step.dirs.root, hosts };
+    let (instance, title, root) = (&inner.instance, step.title.as_str(), step.dirs.root.as_path());
+    let job = sandbox::Job { instance, key: &key, title, root, hosts, is_single: false };
     sandbox::ensure(inner, &job).await.map_err(cannot)?;
     tokio::select! {
         revived = revive::revive(inner, &key) => revived?,

@@ -53,7 +53,7 @@ impl Archive for Packed {
 fn job() -> JobSpec {
     let dirs = JobDirs { root: "/nowhere".into(), workspace: "/nowhere/workspace".into(), shared: Vec::new(), layers: None };
     let key = JobKey { run: RunId::new(&Clock::System), job: 0 };
-    JobSpec { key, title: "1 / test".to_owned(), dirs, services: Vec::new(), fill: Vec::new() }
+    JobSpec { key, title: "1 / test".to_owned(), dirs, services: Vec::new(), is_single: false, fill: Vec::new() }
 }
 
 fn step(job: &JobSpec, step: u32, env: &[(&str, &str)]) -> StepSpec {

@@ -10,6 +10,8 @@
 //! | 21 | flags |
 //! | 22–23 | hidden: how many bytes more than the line has came from the engine; masks show fewer than they stand for |
 //!
+//! What is done for each line is `inline`, which a compiler that is told to make the program small would not do by itself.
+//!
 //! Numbers are little-endian. **Invariant:** each record begins where the one before ends, so a torn or empty record is known by not fitting.
 
 use crate::run::Stream;
@@ -58,22 +60,26 @@ pub(super) enum Entry {
 
 impl Record {
     /// Where the next line begins.
+    #[inline]
     pub(super) fn end(&self) -> u64 {
         self.offset.saturating_add(self.bytes())
     }
 
     /// Bytes in the data, newline included.
+    #[inline]
     pub(super) fn bytes(&self) -> u64 {
         u64::from(self.len) + u64::from(self.newline)
     }
 
     /// Bytes that came from the engine for it.
+    #[inline]
     pub(super) fn received(&self) -> u64 {
         self.bytes().saturating_add(self.hidden)
     }
 }
 
 impl Entry {
+    #[inline]
     pub(super) fn encode(self) -> [u8; RECORD] {
         let (at_ns, offset, len, stream, flags, hidden) = match self {
             Entry::Line(Record { at_ns, offset, len, stream, newline, full, part, more, hidden }) => {
@@ -96,6 +102,7 @@ impl Entry {
     }
 
     /// `None`: these bytes are no record.
+    #[inline]
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; RECORD] = bytes.try_into().ok()?;
         let (at_ns, rest) = bytes.split_first_chunk()?;
@@ -130,6 +137,7 @@ impl Entry {
 }
 
 /// A stream's number.
+#[inline]
 pub(super) fn code(stream: Stream) -> u8 {
     match stream {
         Stream::Stdout => 1,
@@ -143,10 +151,12 @@ pub(super) fn code(stream: Stream) -> u8 {
 pub(super) struct PerStream<T>([T; 3]);
 
 impl<T> PerStream<T> {
+    #[inline]
     pub(super) fn get(&self, stream: Stream) -> &T {
         &self.0[usize::from(code(stream)) - 1]
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, stream: Stream) -> &mut T {
         &mut self.0[usize::from(code(stream)) - 1]
     }

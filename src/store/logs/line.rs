@@ -30,6 +30,7 @@ pub(super) struct Line<'a> {
 
 impl Open {
     /// Takes bytes as they came and gives out each line that is complete by now.
+    #[inline]
     pub(super) fn take(&mut self, at_ns: i64, bytes: &[u8], give: &mut impl FnMut(Line<'_>)) {
         let mut rest = bytes;
         while let Some(end) = memchr::memchr(b'\n', rest) {
@@ -69,6 +70,7 @@ impl Open {
         }
     }
 
+    #[inline]
     fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.hidden == 0
     }
@@ -84,6 +86,7 @@ impl Open {
 }
 
 /// Gives out parts of a line that is too long; answers the rest, which is not. `part`: something is hidden in the line.
+#[inline]
 fn parts<'a>(at_ns: i64, mut line: &'a [u8], part: bool, give: &mut impl FnMut(Line<'_>)) -> &'a [u8] {
     while line.len() > LOG_LINE_BYTES {
         let (bytes, rest) = line.split_at(boundary(line));

@@ -127,6 +127,7 @@ impl LogWriter {
 }
 
 impl Lines {
+    #[inline]
     fn push(&mut self, stream: Stream, line: Line<'_>) {
         let bytes = line.bytes.len() as u64 + u64::from(line.newline);
         *self.taken.get_mut(stream) += bytes + line.hidden;
@@ -146,6 +147,7 @@ impl Lines {
         }
     }
 
+    #[inline]
     fn append(&mut self, stream: Stream, line: Line<'_>, full: bool) {
         let Line { at_ns, bytes, newline, hidden, part, more } = line;
         let offset = self.data_len + self.data.len() as u64;
@@ -160,6 +162,7 @@ impl Lines {
     }
 
     /// Bytes of both files, with what is on its way.
+    #[inline]
     fn size(&self) -> u64 {
         self.data_len + self.data.len() as u64 + self.records * RECORD_BYTES + self.index.len() as u64
     }
