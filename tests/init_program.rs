@@ -319,6 +319,18 @@ impl Drop for Unmount {
 }
 
 #[test]
+fn a_root_that_is_read_only_is_all_the_same_to_it() {
+    let how = "exec unshare --mount sh -c 'mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro / && exec \"$0\" \"$1\"' \"$0\" \"$1\"";
+    let mut init = Init::start_in(tempfile::tempdir().unwrap(), how);
+    let text = "if touch /gantry-was-here 2>/dev/null; then exit 9; fi; echo here; exit 7";
+    init.connect().write_all(&script(text).encode()).unwrap();
+    assert_eq!(init.wait().code(), Some(7));
+    let frames = init.frames();
+    assert_eq!(output(&frames, Kind::Stdout), b"here\n");
+    assert_eq!(told(&frames, "code").as_deref(), Some("7"));
+}
+
+#[test]
 fn killed_it_leaves_what_it_had_written_and_no_end() {
     let mut init = Init::start();
     init.connect().write_all(&script("echo up $$; exec sleep 1000").encode()).unwrap();
