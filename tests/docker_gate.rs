@@ -240,6 +240,18 @@ async fn what_a_step_printed_takes_no_room_beside_its_log_once_it_is_removed() {
     assert_eq!(size(), 0);
 }
 
+/// Runs a step that prints `ok`, and does the rest once that has been read out of its record.
+async fn attack(rig: &Rig, job: &TestJob, number: u32, text: &str) -> (Result<Exit, Failure>, executor_rig::Kept) {
+    let seen = job.workspace().join("seen");
+    let _ = std::fs::remove_file(&seen);
+    let text = text.replace("SEEN", "until [ -e seen ]; do usleep 5000; done");
+    let (step, log) = (job.script(number, &text), Log::default());
+    let driving = drive(rig.docker.start(&step, log.sink(), CancellationToken::new()).await.unwrap());
+    log.until("ok", |kept| kept.stdout.starts_with(b"ok\n")).await;
+    std::fs::write(seen, "").unwrap();
+    (driving.await.unwrap(), log.kept())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_step_harms_no_more_than_its_own_record() {
     let rig = Rig::new().await;
@@ -248,56 +260,49 @@ async fn a_hostile_step_harms_no_more_than_its_own_record() {
     let stories = [
         (
             "over it with nonsense",
-            "echo ok; head -c 5000 /dev/urandom >> /gantry/run/segment; sleep 1; exit 6",
+            "echo ok; SEEN; head -c 5000 /dev/urandom >> /gantry/run/segment; sleep 1; exit 6",
             6,
             end("written over the record"),
         ),
-        ("cut", "echo ok; until [ -e seen ]; do sleep 0.01; done; : > /gantry/run/segment; echo lost; exit 6", 6, end("")),
+        ("cut", "echo ok; SEEN; : > /gantry/run/segment; echo lost; exit 6", 6, end("")),
         (
             "a link to a file of the machine",
-            "echo ok; rm /gantry/run/segment; ln -s /etc/shadow /gantry/run/segment; exit 6",
+            "echo ok; SEEN; rm /gantry/run/segment; ln -s /etc/shadow /gantry/run/segment; exit 6",
             6,
             end(""),
         ),
         (
             "a gate of its own",
-            "echo ok; rm /gantry/run/gate; (timeout 1 nc -lU /gantry/run/gate || true) >/dev/null 2>&1; exit 6",
+            "echo ok; SEEN; rm /gantry/run/gate; (timeout 1 nc -lU /gantry/run/gate || true) >/dev/null 2>&1; exit 6",
             6,
             end(""),
         ),
         (
             "knocking",
-            "echo ok; for i in $(seq 60); do (nc -w 1 local:/gantry/run/gate </dev/null >/dev/null 2>&1 &) ; done; sleep 1; exit 6",
+            "echo ok; SEEN; for i in $(seq 60); do (nc -w 1 local:/gantry/run/gate </dev/null >/dev/null 2>&1 &) ; done; sleep 1; exit 6",
             6,
             end(""),
         ),
         (
             "signals to the first process",
-            "trap '' TERM HUP INT USR1; echo ok; for s in STOP KILL SEGV ABRT TERM HUP; do kill -$s 1; done; sleep 1; exit 6",
+            "trap '' TERM HUP INT USR1; echo ok; SEEN; for s in STOP KILL SEGV ABRT TERM HUP; do kill -$s 1; done; sleep 1; exit 6",
             6,
             end(""),
         ),
         (
             "kills all it can see",
-            "echo ok; trap '' TERM; kill -TERM -1 2>/dev/null || true; kill -KILL -1 2>/dev/null || true; sleep 0.2; exit 6",
+            "echo ok; SEEN; trap '' TERM; kill -TERM -1 2>/dev/null || true; kill -KILL -1 2>/dev/null || true; sleep 0.2; exit 6",
             6,
             end(""),
         ),
     ];
     for (number, (what, text, code, said)) in (0..).zip(stories) {
-        let (step, log) = (job.script(number, text), Log::default());
-        let driving = drive(rig.docker.start(&step, log.sink(), CancellationToken::new()).await.unwrap());
-        log.until(what, |kept| kept.stdout.starts_with(b"ok\n")).await;
-        let seen = job.workspace().join("seen");
-        std::fs::write(&seen, "").unwrap();
-        let exit = driving.await.unwrap();
-        // The next one waits for its own.
-        std::fs::remove_file(&seen).unwrap();
-        let kept = log.kept();
+        let (exit, kept) = attack(&rig, &job, number, text).await;
         assert_eq!(exit, Ok(Exit::Code(code)), "{what}: {} {} {}", kept.stdout(), kept.stderr(), kept.system());
         assert!(kept.stdout().starts_with("ok\n"), "{what}: {}", kept.stdout());
         assert!(kept.system().contains(&said), "{what}: {}", kept.system());
         assert!(kept.finished);
+        let step = job.script(number, "");
         // A server that comes after it reads what there is, follows nothing, and comes to an end with the engine's word or the record's.
         let log = Log::default();
         let again = rig.restarted().attach(&step.key, log.sink(), CancellationToken::new()).await.unwrap().exit.await;
@@ -305,9 +310,8 @@ async fn a_hostile_step_harms_no_more_than_its_own_record() {
         assert!(!log.kept().stdout().contains("root:"), "{what}");
     }
     // An end that it made up ends it: what it would have done after that is not waited for.
-    let forged =
-        r#"echo ok; sleep 1; printf '\001\0\0\0\0\0\0\0\006\0\0\0\007\0\0\0code=0\n' >> /gantry/run/segment; sleep 1000"#;
-    let (exit, kept) = run(&rig.docker, &job.script(20, forged)).await;
+    let forged = r#"echo ok; SEEN; printf '\001\0\0\0\0\0\0\0\006\0\0\0\007\0\0\0code=0\n' >> /gantry/run/segment; sleep 1000"#;
+    let (exit, kept) = attack(&rig, &job, 20, forged).await;
     assert_eq!((exit, kept.stdout().as_str()), (Ok(Exit::Code(0)), "ok\n"));
     rig.docker.release(&job.spec.key).await.unwrap();
     assert_eq!(rig.containers(), [""; 0]);

@@ -8,7 +8,7 @@ mod support;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use gantry::base::Tasks;
+use gantry::base::{Clock, Tasks};
 use process::{IMAGE, Served};
 use support::{PATIENCE, Remote};
 
@@ -115,4 +115,181 @@ async fn a_client_that_is_killed_leaves_no_shell_in_the_container() {
     client.kill().unwrap();
     client.wait().unwrap();
     until(false).await;
+}
+
+/// `layered` stands on a kept base; `plain`, which has a cache, is checked out by itself.
+fn failing() -> String {
+    let steps = "      - name: make\n        run: mkdir dir && echo made > dir/made && echo FOUND=it >> $GANTRY_ENV\nCACHE      - name: test\n        secrets: [TOKEN]\n        env: { OWN: o }\n        run: echo half > half; exit 3\n";
+    let cache = "        cache: { key: k, paths: [dir] }\n";
+    format!(
+        "defaults: {{ image: \"{IMAGE}\" }}\njobs:\n  layered:\n    steps:\n{}  plain:\n    steps:\n{}",
+        steps.replace("CACHE", ""),
+        steps.replace("CACHE", cache)
+    )
+}
+
+/// `gantry shell` with these lines typed into it; what it showed, and its exit code.
+fn typed(url: &str, job: &str, lines: &'static str) -> (String, Option<i32>) {
+    let mut client = Command::new(env!("CARGO_BIN_EXE_gantry"))
+        .args(["--server", url, "shell", "shop#1", job])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(client.stdin.as_mut().unwrap(), lines.as_bytes()).unwrap();
+    let done = client.wait_with_output().unwrap();
+    (String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr), done.status.code())
+}
+
+fn terminals(served: &Served) -> Vec<String> {
+    process::docker_names(None, served.data.path()).into_iter().filter(|name| name.contains("-terminal-")).collect()
+}
+
+/// Waits until as many containers for terminals are there.
+async fn terminals_are(served: &Served, wanted: usize) {
+    let looked = tokio::time::timeout(PATIENCE, async {
+        while terminals(served).len() != wanted {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    assert!(looked.await.is_ok(), "{:?} instead of {wanted}\n{}", terminals(served), served.log());
+}
+
+#[tokio::test]
+async fn what_a_failed_job_left_is_looked_into_from_a_fresh_container() {
+    let mut served = Served::start();
+    served.keep_address();
+    let remote = Remote::with(&failing());
+    served.set_secret("/api/v1/secrets/TOKEN", "hunter2-hunter3").await;
+    served.add_repo("shop", &remote.url()).await;
+    let all_kept = |run: &serde_json::Value| (0..2).all(|job| run["jobs"][job]["kept_until"].is_i64());
+    served.until("both work trees to be kept", "shop", 1, all_kept).await;
+    served.nothing_left().await;
+    let run = async |job: &'static str, lines: &'static str| {
+        let url = served.url.clone();
+        tokio::time::timeout(PATIENCE, Tasks::default().spawn_blocking(move || typed(&url, job, lines))).await.unwrap().unwrap()
+    };
+    for job in ["layered", "plain"] {
+        let (seen, code) = run(
+            job,
+            "stty -echo; cat dir/made half /gantry/script\necho \"$FOUND:$OWN:[$TOKEN]:$PWD:$CI_STEP_NAME:$(git --version 2>&1 | wc -l)\"\necho more > added; exit 5\n",
+        )
+        .await;
+        assert_eq!(code, Some(5), "{job}: {seen}\n{}", served.log());
+        for words in ["made\r\nhalf\r\necho half > half; exit 3", "it:o:[]:/workspace:test:"] {
+            assert!(seen.contains(words), "{job}: {words:?} in {seen}");
+        }
+        served.nothing_left().await;
+    }
+    // One that is open when the server dies.
+    let mut client = Command::new(env!("CARGO_BIN_EXE_gantry"))
+        .args(["--server", &served.url, "shell", "shop#1", "layered"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    terminals_are(&served, 1).await;
+    served.kill();
+    client.wait().unwrap();
+    served.boot();
+    terminals_are(&served, 0).await;
+    served.nothing_left().await;
+    let url = served.url.clone();
+    let (seen, code) = Tasks::default().spawn_blocking(move || typed(&url, "layered", "cat added; exit 0\n")).await.unwrap();
+    assert!(code == Some(0) && seen.contains("more"), "it is still there: {seen}\n{}", served.log());
+    // Whoever is killed leaves none.
+    let mut client = Command::new(env!("CARGO_BIN_EXE_gantry"))
+        .args(["--server", &served.url, "shell", "shop#1", "plain"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    terminals_are(&served, 1).await;
+    let killed = Clock::System.now();
+    client.kill().unwrap();
+    client.wait().unwrap();
+    terminals_are(&served, 0).await;
+    assert!(Clock::System.now().ms_since(killed) < 30_000, "at once, not by the next comparison");
+    served.nothing_left().await;
+    let run = served.run("shop", 1).await.unwrap();
+    let kept = served.get(&format!("/api/v1/runs/{}/terminals", run["id"].as_str().unwrap())).await;
+    let reasons: Vec<_> = kept["items"].as_array().unwrap().iter().map(|row| row["reason"].as_str().unwrap_or("open")).collect();
+    let expected = ["its shell exited with 5", "its shell exited with 5", "the server ended", "its shell exited with 0"];
+    assert_eq!(reasons[..4], expected);
+    assert!(["whoever had it went away", "the connection broke"].contains(&reasons[4]), "{reasons:?}");
+}
+
+/// A job that fails until there is a file `fixed`; its first step counts how often it ran.
+fn mended() -> String {
+    let steps = "      - name: make\n        run: echo ran >> count; echo FOUND=it >> $GANTRY_ENV; echo v=1 >> $GANTRY_OUTPUT\nCACHE      - name: test\n        env: { OUT: \"${{ steps.make.outputs.v }}\" }\n        run: test -f fixed || exit 3; echo \"$(wc -l < count) $FOUND $OUT $(git rev-parse HEAD | wc -c)\"\n      - { name: after, run: test -f fixed }\n";
+    let cache = "        cache: { key: k, paths: [dir] }\n";
+    format!(
+        "defaults: {{ image: \"{IMAGE}\" }}\njobs:\n  layered:\n    steps:\n{}  plain:\n    needs: [layered]\n    when: always\n    steps:\n{}",
+        steps.replace("CACHE", ""),
+        steps.replace("CACHE", cache)
+    )
+    .replace("$(git rev-parse HEAD | wc -c)", "$(test -f .git/HEAD && echo git)")
+}
+
+#[tokio::test]
+async fn a_run_goes_on_from_a_step_in_the_tree_that_was_mended_by_hand() {
+    let mut served = Served::start();
+    served.keep_address();
+    let remote = Remote::with(&mended());
+    served.add_repo("shop", &remote.url()).await;
+    let all_kept = |run: &serde_json::Value| run["state"] == "ended" && (0..2).all(|job| run["jobs"][job]["kept_until"].is_i64());
+    let first = served.until("both work trees to be kept", "shop", 1, all_kept).await;
+    let url = served.url.clone();
+    let (seen, code) = Tasks::default().spawn_blocking(move || typed(&url, "layered", "touch fixed; exit 0\n")).await.unwrap();
+    assert_eq!(code, Some(0), "{seen}");
+    let path = format!("/api/v1/runs/{}/rerun", first["id"].as_str().unwrap());
+    let (status, again) = served.post(&path, serde_json::json!({ "from": "layered/test" })).await;
+    assert_eq!(status, 201, "{again}");
+    // Wherever that finds it.
+    served.kill();
+    served.boot();
+    let second = served.ended("shop", 2).await;
+    let job = &second["jobs"][0];
+    assert_eq!(
+        (&job["outcome"], &job["steps"][0]["taken_from"]["number"]),
+        (&"passed".into(), &1.into()),
+        "{second:#}\n{}",
+        served.log()
+    );
+    let log = served.log_of(&second, "layered", "test").await;
+    assert!(log.iter().any(|(_, line)| line == "1 it 1 git"), "{log:?}");
+    assert!(log.iter().any(|(_, line)| line.contains("goes on in the work tree")), "{log:?}");
+    assert_eq!(second["jobs"][1]["outcome"], "failed", "nobody mended that one, and it needs what ran again");
+    // What passed leaves nothing; the old run has no tree any more.
+    served.nothing_left().await;
+    assert!(served.run("shop", 1).await.unwrap()["jobs"][0]["kept_until"].is_null());
+    // The other one is a tree of its own, checked out.
+    let url = served.url.clone();
+    let (seen, code) = Tasks::default()
+        .spawn_blocking(move || {
+            let lines = "touch fixed; exit 0\n";
+            let gantry = env!("CARGO_BIN_EXE_gantry");
+            let mut client = Command::new(gantry)
+                .args(["--server", &url, "shell", "shop#2", "plain"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            std::io::Write::write_all(client.stdin.as_mut().unwrap(), lines.as_bytes()).unwrap();
+            let shown = client.wait_with_output().unwrap();
+            let again =
+                Command::new(gantry).args(["--server", &url, "rerun", "shop#2", "--from", "plain/test"]).output().unwrap();
+            (String::from_utf8_lossy(&shown.stdout).into_owned() + &String::from_utf8_lossy(&again.stderr), again.status.code())
+        })
+        .await
+        .unwrap();
+    assert_eq!(code, Some(0), "{seen}");
+    let third = served.ended("shop", 3).await;
+    assert_eq!((&third["outcome"], &third["jobs"][0]["taken_from"]["number"]), (&"passed".into(), &2.into()), "{third:#}");
+    let log = served.log_of(&third, "plain", "test").await;
+    assert!(log.iter().any(|(_, line)| line == "1 it 1 git"), "{log:?}");
+    served.nothing_left().await;
 }

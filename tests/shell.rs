@@ -1,10 +1,11 @@
-//! Terminals in running steps: the whole server with the fake executor, over real sockets.
+//! Terminals in running steps, and in what jobs that failed have left: the whole server with the fake executor, over real sockets.
 
 mod support;
 
 use futures_util::{SinkExt, StreamExt};
-use gantry::base::{RunId, Tasks};
+use gantry::base::{AttemptKey, Clock, RunId, Tasks};
 use gantry::run::RunView;
+use gantry::server::Part;
 use gantry::web::{WebOptions, router, serve};
 use serde_json::{Value, json};
 use support::{App, PATIENCE, Remote};
@@ -222,4 +223,198 @@ async fn there_are_never_more_terminals_than_there_may_be() {
     drop(house.terminal().await);
     drop(open);
     house.close().await;
+}
+
+/// A server that keeps the work trees of jobs that fail, with one whose second step failed; `failed_ms` long.
+async fn failed(set: impl FnOnce(&mut App), clock: Clock) -> (House, Remote) {
+    let mut app = App::with_clock(clock).await;
+    set(&mut app);
+    app.restart().await;
+    let remote = Remote::with(
+        "jobs:\n  build:\n    steps:\n      - { name: make, run: x, env: { FAKE_WRITES_ENV: FOUND=it } }\n      - { name: test, run: x, secrets: [TOKEN], env: { FAKE_EXIT: 3, OWN: o } }\n      - { name: after, run: x }\n  good:\n    steps: [x]\n",
+    );
+    let policy = gantry::secrets::Policy::default();
+    app.handle().set_secret(None, "TOKEN", &gantry::base::Secret::new("hunter2-hunter3".to_owned()), policy).await.unwrap();
+    app.watch("shop", &remote).await;
+    let run = app.ended("shop", 1).await.id.parse().unwrap();
+    let house = House::of(app, run, Remote::with("steps: [x]\n")).await;
+    (house, remote)
+}
+
+impl House {
+    async fn of(app: App, run: RunId, remote: Remote) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let tasks = Tasks::default();
+        tasks.spawn(serve(listener, router(app.handle().clone(), WebOptions { tasks: tasks.clone() }), tasks.ending.clone()));
+        Self { app, tasks, address, run, _remote: remote }
+    }
+
+    /// Until when the job's work tree is kept, as the API says.
+    async fn kept_until(&self, job: usize) -> Value {
+        let run: Value = serde_json::from_str(&self.get(&format!("/api/v1/runs/{}", self.run)).await.1).unwrap();
+        run["jobs"][job]["kept_until"].clone()
+    }
+
+    /// Waits until the API says so.
+    async fn is_kept(&self, job: usize, wanted: bool) {
+        let what = if wanted { "the work tree to be kept" } else { "the work tree to go" };
+        self.app.until(what, async |_| (self.kept_until(job).await.is_null() != wanted).then_some(())).await;
+    }
+
+    fn trees(&self) -> usize {
+        std::fs::read_dir(self.app.data.path().join("work")).map_or(0, Iterator::count)
+    }
+}
+
+#[tokio::test]
+async fn what_a_failed_job_left_is_kept_and_a_terminal_in_it_has_the_steps_variables_and_no_secret() {
+    let (house, _remote) = failed(|app| app.failed_ms = 3_600_000, Clock::System).await;
+    house.is_kept(0, true).await;
+    assert!(house.kept_until(1).await.is_null(), "what passed is not kept");
+    assert_eq!((house.trees(), house.app.fake.leftovers()), (1, Vec::new()));
+    let page = house.get(&format!("/runs/{}", house.run)).await.1;
+    assert!(page.contains("gantry shell shop#1 build"), "{page}");
+    let mut socket = connect_async(house.url("build/test", "columns=100&rows=30&by=ada")).await.unwrap().0;
+    shows(&mut socket, "100x30").await;
+    for (typed, shown) in [
+        ("env FOUND\r", "FOUND=it\r\n"),
+        ("env OWN\r", "OWN=o\r\n"),
+        ("env CI_STEP_NAME\r", "CI_STEP_NAME=test\r\n"),
+        ("env TOKEN\r", "TOKEN=(unset)"),
+    ] {
+        types(&mut socket, typed).await;
+        shows(&mut socket, shown).await;
+    }
+    types(&mut socket, "exit 5\r").await;
+    assert_eq!(last(&mut socket).await, json!({ "exit": 5 }));
+    assert_eq!(house.closed().await, ("its shell exited with 5".to_owned(), Some(5)));
+    let [open] = house.kept().await.try_into().unwrap();
+    assert_eq!((open.who.as_str(), open.key.step, open.key.attempt), ("ada", 1, 1), "it is written down like any other");
+    drop(connect_async(house.url("build/after", "")).await.unwrap());
+    let good = house.refused("good/step1", "", &[]).await;
+    assert!(good.0 == 409 && good.1.contains("was not kept"), "{good:?}");
+    house.tasks.end().await;
+}
+
+#[tokio::test]
+async fn a_terminal_in_a_kept_tree_has_the_steps_secrets_where_the_settings_say_so() {
+    let set = |app: &mut App| (app.failed_ms, app.shell_secrets) = (3_600_000, true);
+    let (house, _remote) = failed(set, Clock::System).await;
+    house.is_kept(0, true).await;
+    for (step, shown) in [("test", "TOKEN=hunter2-hunter3"), ("make", "TOKEN=(unset)")] {
+        let mut socket = connect_async(house.url(&format!("build/{step}"), "columns=90")).await.unwrap().0;
+        shows(&mut socket, "90x24").await;
+        types(&mut socket, "env TOKEN\r").await;
+        shows(&mut socket, shown).await;
+    }
+    house.tasks.end().await;
+}
+
+#[tokio::test]
+async fn a_kept_tree_survives_the_server_and_goes_when_its_time_is_over_and_nobody_is_in_it() {
+    let hands = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(1_000_000_000_000));
+    let clock = Clock::Manual(std::sync::Arc::clone(&hands));
+    let (mut house, _remote) = failed(|app| app.failed_ms = 60_000, clock).await;
+    house.is_kept(0, true).await;
+    house.app.restart().await;
+    house = House::of(house.app, house.run, house._remote).await;
+    assert_eq!(house.kept_until(0).await, json!(1_060_000));
+    let mut socket = connect_async(house.url("build/test", "columns=90")).await.unwrap().0;
+    shows(&mut socket, "90x24").await;
+    hands.fetch_add(60_000_000_000, std::sync::atomic::Ordering::Relaxed);
+    assert!(house.kept_until(0).await.is_null(), "nobody new comes in");
+    let late = house.refused("build/test", "", &[]).await;
+    assert!(late.0 == 409 && late.1.contains("not kept any more"), "{late:?}");
+    types(&mut socket, "hello\r").await;
+    shows(&mut socket, "hello").await;
+    assert_eq!(house.trees(), 1, "who is in it stays");
+    drop(socket);
+    house.closed().await;
+    house.tasks.end().await;
+    house.app.restart().await;
+    house
+        .app
+        .until("the tree to go", async |app| {
+            std::fs::read_dir(app.data.path().join("work")).unwrap().next().is_none().then_some(())
+        })
+        .await;
+    house.app.close().await;
+}
+
+#[tokio::test]
+async fn kept_trees_take_half_of_what_work_trees_may_take_and_the_oldest_goes_first() {
+    // Room for less than one.
+    let set = |app: &mut App| (app.failed_ms, app.workspaces) = (3_600_000, 10);
+    let (house, _remote) = failed(set, Clock::System).await;
+    house.app.until("the tree to go", async |_| (house.trees() == 0).then_some(())).await;
+    assert!(house.kept_until(0).await.is_null());
+    let gone = house.refused("build/test", "", &[]).await;
+    assert!(gone.0 == 409 && gone.1.contains("not kept any more"), "{gone:?}");
+    house.tasks.end().await;
+    house.app.close().await;
+}
+
+#[tokio::test]
+async fn a_run_goes_on_from_a_step_in_the_work_tree_that_its_job_left() {
+    let (mut house, _remote) = failed(|app| app.failed_ms = 3_600_000, Clock::System).await;
+    house.is_kept(0, true).await;
+    let work = house.app.data.path().join("work");
+    let tree = |run: &RunId| work.join(format!("{run}-0/workspace"));
+    std::fs::write(tree(&house.run).join("half"), "changed").unwrap();
+    let mut socket = connect_async(house.url("build/test", "columns=90")).await.unwrap().0;
+    shows(&mut socket, "90x24").await;
+    let part = || Part::From("build/test".to_owned());
+    let busy = house.app.handle().rerun(&house.run, part(), "ada").await.unwrap_err();
+    assert!(busy.to_string().contains("a terminal is open in the work tree"), "{busy}");
+    drop(socket);
+    house.closed().await;
+    let starts = house.app.fake.starts().len();
+    let again = house.app.handle().rerun(&house.run, part(), "ada").await.unwrap();
+    // Wherever that finds it.
+    house.app.restart().await;
+    let second = house.app.ended("shop", 2).await;
+    assert_eq!(second.because, "ada ran #1 again from `build/test` on");
+    let key = AttemptKey { run: again.clone(), job: 0, step: 1, attempt: 1 };
+    assert_eq!(house.app.fake.starts()[starts..], [key.clone()], "what passed before is taken over");
+    let [make, test, _] = second.jobs[0].steps.as_slice() else { panic!("{second:?}") };
+    assert_eq!(make.taken_from.as_ref().map(|from| from.number), Some(1));
+    assert_eq!((&test.taken_from, test.exit_code, second.jobs[1].taken_from.is_some()), (&None, Some(3), true));
+    let first = second.jobs[0].times.unwrap();
+    assert!(first.running_ms < 60_000, "times are those of this run: {first:?}");
+    let log = house.app.handle().store().logs().read(key, 1, 10).unwrap();
+    assert!(log.lines.iter().any(|line| line.text.contains("goes on in the work tree")), "{log:?}");
+    assert!(!tree(&house.run).exists());
+    assert_eq!(std::fs::read_to_string(tree(&again).join("half")).unwrap(), "changed");
+    // It failed again, so that its tree is kept again, with what the steps before had left.
+    house = House::of(house.app, again, house._remote).await;
+    house.is_kept(0, true).await;
+    let mut socket = connect_async(house.url("build/test", "columns=90")).await.unwrap().0;
+    types(&mut socket, "env FOUND\r").await;
+    shows(&mut socket, "FOUND=it").await;
+    house.tasks.end().await;
+}
+
+#[tokio::test]
+async fn a_run_from_a_step_whose_tree_is_gone_begins_at_the_first_step_and_says_so() {
+    let (house, _remote) = failed(|app| app.failed_ms = 0, Clock::System).await;
+    let starts = house.app.fake.starts().len();
+    house.app.handle().rerun(&house.run, Part::From("build/test".to_owned()), "ada").await.unwrap();
+    let second = house.app.ended("shop", 2).await;
+    let note = "the work tree that `build` left is not there any more, so it begins at its first step";
+    assert_eq!(second.because, format!("ada ran #1 again from `build/test` on; {note}"));
+    let steps: Vec<u32> = house.app.fake.starts()[starts..].iter().map(|key| key.step).collect();
+    assert_eq!((steps, second.jobs[1].taken_from.is_some()), (vec![0, 1], true));
+    // From a job on, whether it passed or not.
+    house.app.handle().rerun(&house.run, Part::From("good".to_owned()), "ada").await.unwrap();
+    let third = house.app.ended("shop", 3).await;
+    assert_eq!((third.because.as_str(), &third.jobs[1].taken_from), ("ada ran #1 again from `good` on", &None));
+    let refused = async |from: &str| {
+        house.app.handle().rerun(&house.run, Part::From(from.to_owned()), "ada").await.unwrap_err().to_string()
+    };
+    assert!(refused("nope").await.contains("has no job `nope`: write JOB or JOB/STEP; it has `build`, `good`"));
+    assert!(refused("build/nope").await.contains("has no step `nope`"));
+    assert_eq!(refused("build/after").await, "`test` did not pass, and `after` needs it: begin there");
+    house.tasks.end().await;
+    house.app.close().await;
 }

@@ -162,6 +162,10 @@ pub const TREE_PATH_BYTES: usize = 4_096;
 pub const MOVED_ENTRIES: usize = 2_000;
 /// Kept work trees of all repositories when nobody says; past it the least recently used go.
 pub const BASES_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+/// How long the work tree of a job that failed is kept when nobody says: until whoever broke it has seen it and looked.
+pub const KEEP_FAILED_MS: u64 = 60 * 60 * 1000;
+/// The longest that it can be asked to be kept.
+pub const KEEP_FAILED_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Mirrors of all repositories when nobody says; past it the largest are fetched anew, without what nobody can reach any more.
 pub const MIRRORS_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 

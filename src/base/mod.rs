@@ -11,6 +11,7 @@ mod random;
 mod secret;
 mod size;
 mod tasks;
+mod word;
 
 pub use clock::{Clock, Timestamp};
 pub use duration::{Span, ago, ahead, parse_duration_ms, took};
@@ -20,3 +21,4 @@ pub use random::{random_bytes, random_hex, random_u64};
 pub use secret::Secret;
 pub use size::{Size, parse_size};
 pub use tasks::Tasks;
+pub use word::shell_word;

@@ -22,6 +22,7 @@
 //! s3: { endpoint: "https://s3.example.org", region: eu-1, access_key: gantry, secret_key_file: /run/secrets/s3 }
 //! artifacts: { expire: 30d }
 //! caches: { quota: 5GiB }           # of each repository
+//! keep_failed: 1h                   # how long the work tree of a job that failed is kept; 0s: not at all
 //! disk: { workspaces: 10GiB, mirrors: 10GiB }     # kept work trees; mirrors of repositories
 //! shell: { secrets: false }         # whether `gantry shell` opens in steps that were given secrets
 //! git:
@@ -35,7 +36,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
-use crate::base::{parse_duration_ms, parse_size};
+use crate::base::{Span, limits, parse_duration_ms, parse_size};
 use crate::executor::{ImageRules, Registries};
 use crate::git::Credentials;
 use crate::server::KeepConfig;
@@ -70,6 +71,8 @@ pub(super) struct File {
     pub artifacts: Artifacts,
     pub caches: Caches,
     pub disk: Disk,
+    /// How long the work tree of a job that failed is kept: `1h`.
+    pub keep_failed: Option<String>,
     pub git: Git,
     pub shell: Shell,
 }
@@ -182,7 +185,17 @@ impl File {
 
     /// How artifacts and caches are kept, S3's secret read from its file.
     pub fn keep(&self) -> anyhow::Result<KeepConfig> {
-        let mut keep = KeepConfig { blobs: self.blobs_at()?, ..KeepConfig::default() };
+        let mut keep = KeepConfig { blobs: self.blobs_at()?, failed_ms: limits::KEEP_FAILED_MS, ..KeepConfig::default() };
+        if let Some(text) = &self.keep_failed {
+            let ms = parse_duration_ms(text);
+            keep.failed_ms = ms.map_err(|why| anyhow!("the settings: `keep_failed: {text}` is no duration: {why}"))?;
+            if keep.failed_ms > limits::KEEP_FAILED_MAX_MS {
+                bail!(
+                    "the settings: `keep_failed: {text}` is longer than {}, the most there may be",
+                    Span(limits::KEEP_FAILED_MAX_MS)
+                );
+            }
+        }
         if let Some(text) = &self.artifacts.expire {
             let ms = parse_duration_ms(text);
             keep.expire_ms = ms.map_err(|why| anyhow!("the settings: `artifacts.expire: {text}` is no duration: {why}"))?;
@@ -190,7 +203,7 @@ impl File {
         let Disk { workspaces, mirrors } = &self.disk;
         for (name, text, bytes) in [
             ("caches.quota", &self.caches.quota, &mut keep.quota),
-            ("disk.workspaces", workspaces, &mut keep.bases),
+            ("disk.workspaces", workspaces, &mut keep.workspaces),
             ("disk.mirrors", mirrors, &mut keep.mirrors),
         ] {
             if let Some(text) = text {
@@ -286,7 +299,8 @@ mod tests {
         );
         let config = keep(&text).unwrap();
         assert_eq!((config.expire_ms, config.quota), (7 * 86_400_000, 1 << 30));
-        assert_eq!((config.bases, config.mirrors), (2 << 30, 3 << 30));
+        assert_eq!((config.workspaces, config.mirrors), (2 << 30, 3 << 30));
+        assert_eq!(config.failed_ms, 3_600_000, "an hour, when nobody says");
         let Some(BlobsAt::S3(s3)) = config.blobs else { panic!("{:?}", config.blobs) };
         assert_eq!((s3.bucket.as_str(), s3.prefix.as_str(), s3.secret_key.as_deref()), ("ci", "gantry", Some("hunter2")));
         for (text, words) in [
@@ -296,6 +310,8 @@ mod tests {
             ("blobs: s3://b\ns3: { secret_key_file: /nonexistent/x }", "/nonexistent/x"),
             ("artifacts: { expire: 7 }", "no duration"),
             ("caches: { quota: much }", "no size"),
+            ("keep_failed: long", "no duration"),
+            ("keep_failed: 1000d", "the most there may be"),
         ] {
             let why = keep(text).map(drop).unwrap_err();
             assert!(why.contains(words), "{text}: {why}");

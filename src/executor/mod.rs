@@ -108,6 +108,31 @@ pub trait Executor: Send + Sync + 'static {
         Err(Failure::Infrastructure(format!("there are no terminals in steps that run by `{}`", self.name())))
     }
 
+    /// Removes what [`Self::prepare`] made and what steps and terminals left, but for the work tree in the job's directory `root`. Comes again when
+    /// something is found of a job whose work tree is kept. `false` where no work tree can be kept: all of the job is released then.
+    async fn keep(&self, job: &JobKey, root: &Path) -> Result<bool, Failure> {
+        let _ = root;
+        self.release(job).await?;
+        Ok(false)
+    }
+
+    /// Opens a terminal in a fresh container of a step whose job's work tree is kept: all is as for the step, but that a shell runs in it. The
+    /// container goes with the terminal.
+    async fn fresh_terminal(&self, step: &StepSpec, size: TerminalSize) -> Result<Terminal, Failure> {
+        let _ = (step, size);
+        Err(Failure::Infrastructure(format!("there are no terminals in steps that run by `{}`", self.name())))
+    }
+
+    /// Removes a directory in which steps may have written, whoever its files belong to. No error when there is none.
+    async fn remove_dir(&self, dir: &Path) -> Result<(), Failure> {
+        match tokio::fs::remove_dir_all(dir).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::Infrastructure(format!("the directory {} cannot be removed: {error}", dir.display())))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Removes an ended attempt's container; kills it if it still runs. No error when there is none.
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure>;
 

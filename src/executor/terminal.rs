@@ -1,7 +1,7 @@
-//! A terminal in a running attempt's container: bytes both ways, its size, and how what runs in it ended.
+//! A terminal in a running attempt's container, or in a fresh one like it: bytes both ways, its size, and how what runs in it ended.
 //!
 //! **Invariants:** what runs in it has the rights of the step and nothing more, is not the step, and does not outlive its container; of the step's secrets
-//! it is given none.
+//! it has those that whoever asks for it puts into its environment, and the executor adds none.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

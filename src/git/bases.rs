@@ -268,8 +268,9 @@ fn make_tree(mirror: &Mirror, at: &Checkout, dir: &Path) -> Result<About, Error>
     Ok(About { boot: this_boot(), told, converted })
 }
 
-/// Which boot of the machine this is; empty where the system does not say.
-fn this_boot() -> String {
+/// Which boot of the machine this is; empty where the system does not say. What was written during an earlier one may never have reached the disk.
+#[must_use]
+pub fn this_boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 

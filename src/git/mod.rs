@@ -41,7 +41,7 @@ mod tree_index;
 mod work_tree;
 
 pub use address::{check_url, public_url};
-pub use bases::Bases;
+pub use bases::{Bases, this_boot};
 pub use checkout::{Checkout, Told};
 pub use contents::{CommitFiles, TreeFiles};
 pub use credentials::Credentials;

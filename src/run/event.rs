@@ -102,6 +102,8 @@ pub enum Command {
     RemoveStep(AttemptKey),
     /// The job has ended: workspace and network can go.
     ReleaseJob(JobKey),
+    /// The job has failed: its network can go, its workspace stays for as long as its state says.
+    KeepJob(JobKey),
 }
 
 impl Command {
@@ -109,7 +111,7 @@ impl Command {
     #[must_use]
     pub fn job(&self) -> JobIx {
         match self {
-            Command::PrepareJob(key) | Command::ReleaseJob(key) => key.job,
+            Command::PrepareJob(key) | Command::ReleaseJob(key) | Command::KeepJob(key) => key.job,
             Command::ParkStep(key)
             | Command::StartStep(key)
             | Command::AttachStep(key)

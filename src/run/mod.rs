@@ -52,7 +52,7 @@ pub use reason::{StopReason, Wait};
 pub use reducer::apply;
 pub use state::{Decision, Job, JobState, Life, Run, Step, StepEnd, StepState};
 pub use stream::Stream;
-pub use taken::{Taken, taken_over};
+pub use taken::{Taken, goes_on, resumed, taken_over};
 pub use values::Values;
 pub use view::{
     ApprovalView, ConcurrencyView, DecisionView, JobView, RunView, ServiceView, StepView, TakenView, Times, Usage, view,

@@ -9,6 +9,8 @@ pub struct Permit {
     pub start: bool,
     /// How many steps of a job may be made ready ahead of their start at the same time.
     pub park: u32,
+    /// How long the work tree of a job that fails is kept, in milliseconds; 0 for not at all.
+    pub keep_ms: u64,
 }
 
 /// What each job is allowed: it depends on the engine that the job is on.
@@ -26,7 +28,7 @@ impl Permits for Permit {
 
 impl Permit {
     /// The engine does not answer.
-    pub const NOTHING: Self = Self { start: false, park: 0 };
+    pub const NOTHING: Self = Self { start: false, park: 0, keep_ms: 0 };
     /// Everything but making ready ahead.
-    pub const START: Self = Self { start: true, park: 0 };
+    pub const START: Self = Self { start: true, park: 0, keep_ms: 0 };
 }

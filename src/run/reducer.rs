@@ -9,6 +9,7 @@ use super::compare::compared;
 use super::fill::room_for;
 use super::left::engine_lost;
 use super::settle::settle;
+use super::taken::goes_on;
 use super::verdict::Verdict;
 use super::{
     Applied, Command, Decision, Event, Exit, Job, JobState, Observed, Outcome, Permits, Run, StepEnd, StepState, StopReason,
@@ -107,7 +108,9 @@ fn not_prepared(
     match job.state {
         JobState::Preparing { .. } if again => {
             job.state = JobState::Waiting { why: Wait::Engine { message: message.to_owned() } };
-            job.engine = None;
+            if !goes_on(job) {
+                job.engine = None;
+            }
             Ok(())
         }
         JobState::Preparing { since } => {

@@ -99,6 +99,9 @@ pub enum JobState {
         /// It ran in another run, and was taken over from there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         taken: Option<Taken>,
+        /// It failed, and its work tree is kept until then, if the disk has room for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept_until: Option<Timestamp>,
     },
 }
 
@@ -241,8 +244,19 @@ impl JobState {
             outputs: Values::default(),
             held_back: false,
             taken: None,
+            kept_until: None,
         }
     }
+
+    /// Until when its work tree is kept, if it is.
+    #[must_use]
+    pub fn kept_until(&self) -> Option<Timestamp> {
+        match self {
+            JobState::Ended { kept_until, .. } => *kept_until,
+            JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Running { .. } => None,
+        }
+    }
+
     /// Whether it holds a slot.
     #[must_use]
     pub fn holds_slot(&self) -> bool {

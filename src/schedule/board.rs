@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{AttemptKey, JobIx, JobKey, RunId, Timestamp, limits};
-use crate::run::{self, Applied, Command, Event, Job, JobState, Run, Wait};
+use crate::run::{self, Applied, Command, Event, Job, JobState, Run, Wait, goes_on};
 
 use super::deadlines::deadlines;
 use super::engines::{EngineInfo, Engines, Taken};
@@ -67,6 +67,12 @@ impl Board {
     #[must_use]
     pub fn patient_for(self, ms: u64) -> Self {
         Self { engines: self.engines.with_patience(ms), ..self }
+    }
+
+    /// The same, under which the work tree of a job that fails is kept for so long.
+    #[must_use]
+    pub fn keeping(self, keep_ms: u64) -> Self {
+        Self { engines: self.engines.keeping(keep_ms), ..self }
     }
 
     /// An unfinished run.
@@ -247,7 +253,10 @@ impl Board {
             let Some(run) = self.runs.get(&key.run).filter(|run| is_ready(&run.jobs[key.job as usize])) else { continue };
             // Asked in any case: whoever asks first for a group is the next in it.
             let group = groups.ask(run, key.job);
-            let engine = self.engines.choose(&run.plan.jobs[key.job as usize].runs_on, &taken);
+            let job = &run.jobs[key.job as usize];
+            // It goes on where its work tree is.
+            let only = job.engine.as_deref().filter(|_| goes_on(job));
+            let engine = self.engines.choose(&run.plan.jobs[key.job as usize].runs_on, only, &taken);
             let why = match (engine, group) {
                 (Err(wait @ (Wait::Engine { .. } | Wait::Labels { .. })), _) | (_, Some(wait)) | (Err(wait), None) => wait,
                 (Ok(engine), None) => {

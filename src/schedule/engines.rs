@@ -56,6 +56,8 @@ pub(super) struct Engines {
     list: Vec<Engine>,
     /// After this long a silence the jobs of an engine are given up.
     patience_ms: u64,
+    /// How long the work tree of a job that fails is kept.
+    keep_ms: u64,
 }
 
 impl Engines {
@@ -63,11 +65,15 @@ impl Engines {
     pub(super) fn new(infos: Vec<EngineInfo>, patience_ms: u64) -> Self {
         let message = "Gantry has just started and asks it".to_owned();
         let state = State::Down { message, since: None };
-        Self { list: infos.into_iter().map(|info| Engine { info, state: state.clone() }).collect(), patience_ms }
+        Self { list: infos.into_iter().map(|info| Engine { info, state: state.clone() }).collect(), patience_ms, keep_ms: 0 }
     }
 
     pub(super) fn with_patience(self, patience_ms: u64) -> Self {
         Self { patience_ms, ..self }
+    }
+
+    pub(super) fn keeping(self, keep_ms: u64) -> Self {
+        Self { keep_ms, ..self }
     }
 
     /// The board is told something: silences of which nothing was known count from here.
@@ -131,10 +137,16 @@ impl Engines {
         })
     }
 
-    /// The engine for a job with these labels, where so many slots are taken; else what the job waits for.
-    pub(super) fn choose(&self, labels: &[String], taken: &Taken) -> Result<&str, Wait> {
+    /// The engine for a job with these labels, or the `only` one that it can be, where so many slots are taken; else what the job waits for.
+    pub(super) fn choose(&self, labels: &[String], only: Option<&str>, taken: &Taken) -> Result<&str, Wait> {
         let has_all = |engine: &&Engine| labels.iter().all(|label| engine.info.labels.contains(label));
-        let fit: Vec<&Engine> = self.list.iter().filter(has_all).collect();
+        let is_it = |engine: &&Engine| only.is_none_or(|only| engine.info.name == only);
+        let fit: Vec<&Engine> = self.list.iter().filter(has_all).filter(is_it).collect();
+        if let (Some(only), []) = (only, fit.as_slice()) {
+            let message =
+                format!("its work tree is on the engine `{only}`, which is not in the settings any more, or has other labels");
+            return Err(Wait::Engine { message });
+        }
         if fit.is_empty() {
             return Err(Wait::Labels { labels: labels.to_vec() });
         }
@@ -164,9 +176,10 @@ fn silence(fit: &[&Engine], all: usize) -> String {
 
 impl Permits for Engines {
     fn of(&self, job: &Job) -> Permit {
+        let keep_ms = self.keep_ms;
         match Engines::of(self, job) {
-            Some(Engine { info, state: State::Up }) => Permit { park: info.park, ..Permit::START },
-            Some(Engine { state: State::Down { .. }, .. }) | None => Permit::NOTHING,
+            Some(Engine { info, state: State::Up }) => Permit { park: info.park, keep_ms, ..Permit::START },
+            Some(Engine { state: State::Down { .. }, .. }) | None => Permit { keep_ms, ..Permit::NOTHING },
         }
     }
 }

@@ -102,6 +102,7 @@ impl Server {
         let shared = Arc::new(Shared {
             keep,
             bases: Arc::new(Bases::new(&layout.bases(), &layout.work())),
+            kept: Arc::default(),
             layout,
             changes: watch::Sender::new(store.last_event().await?),
             watchers: poll::Watchers::default(),
@@ -278,5 +279,5 @@ impl Core {
 }
 
 fn new_board(shared: &Shared) -> Board {
-    Board::new(shared.fleet.infos()).patient_for(shared.config.engine_timeout_ms)
+    Board::new(shared.fleet.infos()).patient_for(shared.config.engine_timeout_ms).keeping(shared.config.keep.failed_ms)
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{JobKey, RunId};
+use crate::base::{JobKey, RunId, Timestamp};
 use crate::run::JobState;
 use crate::schedule::Input;
 use crate::store;
@@ -15,6 +15,7 @@ use crate::store;
 use super::core::Message;
 use super::fleet::Engine;
 use super::handle::Shared;
+use super::kept;
 use super::secrets;
 use super::sink::ServiceLogs;
 
@@ -128,10 +129,17 @@ async fn sweep(shared: &Shared, engine: &Engine) {
         Err(error) => return tracing::warn!(%error, "what is left over could not be told"),
     };
     for (key, left) in left {
-        tracing::info!(job = %key, engine = engine.info.name, "releasing what a job left behind");
+        let say = || tracing::info!(job = %key, engine = engine.info.name, "releasing what a job left behind");
         match left {
-            Left::Ended => shared.release(Some(engine), &key).await,
-            Left::Moved => shared.release_in(engine, &key).await,
+            Left::Kept { until, is_there } => kept::look_after(shared, engine, (&key, until), is_there).await,
+            Left::Ended => {
+                say();
+                shared.release(Some(engine), &key).await;
+            }
+            Left::Moved => {
+                say();
+                shared.release_in(engine, &key).await;
+            }
         }
     }
 }
@@ -140,6 +148,8 @@ async fn sweep(shared: &Shared, engine: &Engine) {
 enum Left {
     /// Nor anywhere else.
     Ended,
+    /// But its work tree is kept for a while. `is_there`: the engine has something of it besides.
+    Kept { until: Timestamp, is_there: bool },
     /// It is on another engine, after this one was silent for long. Its directory is that one's now.
     Moved,
 }
@@ -151,17 +161,23 @@ async fn left_over(shared: &Shared, engine: &Engine) -> Result<Vec<(JobKey, Left
         shared.tasks.spawn_blocking(move || jobs_on_disk(&work)).await.unwrap_or_default().into_iter().collect();
     let mut left = Vec::new();
     for key in there.union(&on_disk) {
-        if shared.keep.is_saving(key) {
+        // Asked before the run is read: what is handed over has no run until it is stored.
+        if shared.keep.is_saving(key) || shared.kept.is_used(key) {
             continue;
         }
         let run = shared.store.run(&key.run).await?;
-        let is_over = run.as_ref().and_then(|run| run.jobs.get(key.job as usize)).is_none_or(|job| job.state.is_ended());
+        let state = run.as_ref().and_then(|run| run.jobs.get(key.job as usize)).map(|job| &job.state);
+        let is_over = state.is_none_or(JobState::is_ended);
+        let kept_until = state.and_then(JobState::kept_until);
         let of = run.as_ref().and_then(|run| shared.fleet.of(run, key.job));
         // What no engine is known for is the first one's to clean up.
         let is_here = of.map_or_else(|| shared.fleet.is_first(engine), |of| of.info.name == engine.info.name);
-        if is_over && (is_here || there.contains(key)) {
+        let is_there = there.contains(key);
+        if let (Some(until), true) = (kept_until, is_here) {
+            left.push((key.clone(), Left::Kept { until, is_there }));
+        } else if is_over && kept_until.is_none() && (is_here || is_there) {
             left.push((key.clone(), Left::Ended));
-        } else if !is_here && there.contains(key) {
+        } else if !is_here && is_there {
             left.push((key.clone(), Left::Moved));
         }
     }
@@ -169,7 +185,7 @@ async fn left_over(shared: &Shared, engine: &Engine) -> Result<Vec<(JobKey, Left
 }
 
 /// Job directories by their names; what is not named like one is not ours and stays.
-fn jobs_on_disk(work: &std::path::Path) -> Vec<JobKey> {
+pub(super) fn jobs_on_disk(work: &std::path::Path) -> Vec<JobKey> {
     let Ok(entries) = std::fs::read_dir(work) else { return Vec::new() };
     let key = |name: &str| {
         let (run, job) = name.split_once('-')?;

@@ -1,5 +1,6 @@
 //! What pages, API and command line may ask of a running server. Reading goes to the store directly; what changes something goes through here.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -14,6 +15,7 @@ use crate::store::{self, Delivery, Intake, NewRun, Repo, RepoStatus, Store};
 use super::core::{Config, Message, Refused};
 use super::fleet::{Engine, EngineStatus, Fleet};
 use super::keep::Keep;
+use super::kept::Kept;
 use super::outlines::{self, FileOutline, Outlines};
 use super::{ByHand, Layout, Source, intake, poll};
 
@@ -27,6 +29,8 @@ pub(super) struct Shared {
     pub source: Source,
     /// Work trees that jobs stand on.
     pub bases: Arc<Bases>,
+    /// Work trees of jobs that failed.
+    pub kept: Arc<Kept>,
     pub config: Config,
     pub tell: UnboundedSender<Message>,
     /// Highest sequence number of the events: the nudge for whoever follows them.
@@ -54,10 +58,11 @@ impl Shared {
             self.release_in(engine, key).await;
         }
         let root = self.layout.job_root(key);
-        let removed = tokio::fs::remove_dir_all(&root).await;
-        if let Err(error) = removed
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
+        let removed = match engine {
+            Some(engine) => engine.executor.remove_dir(&root).await.map_err(|failure| failure.to_string()),
+            None => remove_dir(&root).await.map_err(|error| error.to_string()),
+        };
+        if let Err(error) = removed {
             tracing::warn!(job = %key, %error, "a job's directory could not be removed; it is swept later");
         }
         if let Err(error) = self.store.forget_attempt_secrets(key).await {
@@ -84,6 +89,14 @@ impl Shared {
         let seq = self.store.last_event().await?;
         self.changes.send_modify(|known| *known = seq.max(*known));
         Ok(())
+    }
+}
+
+/// None is fine.
+async fn remove_dir(dir: &Path) -> std::io::Result<()> {
+    match tokio::fs::remove_dir_all(dir).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 

@@ -13,7 +13,8 @@
 //! | `handle`, `approve`, `rerun` | what pages, API and command line may ask for |
 //! | `harvest` | test reports of ended attempts: found, read, kept |
 //! | `secrets`, `sink` | secrets: kept, given to steps, masked in their output |
-//! | `terminal` | terminals in running steps: who may have one, and that each is written down |
+//! | `kept` | work trees of jobs that failed: kept for a while |
+//! | `terminal`, `fresh` | terminals in running steps, and in kept work trees: who may have one, and that each is written down |
 //! | `keep` | artifacts and caches |
 //! | `outlines` | what the pipelines of a branch offer to whoever starts them by hand |
 //! | `layout` | where things are in the data directory |
@@ -28,10 +29,12 @@ mod attempt;
 mod core;
 mod engine;
 mod fleet;
+mod fresh;
 mod handle;
 mod harvest;
 mod intake;
 mod keep;
+mod kept;
 mod layout;
 mod outlines;
 mod perform;

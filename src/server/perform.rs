@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::{AttemptKey, JobKey, Tasks};
 use crate::executor::{JobSpec, StepSpec};
 use crate::pipeline::Text;
-use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step};
+use crate::run::{Command, Event, Exit, FilledCache, Run, Written, environment, fill_step, goes_on};
 use crate::schedule::{Board, Order};
 
 use super::ahead::Ahead;
@@ -23,6 +23,7 @@ use super::fleet::{Engine, Silent};
 use super::handle::Shared;
 use super::harvest::Harvester;
 use super::keep::{self, StepFiles};
+use super::kept;
 use super::prepare::{self, NotPrepared};
 use super::secrets::Asked;
 
@@ -96,9 +97,9 @@ impl Performer {
             Some(engine) => self.perform_on(&engine, command, board),
             // It is not in the settings any more. Its jobs end, or go on elsewhere, without a word to it.
             None => {
-                if let Command::ReleaseJob(key) = command {
+                if let Command::ReleaseJob(key) | Command::KeepJob(key) = command {
                     self.ahead.released(&key, board.run(&key.run));
-                    self.release(None, key);
+                    self.release(None, key, false);
                 }
             }
         }
@@ -151,7 +152,11 @@ impl Performer {
             }
             Command::ReleaseJob(key) => {
                 self.ahead.released(&key, board.run(&key.run));
-                self.release(Some(engine), key);
+                self.release(Some(engine), key, false);
+            }
+            Command::KeepJob(key) => {
+                self.ahead.released(&key, board.run(&key.run));
+                self.release(Some(engine), key, true);
             }
         }
     }
@@ -175,7 +180,10 @@ impl Performer {
                     // It left another engine; one that broke has been told of.
                     let _ = release.await;
                 }
-                let spec = JobSpec { fill: prepare::needed(&shared, &run, &spec).await?, ..spec };
+                // What went into a tree in which it goes on is in it, as the steps have left it.
+                let is_new = !run.jobs.get(key.job as usize).is_some_and(goes_on);
+                let fill = if is_new { prepare::needed(&shared, &run, &spec).await? } else { Vec::new() };
+                let spec = JobSpec { fill, ..spec };
                 prepare::prepare((&shared, &*engine.executor), run, spec, &stopped).await
             };
             let done = done.await;
@@ -320,7 +328,8 @@ impl Performer {
         removals.push(removal);
     }
 
-    fn release(&mut self, engine: Option<&Arc<Engine>>, key: JobKey) {
+    /// `keep`: all but its work tree.
+    fn release(&mut self, engine: Option<&Arc<Engine>>, key: JobKey, keep: bool) {
         let mut before = self.removals.remove(&key).unwrap_or_default();
         if let Some(Preparing { task, stop }) = self.preparing.remove(&key) {
             stop.cancel();
@@ -339,7 +348,10 @@ impl Performer {
                 let _ = task.await;
             }
             // What is held goes with its job.
-            shared.release(engine.as_deref(), &key).await;
+            match engine.as_deref() {
+                Some(engine) if keep => kept::keep(&shared, engine, &key).await,
+                engine => shared.release(engine, &key).await,
+            }
             drop(saving);
         });
         self.releasing.retain(|_, release| !release.is_finished());

@@ -3,7 +3,7 @@
 use futures_util::future::select_all;
 use tokio::sync::watch;
 
-use super::Handle;
+use super::{Handle, kept};
 use crate::executor::Pulls;
 use crate::run::{Run, RunView, view_pulling};
 
@@ -44,9 +44,13 @@ impl Handle {
         PullWatch(self.shared().fleet.pulls())
     }
 
-    /// A run as people and programs see it, with what is being pulled for it.
+    /// A run as people and programs see it, with what is being pulled for it and what is still kept of it.
     #[must_use]
     pub fn view(&self, run: &Run) -> RunView {
-        view_pulling(run, &self.pulls().now())
+        let mut view = view_pulling(run, &self.pulls().now());
+        for (ix, job) in (0..).zip(&mut view.jobs) {
+            job.kept_until = job.kept_until.and_then(|_| kept::until(self.shared(), run, ix));
+        }
+        view
     }
 }

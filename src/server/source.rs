@@ -8,10 +8,10 @@ use crate::base::{JobKey, Size, Timestamp};
 use crate::executor::{Executor, JobDirs, Layers, Users};
 use crate::git::{self, Access, Bases, Checkout, Credentials, Mirror, Submodules, Times, Told, WorkTree};
 use crate::pipeline::CheckoutPlan;
-use crate::run::Run;
+use crate::run::{Run, goes_on};
 
-use super::Layout;
 use super::handle::Shared;
+use super::{Layout, kept};
 
 /// Where the content comes from.
 #[derive(Clone)]
@@ -36,6 +36,7 @@ impl Source {
 /// What there is to say about a job's work tree, in the job's directory until a step's log has it.
 const NOTES: &str = "notes";
 const NOTES_SAID: &str = "notes.said";
+const GOES_ON: &str = "the job goes on in the work tree that it left in an earlier run; the steps before are taken over";
 const LFS: &str =
     "some files are pointers of Git LFS and are left as they are; a step that needs what they stand for runs `git lfs pull`";
 
@@ -75,7 +76,8 @@ impl Shared {
             credentials: is_trusted(run).then(|| self.config.credentials.clone()),
             times: if restores { Times::Now } else { Times::Settled },
             now: self.clock.now(),
-            budget: self.config.keep.bases,
+            goes_on: run.jobs.get(key.job as usize).is_some_and(goes_on),
+            budget: self.config.keep.workspaces.saturating_sub(self.kept.bytes()),
         }
     }
 
@@ -152,25 +154,27 @@ pub(super) struct Filling {
     credentials: Option<Credentials>,
     times: Times,
     now: Timestamp,
+    /// It is there, as an older run's job left it.
+    goes_on: bool,
     budget: u64,
 }
 
 impl Filling {
-    /// Makes it anew, whatever was there. Blocking.
+    /// Makes it anew, whatever was there, or sees that it is there where the job goes on in it. Blocking.
     ///
     /// # Errors
     /// A sentence.
     pub fn make(&self, run: &Run) -> Result<(), String> {
         let JobDirs { root, workspace, shared: _, layers } = &self.dirs;
+        if self.goes_on {
+            kept::was_handed_over(root).map_err(|why| format!("{why}: run it again from its first step on"))?;
+            return self.note(GOES_ON);
+        }
         std::fs::create_dir_all(root).map_err(|error| format!("{} cannot be made: {error}", root.display()))?;
         match &self.source {
             Source::Mirrors(layout) => {
                 let told = self.check_out(layout, run).map_err(|error| error.to_string())?;
-                if told.lfs_pointers > 0 {
-                    let notes = root.join(NOTES);
-                    std::fs::write(&notes, LFS).map_err(|error| format!("{} cannot be written: {error}", notes.display()))?;
-                }
-                Ok(())
+                if told.lfs_pointers > 0 { self.note(LFS) } else { Ok(()) }
             }
             Source::WorkTree(work_tree) => {
                 debug_assert!(layers.is_none(), "a copy has no base");
@@ -180,6 +184,11 @@ impl Filling {
                 Ok(())
             }
         }
+    }
+
+    fn note(&self, sentence: &str) -> Result<(), String> {
+        let notes = self.dirs.root.join(NOTES);
+        std::fs::write(&notes, sentence).map_err(|error| format!("{} cannot be written: {error}", notes.display()))
     }
 
     fn check_out(&self, layout: &Layout, run: &Run) -> Result<Told, git::Error> {

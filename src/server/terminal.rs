@@ -1,7 +1,7 @@
-//! Terminals in running steps: who may have one, and that each is written down.
+//! Terminals in running steps, and in kept work trees: who may have one, and that each is written down.
 //!
-//! **Invariants:** a step that was given secrets has none unless the settings say so, since whoever is in its container can read them out of its process;
-//! the row is there before the terminal is, and tells its end whatever becomes of whoever had it; never more than so many at the same time.
+//! **Invariants:** a running step that was given secrets has none unless the settings say so, since whoever is in its container can read them out of its
+//! process; the row is there before the terminal is, and tells its end whatever becomes of whoever had it; never more than so many at the same time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,12 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::approve::check_name;
+use super::fresh::{self, FreshStep};
 use super::handle::{Handle, Refusal, Shared};
+use super::kept::Hold;
 use crate::base::{AttemptKey, JobIx, RunId, StepIx, TerminalId, limits};
 use crate::executor::{Failure, Terminal, TerminalAt, TerminalSize};
-use crate::run::{Run, StepState, environment, fill_step};
+use crate::run::{JobState, Run, StepState, environment, fill_step};
 use crate::store::{ClosedTerminal, KeptTerminal};
 
 /// What somebody asks for.
@@ -38,45 +40,81 @@ struct Open {
     id: TerminalId,
     terminal: Terminal,
     _place: OwnedSemaphorePermit,
+    /// The kept work tree that it is in.
+    _tree: Option<Hold>,
+}
+
+/// Where a terminal can be.
+enum Where {
+    /// In the container of an attempt that runs.
+    Beside(AttemptKey),
+    /// In one of its own.
+    Fresh(FreshStep),
 }
 
 impl Handle {
-    /// Opens a terminal in a running step's container.
+    /// Opens a terminal in a running step's container, or in a fresh one where the work tree of a failed job is kept.
     pub async fn open_terminal(&self, run: &RunId, asked: TerminalAsked) -> Result<OpenTerminal, Refusal> {
         let TerminalAsked { job, step, by, address, size } = asked;
         let who = check_name(&by, "asks")?.to_owned();
         check_size(size)?;
         let found = self.find_run(run).await?;
         let (job, step) = place(&found, &job, &step)?;
-        let attempt = running(&found, job, step)?;
-        self.check_secrets(&found, job, step)?;
+        let at = self.find_where(&found, job, step).await?;
         let engine = self.shared.fleet.of(&found, job);
         let gone = || Refusal::Conflict("its engine is not in the settings any more".to_owned());
         let executor = Arc::clone(&engine.ok_or_else(gone)?.executor);
         let place = Arc::clone(&self.shared.terminals).try_acquire_owned().map_err(|_| {
             Refusal::Unavailable(format!("{} terminals are open, and there may be no more: close one", limits::TERMINALS))
         })?;
-        let key = AttemptKey { run: found.id.clone(), job, step, attempt };
-        let at = TerminalAt { key: key.clone(), env: self.variables(&found, job, step), size };
+        let key = match &at {
+            Where::Beside(key) => key.clone(),
+            Where::Fresh(fresh) => fresh.spec.key.clone(),
+        };
         let id = TerminalId::new(self.clock());
         let opened_at = self.clock().now();
         let kept = KeptTerminal { id: id.clone(), key, who, address, opened_at, closed: None };
         self.store().keep_terminal(&kept).await?;
         tracing::info!(run = %kept.key.run, attempt = %kept.key, who = kept.who, address = kept.address, "a terminal is opened");
-        match executor.terminal(&at).await {
-            Ok(terminal) => {
-                let open = Open { id, terminal, _place: place };
-                Ok(OpenTerminal { open: Some(open), shared: Arc::clone(&self.shared) })
+        let shared = Arc::clone(&self.shared);
+        // Whoever asked may be gone before it is open: then it is dropped in the moment in which it is.
+        let opening = self.shared.tasks.spawn(async move {
+            let (opened, tree) = match at {
+                Where::Beside(key) => {
+                    let at = TerminalAt { key, env: variables(&shared, &found, job, step), size };
+                    (executor.terminal(&at).await, None)
+                }
+                Where::Fresh(FreshStep { spec, tree }) => (executor.fresh_terminal(&spec, size).await, Some(tree)),
+            };
+            match opened {
+                Ok(terminal) => Ok(OpenTerminal { open: Some(Open { id, terminal, _place: place, _tree: tree }), shared }),
+                Err(failure) => {
+                    close(&shared, &id, format!("not opened: {failure}"), None).await;
+                    Err(match failure {
+                        Failure::Gone | Failure::Stopped => Refusal::Conflict("the step has just ended".to_owned()),
+                        Failure::Unreachable(why) | Failure::Infrastructure(why) => Refusal::Unavailable(why),
+                    })
+                }
             }
-            Err(failure) => {
-                let reason = format!("not opened: {failure}");
-                close(&self.shared, &id, reason, None).await;
-                Err(match failure {
-                    Failure::Gone | Failure::Stopped => Refusal::Conflict("the step has just ended".to_owned()),
-                    Failure::Unreachable(why) | Failure::Infrastructure(why) => Refusal::Unavailable(why),
-                })
+        });
+        opening.await.unwrap_or_else(|panic| Err(Refusal::Unavailable(format!("the terminal broke: {panic}"))))
+    }
+
+    async fn find_where(&self, run: &Run, job: JobIx, step: StepIx) -> Result<Where, Refusal> {
+        let why = match running(run, job, step) {
+            Ok(attempt) => {
+                self.check_secrets(run, job, step)?;
+                return Ok(Where::Beside(AttemptKey { run: run.id.clone(), job, step, attempt }));
             }
-        }
+            Err(why) => why,
+        };
+        let fresh = fresh::find(&self.shared, run, (job, step)).await?;
+        let and = match &run.jobs[job as usize].state {
+            JobState::Ended { kept_until: None, .. } => "; the work tree of its job was not kept",
+            JobState::Ended { kept_until: Some(_), .. } => "; the work tree of its job is not kept any more",
+            JobState::Waiting { .. } | JobState::Preparing { .. } | JobState::Running { .. } => "",
+        };
+        fresh.map(Where::Fresh).ok_or_else(|| Refusal::Conflict(format!("{why}{and}")))
     }
 
     fn check_secrets(&self, run: &Run, job: JobIx, step: StepIx) -> Result<(), Refusal> {
@@ -88,15 +126,15 @@ impl Handle {
             "was given secrets, which a terminal in it could read; `shell: { secrets: true }` in the server's settings allows it";
         Err(Refusal::Forbidden(format!("`{}` {why}", plan.name)))
     }
+}
 
-    /// The step's variables but for its secrets.
-    fn variables(&self, run: &Run, job: JobIx, step: StepIx) -> BTreeMap<String, String> {
-        // One that runs was filled in before.
-        let filled = fill_step(run, job, step).unwrap_or_default();
-        let base = &self.shared.config.url;
-        let page = if base.is_empty() { String::new() } else { format!("{base}/runs/{}", run.id) };
-        environment(run, job, step, filled.env, &run.trigger.url, &page)
-    }
+/// The step's variables but for its secrets.
+pub(super) fn variables(shared: &Shared, run: &Run, job: JobIx, step: StepIx) -> BTreeMap<String, String> {
+    // One that runs was filled in before.
+    let filled = fill_step(run, job, step).unwrap_or_default();
+    let base = &shared.config.url;
+    let page = if base.is_empty() { String::new() } else { format!("{base}/runs/{}", run.id) };
+    environment(run, job, step, filled.env, &run.trigger.url, &page)
 }
 
 impl OpenTerminal {
@@ -123,7 +161,7 @@ impl Drop for OpenTerminal {
 }
 
 async fn end(shared: &Shared, open: Open, reason: String, exit_code: Option<i64>) {
-    let Open { id, terminal, _place } = open;
+    let Open { id, terminal, _place, _tree } = open;
     if exit_code.is_none() {
         terminal.control.end().await;
     }
@@ -148,8 +186,8 @@ pub(super) fn place(run: &Run, job: &str, step: &str) -> Result<(JobIx, StepIx),
     Ok((job_ix, step_ix))
 }
 
-/// The attempt that runs.
-fn running(run: &Run, job: JobIx, step: StepIx) -> Result<u32, Refusal> {
+/// The attempt that runs; else the sentence that says why there is none.
+fn running(run: &Run, job: JobIx, step: StepIx) -> Result<u32, String> {
     let name = &run.plan.jobs[job as usize].steps[step as usize].name;
     let why = match &run.jobs[job as usize].steps[step as usize].state {
         StepState::Running { attempt, .. } => return Ok(*attempt),
@@ -158,7 +196,7 @@ fn running(run: &Run, job: JobIx, step: StepIx) -> Result<u32, Refusal> {
         StepState::Stopping { .. } => "is being stopped",
         StepState::Ended(_) => "has ended",
     };
-    Err(Refusal::Conflict(format!("there is no terminal in `{name}` of run #{}: it {why}", run.number)))
+    Err(format!("there is no terminal in `{name}` of run #{}: it {why}", run.number))
 }
 
 fn check_size(size: TerminalSize) -> Result<(), Refusal> {

@@ -36,7 +36,7 @@ impl JobBody {
             JobState::Waiting { why } => body("waiting", why.to_string(), None),
             JobState::Preparing { since } => body("preparing", "making its workspace and network".to_owned(), Some(*since)),
             JobState::Running { since } => body("running", "running".to_owned(), Some(*since)),
-            JobState::Ended { outcome, reason, started_at, at, outputs: _, held_back: _, taken: _ } => Self {
+            JobState::Ended { outcome, reason, started_at, at, outputs: _, held_back: _, taken: _, kept_until: _ } => Self {
                 state: "ended",
                 outcome: Some(*outcome),
                 reason: Some(reason.clone()),

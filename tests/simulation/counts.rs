@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Everything that must happen often enough in some hundred worlds.
-pub const KINDS: [&str; 37] = [
+pub const KINDS: [&str; 39] = [
     "crashes",
     "silences of the engine",
     "cancels",
@@ -41,6 +41,8 @@ pub const KINDS: [&str; 37] = [
     "jobs that ended with their engine",
     "words of an engine that a job has left",
     "jobs that were taken over",
+    "jobs that went on from a step",
+    "work trees that were kept",
 ];
 
 /// Counts by kind.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gantry::base::{AttemptKey, JobIx, JobKey, RunId, StepIx};
 use gantry::pipeline::When;
-use gantry::run::{Event, Exit, Job, JobState, Life, Outcome, StepState, StopReason, Written};
+use gantry::run::{Event, Exit, Job, JobState, Life, Outcome, Step, StepEnd, StepState, StopReason, Written};
 use gantry::schedule::{Change, Input};
 
-use super::world::{Container, PATIENCE_MS, Place, World};
+use super::world::{Container, KEEP_MS, PATIENCE_MS, Place, World};
 
 /// A start or stop that is older than this, without a disturbance since, was lost. Above every delay of the world, and above the minute after which
 /// the server compares by itself.
@@ -60,6 +60,13 @@ pub fn on_start(world: &mut World, place: &Place) {
     if job_plan.runs_on.iter().any(|label| !world.engine(&place.0).info.labels.contains(label)) {
         world.fail(&format!("{key} started on {}, which has not the labels {:?}", place.0, job_plan.runs_on));
     }
+    let is_taken = |step: &Step| matches!(&step.state, StepState::Ended(StepEnd { taken: Some(_), .. }));
+    if let Some(StepState::Ended(StepEnd { taken: Some(from), .. })) =
+        job.steps.iter().find(|step| is_taken(step)).map(|s| &s.state)
+        && world.stored[&from.run].jobs[key.job as usize].engine.as_ref() != Some(&place.0)
+    {
+        world.fail(&format!("{key} goes on on {}, and its work tree is elsewhere", place.0));
+    }
     for need in &step_plan.needs {
         if !job.steps[*need as usize].state.is_ended() {
             world.fail(&format!("{key} started before step {need}, which it needs, had ended"));
@@ -85,6 +92,22 @@ pub fn on_start(world: &mut World, place: &Place) {
     let ran = world.watch.executed.iter().any(|(_, other)| other == key) && world.watch.answered.contains(key);
     if !world.watch.executed.insert(place.clone()) || ran {
         world.fail(&format!("{key} ran twice"));
+    }
+}
+
+/// **What failed after it ran is kept for as long as is said, and nothing else is.**
+pub fn on_last(world: &mut World, key: &JobKey, is_kept: bool) {
+    let job = &world.stored[&key.run].jobs[key.job as usize];
+    let JobState::Ended { outcome, at, kept_until, .. } = &job.state else {
+        // It left its engine and begins anew elsewhere.
+        assert!(!is_kept, "{key} is kept and has not ended");
+        return;
+    };
+    let ran = |step: &Step| matches!(&step.state, StepState::Ended(end) if end.started_at.is_some() && end.taken.is_none());
+    let failed = matches!(outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Lost | Outcome::Error);
+    let wanted = failed && job.steps.iter().any(ran);
+    if is_kept != wanted || *kept_until != wanted.then(|| at.plus_ms(KEEP_MS)) {
+        world.fail(&format!("{key} ended as {outcome:?} and is kept: {is_kept}, until {kept_until:?}"));
     }
 }
 
@@ -156,7 +179,9 @@ fn leaves_only_a_dead_engine(
         world.watch.given_up.remove(&(engine.clone(), key.clone()));
     }
     let Some(left) = left else { return };
-    let is_dead = world.engines.len() > 1 && world.engine(&left).silent.is_some();
+    // The word of one that answers again in this very moment is under way to the board.
+    let is_silent = world.engine(&left).silent.is_some() || world.disturbed_at == world.now;
+    let is_dead = world.engines.len() > 1 && is_silent;
     if engine == Some(&left) {
         if let (JobState::Ended { reason, .. }, true) = (new, is_dead) {
             if reason.contains("has not answered for") {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gantry::base::{JobKey, RepoId, RunId};
 use gantry::pipeline::Plan;
-use gantry::run::{Event, Job, JobState, Run, StopReason, Wait, taken_over};
+use gantry::run::{Event, Job, JobState, Run, StopReason, Wait, goes_on, resumed, taken_over};
 use gantry::schedule::Input;
 
 use super::invariants;
@@ -35,8 +35,9 @@ impl World {
         self.counts.one("runs");
         let mut run = Run::new(id.clone(), repo, "repo".to_owned(), number, trigger(), plan, self.now);
         for (job, taken) in again.into_iter().flat_map(|(_, taken)| taken) {
+            let what = if goes_on(&taken) { "jobs that went on from a step" } else { "jobs that were taken over" };
+            self.counts.one(what);
             run.jobs[job as usize] = taken;
-            self.counts.one("jobs that were taken over");
         }
         self.stored.insert(id, run.clone());
         // A crash right here is the one between intake and loop.
@@ -57,6 +58,19 @@ impl World {
                 Some((old.clone(), taken_over(old, &lost).ok()?))
             })
             .collect();
+        if self.dice.chance(50) {
+            // From some job or step on. One that cannot begin there is left out.
+            let dice = &mut self.dice;
+            again = (self.stored.values())
+                .filter(|old| !old.jobs.is_empty())
+                .filter_map(|old| {
+                    let job = dice.below(old.jobs.len() as u64);
+                    let step = dice.below(old.jobs[job as usize].steps.len() as u64);
+                    let step = dice.chance(80).then_some(step as u32);
+                    Some((old.clone(), resumed(old, (job as u32, step), &BTreeSet::new()).ok()?))
+                })
+                .collect();
+        }
         let count = again.len() as u64;
         (count > 0).then(|| again.swap_remove(self.dice.below(count) as usize))
     }

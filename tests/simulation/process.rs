@@ -137,7 +137,13 @@ impl World {
                     self.counts.one("what was ready and not wanted");
                 }
             }
+            Command::KeepJob(key) => {
+                self.preparing.remove(&key);
+                self.counts.one("work trees that were kept");
+                invariants::on_last(self, &key, true);
+            }
             Command::ReleaseJob(key) => {
+                invariants::on_last(self, &key, false);
                 self.preparing.remove(&key);
             }
         }

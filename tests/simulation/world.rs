@@ -137,7 +137,7 @@ fn engine(dice: &mut Dice, number: u32) -> Engine {
 
 /// A new board for these engines.
 pub fn board(engines: &[Engine]) -> Board {
-    Board::new(engines.iter().map(|engine| engine.info.clone()).collect()).patient_for(PATIENCE_MS)
+    Board::new(engines.iter().map(|engine| engine.info.clone()).collect()).patient_for(PATIENCE_MS).keeping(KEEP_MS)
 }
 
 /// After this long a silence an engine is given up, where there are others. Above what a doubled word of a preparation is late by.
@@ -145,6 +145,8 @@ pub const PATIENCE_MS: u64 = 25_000;
 const CHAOS_MS: u64 = 180_000;
 /// Between two comparisons with the engine, as the server makes them.
 const MINUTE_MS: u64 = 60_000;
+/// How long work trees of failed jobs are kept.
+pub const KEEP_MS: u64 = 3_600_000;
 pub const GRACE_MS: u64 = 10_000;
 
 impl World {

@@ -373,7 +373,8 @@ pub async fn a_restart_finds_unfinished_runs_exactly_as_they_were(place: Place) 
     first.jobs[0].steps[1].state = backoff.clone();
     let (outcome, reason, started_at, at_15) = (Outcome::Passed, "passed".to_owned(), Some(at(10)), at(15));
     let outputs = values("version", "1.2");
-    let done_job = JobState::Ended { outcome, reason, started_at, at: at_15, outputs, held_back: true, taken: None };
+    let kept_until = Some(at_15);
+    let done_job = JobState::Ended { outcome, reason, started_at, at: at_15, outputs, held_back: true, taken: None, kept_until };
     first.jobs[1].state = done_job.clone();
     first.jobs[1].decision = Some(Decision::Rejected { by: "bob".to_owned(), at: at_15 });
     let decision = first.jobs[1].decision.clone();

@@ -83,6 +83,10 @@ pub struct App {
     clock: Clock,
     /// What all mirrors may take, from the next start on.
     pub mirrors: u64,
+    /// How long work trees of failed jobs are kept, what all kept ones may take, and whether terminals may have secrets: from the next start on.
+    pub failed_ms: u64,
+    pub workspaces: u64,
+    pub shell_secrets: bool,
 }
 
 impl App {
@@ -101,8 +105,17 @@ impl App {
 
     async fn with(slots: u32, clock: Clock) -> Self {
         let fake = Fake::new(Clock::System);
-        let mut app =
-            Self { data: tempfile::tempdir().unwrap(), fake, server: None, slots, clock, mirrors: limits::MIRRORS_BYTES };
+        let mut app = Self {
+            data: tempfile::tempdir().unwrap(),
+            fake,
+            server: None,
+            slots,
+            clock,
+            mirrors: limits::MIRRORS_BYTES,
+            failed_ms: 0,
+            workspaces: limits::BASES_BYTES,
+            shell_secrets: false,
+        };
         app.boot().await;
         app
     }
@@ -118,8 +131,13 @@ impl App {
             url: String::new(),
             credentials: Credentials::default(),
             watch: true,
-            keep: KeepConfig { mirrors: self.mirrors, ..KeepConfig::default() },
-            shell_secrets: false,
+            keep: KeepConfig {
+                mirrors: self.mirrors,
+                failed_ms: self.failed_ms,
+                workspaces: self.workspaces,
+                ..KeepConfig::default()
+            },
+            shell_secrets: self.shell_secrets,
         };
         let source = Source::Mirrors(Layout::new(&data));
         let fleet = Fleet::of_one(Arc::new(self.fake.clone()), self.slots);

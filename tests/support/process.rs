@@ -236,11 +236,13 @@ impl Served {
         names.into_iter().filter(|name| name.contains("-pool-")).collect()
     }
 
-    /// Waits until nothing of this server is left in Docker, but for the sandboxes that wait for jobs, and in its work directory.
+    /// Waits until nothing of this server is left in Docker, but for the sandboxes that wait for jobs, and in its work directory, but for the work trees of
+    /// jobs that failed.
     pub async fn nothing_left(&self) {
         let work = self.data.path().join("work");
         let left = || {
-            let on_disk = std::fs::read_dir(&work).map(|dir| dir.count()).unwrap_or(0);
+            let is_left = |entry: &std::fs::DirEntry| !entry.path().join("kept").exists();
+            let on_disk = std::fs::read_dir(&work).map(|dir| dir.flatten().filter(is_left).count()).unwrap_or(0);
             let (host, data) = (self.docker_host(), self.data.path());
             let names = docker_names(host, data).into_iter().filter(|name| !name.contains("-pool-")).collect();
             (names, docker_networks(host, data), docker_volumes(host, data), on_disk)

@@ -137,6 +137,8 @@ pub(super) struct Job {
     pub ended_at: Option<Timestamp>,
     #[serde(default)]
     pub times: Option<Times>,
+    #[serde(default)]
+    pub kept_until: Option<Timestamp>,
     pub steps: Vec<Step>,
 }
 

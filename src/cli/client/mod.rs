@@ -104,7 +104,7 @@ async fn perform(verb: Verb, server: &ServerArgs, screen: &mut Screen) -> Result
         Verb::Shell(args) => return shell::shell(&api, screen, &args).await.map(Ending::Code),
         Verb::Cache { verb } => caches::perform(&api, screen, verb, json).await?,
         Verb::Cancel { run } => runs::cancel(&api, screen, &run, json).await?,
-        Verb::Rerun { run, failed } => runs::rerun(&api, screen, &run, failed, json).await?,
+        Verb::Rerun { run, failed, from } => runs::rerun(&api, screen, &run, (failed, from.as_deref()), json).await?,
         Verb::Approve { run, job, reject, by } => runs::approve(&api, screen, &run, (&job, &by, reject), json).await?,
         Verb::Trigger(args) => runs::trigger(&api, screen, &args, json).await?,
     }

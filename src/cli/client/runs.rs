@@ -79,9 +79,16 @@ pub(super) async fn cancel(api: &Api, screen: &mut Screen, run: &Reference, json
     screen.say(&format!("{} is being cancelled; once more, and its steps are made to end", run.name()))
 }
 
-pub(super) async fn rerun(api: &Api, screen: &mut Screen, run: &Reference, failed: bool, json: bool) -> Result<(), Failure> {
+/// `failed` or `from` say which part of it.
+pub(super) async fn rerun(
+    api: &Api,
+    screen: &mut Screen,
+    run: &Reference,
+    (failed, from): (bool, Option<&str>),
+    json: bool,
+) -> Result<(), Failure> {
     let id = run.find(api).await?;
-    let asked = failed.then(|| json!({ "failed": true }));
+    let asked = from.map(|from| json!({ "from": from })).or_else(|| failed.then(|| json!({ "failed": true })));
     let answer = api.post(&["api", "v1", "runs", &id, "rerun"], asked.as_ref()).await?;
     let made = answer.read::<Made>()?;
     told(api, screen, &answer, &[made], json).await

@@ -1,13 +1,12 @@
 //! `gantry show RUN`: one run with its jobs, its steps and the sentence that explains each.
 
-use super::answer::{Run, hue_of, standing, took};
+use super::answer::{Job, Run, hue_of, standing, took as span};
 use super::api::Api;
 use super::screen::{Colour, Hue};
 use super::table::{Cell, Table};
 use super::text::one_line;
 use super::{Failure, Reference, Screen};
-use crate::base::Timestamp;
-use crate::base::ago;
+use crate::base::{Timestamp, ago, shell_word, took};
 use crate::cli::out::beside;
 use crate::pipeline;
 use crate::run::Usage;
@@ -24,7 +23,7 @@ pub(super) async fn show(api: &Api, screen: &mut Screen, run: &Reference, json: 
 
 fn render(run: &Run, now: Timestamp, colour: Colour) -> String {
     let state = colour.paint(hue_of(run.standing()), run.standing());
-    let took = took(run.started_at, run.ended_at, now);
+    let took = span(run.started_at, run.ended_at, now);
     let time = match (run.is_ended(), took.is_empty()) {
         (_, true) => String::new(),
         (true, false) => format!(" in {took}"),
@@ -54,7 +53,18 @@ fn render(run: &Run, now: Timestamp, colour: Colour) -> String {
     if !run.jobs.is_empty() {
         out.push_str(&format!("\n{}", table(run, now).render(colour)));
     }
+    let kept = run.jobs.iter().filter_map(|job| Some((job, job.kept_until?)));
+    let kept: String = kept.map(|(job, until)| left_of(run, job, until, now)).collect();
+    if !kept.is_empty() {
+        out.push_str(&format!("\n{kept}"));
+    }
     out
+}
+
+/// What is left of a job that failed, and what it is good for.
+fn left_of(run: &Run, job: &Job, until: Timestamp, now: Timestamp) -> String {
+    let (name, time) = (one_line(&job.name), took(until.ms_since(now)));
+    format!("the work tree of {name} is kept for {time}: gantry shell {} {}\n", one_line(&run.name()), shell_word(&name))
 }
 
 fn table(run: &Run, now: Timestamp) -> Table<6> {
@@ -66,7 +76,7 @@ fn table(run: &Run, now: Timestamp) -> Table<6> {
         table.row([
             Cell::hued(&job.name, Hue::Strong),
             Cell::hued(state, hue_of(state)),
-            Cell::new(took(job.started_at, job.ended_at, now)),
+            Cell::new(span(job.started_at, job.ended_at, now)),
             Cell::new(job.times.map(|times| times.before()).unwrap_or_default()),
             Cell::new(""),
             Cell::new(reason(state, &job.reason)),
@@ -77,7 +87,7 @@ fn table(run: &Run, now: Timestamp) -> Table<6> {
             table.row([
                 Cell::indented(&step.name, 2),
                 Cell::hued(state, hue_of(state)),
-                Cell::new(took(step.started_at, step.ended_at, now)),
+                Cell::new(span(step.started_at, step.ended_at, now)),
                 Cell::new(step.times.map(|times| times.before()).unwrap_or_default()),
                 Cell::new(step.usage.as_ref().map(Usage::words).unwrap_or_default()),
                 Cell::new(if attempt.is_empty() { reason(state, &step.reason) } else { attempt + &step.reason }),
@@ -108,7 +118,7 @@ mod tests {
                 "severity": "warning", "code": "old-key", "message": "use another", "file": ".gantry.yml", "line": 0, "column": 1,
                 "length": 1, "source": "", "hint": null }],
             "jobs": [{ "name": "build", "state": "ended", "outcome": "failed", "reason": "a step failed", "started_at": 2000, "ended_at": 65000,
-                "times": of_job,
+                "times": of_job, "kept_until": 3_605_000,
                 "steps": [
                     compile,
                     { "name": "test", "state": "ended", "outcome": "failed", "reason": "exit code 1", "attempt": 2, "started_at": 5000,
@@ -137,6 +147,8 @@ mod tests {
           compile   passed   3.0 s       pulled 3.0 s, prepared 80 ms   1 MiB memory, 900 ms CPU
           test      failed   1 min 00 s                                                           attempt 2: exit code 1
           ship      skipped                                                                       `test` failed
+
+        the work tree of build is kept for 58 min 00 s: gantry shell shop#12 build
         ");
         let colours = render(&run, Timestamp(125_000), Colour(true));
         assert!(colours.contains("\x1b[31mfailed\x1b[0m"), "{colours:?}");

@@ -74,8 +74,10 @@ pub enum Verb {
         #[arg(short, long, value_name = "FILE", requires = "path")]
         output: Option<PathBuf>,
     },
-    /// Opens a terminal in a running step; ends with the exit code of its shell
+    /// Opens a terminal in a running step, or in what a failed job left; ends with the exit code of its shell
     ///
+    /// Of a job that failed the work tree is kept for a while (`gantry show` says until when): the terminal is then in a fresh container of the step's
+    /// image, with the step's variables but not its secrets, and goes with it.
     /// Who had one, when and from where is written down with the run. A step that was given secrets has none, unless the server's settings allow it.
     Shell(ShellArgs),
     /// Caches of a repository
@@ -97,6 +99,12 @@ pub enum Verb {
         /// Only the jobs that did not pass, and those that need them: the others are taken over, with their outputs and artifacts
         #[arg(long)]
         failed: bool,
+        /// From a job on, or from a step of it: what passed before is taken over
+        ///
+        /// From a step on, the job goes on in the work tree that it left, if that is kept (`gantry show` says so), and the steps before are taken over.
+        /// Else it begins at its first step, and the run says so.
+        #[arg(long, value_name = "JOB[/STEP]", conflicts_with = "failed")]
+        from: Option<String>,
     },
     /// Approves a job that waits for it, or rejects it
     ///

@@ -133,9 +133,14 @@ pub(super) fn hardened(capabilities: &[&str]) -> HostConfig {
     }
 }
 
+/// Where the attempts of a job have their own directories.
+pub(super) fn private_dirs(root: &Path) -> PathBuf {
+    root.join("steps")
+}
+
 /// The attempt's own directory on this machine.
 pub(super) fn private_dir(root: &Path, key: &AttemptKey) -> PathBuf {
-    root.join("steps").join(format!("{}-{}", key.step, key.attempt))
+    private_dirs(root).join(format!("{}-{}", key.step, key.attempt))
 }
 
 /// A bind mount that, unlike the older form, does not make a missing source up.

@@ -1,4 +1,4 @@
-//! An `exec` on a terminal, begun over a connection of our own: what comes are the terminal's bytes and nothing else. The client library takes a piece that
+//! A terminal (an `exec`, or a container's own), reached over a connection of our own: what comes are the terminal's bytes and nothing else. The client library takes a piece that
 //! begins with a byte below 3 for a frame's head, and then waits for as many bytes as it seems to name: whoever writes to a terminal could make it hold
 //! gigabytes.
 
@@ -29,19 +29,28 @@ pub(super) struct Hijacked {
 
 /// Starts an `exec` that was made with a terminal.
 pub(super) async fn start(engine: &Engine, id: &str) -> Result<Hijacked, Failure> {
+    hijack(engine, &format!("/exec/{id}/start"), r#"{"Detach":false,"Tty":true}"#).await
+}
+
+/// Attaches to the terminal of a container that was made with one.
+pub(super) async fn attach(engine: &Engine, container: &str) -> Result<Hijacked, Failure> {
+    hijack(engine, &format!("/containers/{container}/attach?stream=1&stdin=1&stdout=1&stderr=1"), "").await
+}
+
+async fn hijack(engine: &Engine, path: &str, body: &str) -> Result<Hijacked, Failure> {
     let version = engine.link().await.map_err(|trouble| trouble.into_failure("could not be asked"))?.client.client_version();
-    let path = format!("/v{}.{}/exec/{id}/start", version.major_version, version.minor_version);
+    let path = format!("/v{}.{}{path}", version.major_version, version.minor_version);
     let away = |error: io::Error| {
         Trouble::Unreachable(format!("Docker is not reachable at {}: {error}", engine.host)).into_failure("could not be asked")
     };
     let begun = match engine.host.split_once("://") {
         Some(("unix", socket)) => {
             let (read, write) = UnixStream::connect(socket).await.map_err(away)?.into_split();
-            begin(&path, read, write).await
+            begin((&path, body), read, write).await
         }
         Some(("tcp" | "http", address)) => {
             let (read, write) = TcpStream::connect(address.trim_end_matches('/')).await.map_err(away)?.into_split();
-            begin(&path, read, write).await
+            begin((&path, body), read, write).await
         }
         _ => {
             let why = format!("there are no terminals on an engine that is reached like {}", engine.host);
@@ -51,12 +60,11 @@ pub(super) async fn start(engine: &Engine, id: &str) -> Result<Hijacked, Failure
     begun.map_err(away)?.map_err(|message| Failure::Infrastructure(format!("Docker could not open a terminal: {message}")))
 }
 
-async fn begin<R, W>(path: &str, mut read: R, mut write: W) -> io::Result<Result<Hijacked, String>>
+async fn begin<R, W>((path, body): (&str, &str), mut read: R, mut write: W) -> io::Result<Result<Hijacked, String>>
 where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let body = r#"{"Detach":false,"Tty":true}"#;
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -109,7 +117,7 @@ mod tests {
 
     async fn answered(answer: &'static [u8]) -> io::Result<Result<Vec<u8>, String>> {
         let (_kept, write) = tokio::io::duplex(4096);
-        Ok(match begin("/exec/x/start", answer, write).await? {
+        Ok(match begin(("/exec/x/start", "{}"), answer, write).await? {
             Err(message) => Err(message),
             Ok(Hijacked { mut output, .. }) => {
                 let mut bytes = Vec::new();

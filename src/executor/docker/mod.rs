@@ -20,7 +20,7 @@
 //! | `record`, `segment` | From the record that it writes into the sink, and to the exit |
 //! | `output`, `resume` | From the engine's stream and log into the sink, exactly once |
 //! | `ending`, `seen` | Stopping, and the exit |
-//! | `terminal`, `hijack` | A shell beside the step, on a terminal |
+//! | `terminal`, `hijack`, `fresh` | A shell beside the step, on a terminal; one in a container of its own |
 //! | `release` | Removing what is over |
 //! | `facts` | What the engine says of itself |
 
@@ -38,6 +38,7 @@ mod facts;
 mod files;
 mod fill;
 mod followed;
+mod fresh;
 mod gate;
 mod hearing;
 mod hijack;
@@ -81,7 +82,7 @@ pub use self::facts::EngineFacts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -91,6 +92,7 @@ pub use self::address::{EngineAt, TlsFiles};
 use self::container::Form;
 use self::engine::Engine;
 use self::followed::Followed;
+use self::fresh::Fresh;
 use self::known::Known;
 use self::names::Labels;
 use self::network::SharedNetwork;
@@ -102,7 +104,8 @@ use self::pulls::{For, Images};
 pub use self::pulls::ImageRules;
 pub use self::registries::Registries;
 use super::{
-    ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal, TerminalAt, Users,
+    ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal, TerminalAt,
+    TerminalSize, Users,
 };
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
 use crate::pipeline::Pull;
@@ -144,6 +147,7 @@ struct Inner {
     /// For what goes on by itself.
     me: Weak<Inner>,
     followed: Followed,
+    fresh: Fresh,
     starts: Starts,
     pool: Pool,
     parked: Parked,
@@ -192,6 +196,7 @@ impl Docker {
                 images: Images::new(images),
                 me: Weak::clone(me),
                 followed: Followed::default(),
+                fresh: Fresh::default(),
                 starts: Starts::default(),
                 pool: Pool::default(),
                 parked: Parked::default(),
@@ -310,6 +315,24 @@ impl Executor for Docker {
         terminal::open(&self.inner, at).await
     }
 
+    async fn keep(&self, job: &JobKey, root: &Path) -> Result<bool, Failure> {
+        // A tree that was carried there is in a volume that has the job's name.
+        if carried::is_carried(root) {
+            self.release(job).await?;
+            return Ok(false);
+        }
+        self.inner.keep(job, root).await?;
+        Ok(true)
+    }
+
+    async fn fresh_terminal(&self, step: &StepSpec, size: TerminalSize) -> Result<Terminal, Failure> {
+        fresh::open(&self.inner, step, size).await
+    }
+
+    async fn remove_dir(&self, dir: &Path) -> Result<(), Failure> {
+        self.inner.remove_dir(dir.to_owned(), &BTreeSet::new()).await
+    }
+
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {
         let name = names::container_name(&self.inner.instance, key);
         self.inner.parked.take(key);
@@ -342,34 +365,7 @@ impl Executor for Docker {
     }
 
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
-        let inner = &self.inner;
-        let known = inner.forget(job);
-        inner.parked.forget(|key| key.job_key() == *job);
-        let released = async {
-            let removed = release::remove_job(&inner.engine, &inner.instance, job).await;
-            let removed = removed.map_err(|trouble| trouble.into_failure("could not remove what the job left"))?;
-            let mut images = known.images.clone();
-            let mut roots = BTreeSet::new();
-            if !known.root.as_os_str().is_empty() {
-                roots.insert(known.root.clone());
-            }
-            roots.extend(removed.roots);
-            for container in removed.containers {
-                let labels = container.labels.unwrap_or_default();
-                roots.extend(names::root_of(&labels).map(Path::to_owned));
-                images.extend(container.image_id.filter(|_| names::key_of(&labels).is_some()));
-            }
-            for root in roots {
-                inner.remove_dir(root, &images).await?;
-            }
-            Ok(())
-        };
-        let released = released.await;
-        if released.is_err() {
-            let mut jobs = inner.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            jobs.entry(job.clone()).or_insert(known);
-        }
-        released
+        self.inner.release(job).await
     }
 
     async fn jobs(&self) -> Result<Vec<JobKey>, Failure> {

@@ -32,6 +32,8 @@ const HOME: &str = "io.gantry.data";
 pub(super) const TRIAL: &str = "io.gantry.trial";
 /// How the service shows that it is ready, for when it is started again.
 const READY: &str = "io.gantry.ready";
+/// Of containers that were made for a terminal. They bear no attempt's key: nothing takes them for attempts.
+const TERMINAL: &str = "io.gantry.terminal";
 const TITLE: &str = "io.gantry.title";
 /// From SIGTERM to SIGKILL in ms: an attempt taken up after a crash is stopped with the grace it was started with.
 const GRACE: &str = "io.gantry.grace-ms";
@@ -55,6 +57,11 @@ pub(super) fn container_name(instance: &InstanceId, key: &AttemptKey) -> String 
 /// `gantry-INSTANCE8-RUN-JOB`: the job's sandbox, its network where it has one of its own, and its work tree where that is a volume.
 pub(super) fn sandbox_name(instance: &InstanceId, job: &JobKey) -> String {
     format!("gantry-{}-{job}", short(instance))
+}
+
+/// `gantry-INSTANCE8-terminal-TOKEN`: a fresh container for a terminal.
+pub(super) fn terminal_name(instance: &InstanceId, token: &str) -> String {
+    format!("gantry-{}-terminal-{token}", short(instance))
 }
 
 /// The job whose sandbox has this name.
@@ -141,6 +148,12 @@ pub(super) fn service_labels(instance: &InstanceId, job: &JobSpec, service: &Ser
     labels.insert(SERVICE.to_owned(), service.name.clone());
     // Plain data always becomes JSON; without it, a service that is started again is not waited for.
     labels.insert(READY.to_owned(), serde_json::to_string(&revive::remembered(service)).unwrap_or_default());
+    labels
+}
+
+pub(super) fn terminal_labels(instance: &InstanceId, step: &StepSpec) -> Labels {
+    let mut labels = job_labels_with_title(instance, &step.key.job_key(), &step.title, &step.dirs.root);
+    labels.insert(TERMINAL.to_owned(), step.key.to_string());
     labels
 }
 

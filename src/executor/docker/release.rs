@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use bollard::models::{ContainerCreateBody, ContainerSummary, HostConfig};
 use bollard::query_parameters::{
@@ -82,6 +83,47 @@ pub(super) async fn jobs(engine: &Engine, instance: &InstanceId) -> Result<Vec<J
 }
 
 impl Inner {
+    /// Removes all of a job but for its work tree. What steps wrote down of themselves goes too: their output is in it as it came, unmasked.
+    pub(super) async fn keep(&self, job: &JobKey, root: &Path) -> Result<(), Failure> {
+        let images = self.forget(job).images;
+        self.fresh.forget(job).await;
+        self.parked.forget(|key| key.job_key() == *job);
+        let removed = remove_job(&self.engine, &self.instance, job).await;
+        removed.map_err(|trouble| trouble.into_failure("could not remove what the job left beside its work tree"))?;
+        self.remove_dir(container::private_dirs(root), &images).await
+    }
+
+    /// Removes all of a job, its directory included.
+    pub(super) async fn release(&self, job: &JobKey) -> Result<(), Failure> {
+        let known = self.forget(job);
+        self.parked.forget(|key| key.job_key() == *job);
+        let released = async {
+            let removed = remove_job(&self.engine, &self.instance, job).await;
+            let removed = removed.map_err(|trouble| trouble.into_failure("could not remove what the job left"))?;
+            let mut images = known.images.clone();
+            let mut roots = BTreeSet::new();
+            if !known.root.as_os_str().is_empty() {
+                roots.insert(known.root.clone());
+            }
+            roots.extend(removed.roots);
+            for container in removed.containers {
+                let labels = container.labels.unwrap_or_default();
+                roots.extend(names::root_of(&labels).map(Path::to_owned));
+                images.extend(container.image_id.filter(|_| names::key_of(&labels).is_some()));
+            }
+            for root in roots {
+                self.remove_dir(root, &images).await?;
+            }
+            Ok(())
+        };
+        let released = released.await;
+        if released.is_err() {
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs.entry(job.clone()).or_insert(known);
+        }
+        released
+    }
+
     /// Removes a job's directory, whoever its files belong to.
     pub(super) async fn remove_dir(&self, dir: PathBuf, images: &BTreeSet<String>) -> Result<(), Failure> {
         let cannot = |error: &dyn std::fmt::Display| {

@@ -3,6 +3,7 @@
 //! The engine ends nothing that `exec` began when its connection goes away. So the first line that comes is the shell's process number, which is read
 //! and not passed on: by it a second `exec` ends the shell, and with the leader of its session gone the kernel hangs up on what runs in front.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +22,9 @@ use crate::executor::terminal::{Terminal, TerminalAt, TerminalControl, TerminalS
 use crate::executor::workspace::WORKSPACE;
 use crate::executor::{ByteStream, Failure};
 
-const SHELL: &str = "/bin/sh";
+pub(super) const SHELL: &str = "/bin/sh";
 /// Says who it is, then becomes the best shell that there is.
-const SCRIPT: &str = "echo $$; if command -v bash >/dev/null 2>&1; then exec bash; fi; exec sh";
+pub(super) const SCRIPT: &str = "echo $$; if command -v bash >/dev/null 2>&1; then exec bash; fi; exec sh";
 /// Until the shell has said who it is: a start takes 50 ms, on a machine under load seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of the first line, and of what the engine says instead.
@@ -45,7 +46,7 @@ pub(super) async fn open(inner: &Arc<Inner>, at: &TerminalAt) -> Result<Terminal
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         tty: Some(true),
-        env: Some(environment(at)),
+        env: Some(environment(&at.env)),
         working_dir: Some(WORKSPACE.to_owned()),
         cmd: Some(vec![SHELL.to_owned(), "-c".to_owned(), SCRIPT.to_owned()]),
         ..ExecConfig::default()
@@ -53,14 +54,20 @@ pub(super) async fn open(inner: &Arc<Inner>, at: &TerminalAt) -> Result<Terminal
     let of = &name;
     let made = inner.engine.ask(|client| async move { client.create_exec(of, config).await }).await.map_err(cannot)?;
     let id = made.id;
-    let Hijacked { mut output, input } = hijack::start(&inner.engine, &id).await?;
+    let Hijacked { output, input } = hijack::start(&inner.engine, &id).await?;
+    let (process, output) = greeted(output).await?;
+    let control = Control { inner: Arc::clone(inner), container: name, id, process };
+    control.resize(at.size).await?;
+    Ok(Terminal { output, input, control: Box::new(control) })
+}
+
+/// Waits for the shell to say its process number; with what comes after it.
+pub(super) async fn greeted(mut output: ByteStream) -> Result<(u32, ByteStream), Failure> {
     let first = tokio::time::timeout(PATIENCE, first_line(&mut output)).await;
     let (line, rest) = first.map_err(|_| Failure::Infrastructure("its shell does not start".to_owned()))?;
     let Ok(process) = String::from_utf8_lossy(&line).trim().parse::<u32>() else { return Err(no_shell(&line)) };
-    let control = Control { inner: Arc::clone(inner), container: name, id, process };
-    control.resize(at.size).await?;
     let rest = stream::iter((!rest.is_empty()).then(|| Ok(Bytes::from(rest))));
-    Ok(Terminal { output: Box::pin(rest.chain(output)), input, control: Box::new(control) })
+    Ok((process, Box::pin(rest.chain(output))))
 }
 
 /// Everything up to the first newline, and what came after it at once.
@@ -86,8 +93,8 @@ fn no_shell(said: &[u8]) -> Failure {
 }
 
 /// The step's own, and what programs on a terminal ask for.
-fn environment(at: &TerminalAt) -> Vec<String> {
-    let mut env = container::with_ours(at.env.clone());
+pub(super) fn environment(env: &BTreeMap<String, String>) -> Vec<String> {
+    let mut env = container::with_ours(env.clone());
     env.insert("TERM".to_owned(), "xterm-256color".to_owned());
     env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }

@@ -15,7 +15,19 @@ use std::path::Path;
 
 use futures_util::TryStreamExt;
 
+use crate::base::{AttemptKey, JobKey};
 use crate::executor::{Archive, workspace::WORKSPACE};
+
+/// An archive that was put into a work tree or a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    pub job: JobKey,
+    /// `None`: into the job's work tree, before its steps.
+    pub attempt: Option<AttemptKey>,
+    pub into: String,
+    /// Absolute names of the files in it.
+    pub files: Vec<String>,
+}
 
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]

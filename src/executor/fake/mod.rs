@@ -28,6 +28,7 @@ mod terminal;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,12 +38,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::container::Container;
 use self::files::Files;
+pub use self::files::Put;
 use self::images::Images;
 use self::services::Service;
 use super::workspace::WORKSPACE;
 use super::{
     Archive, ByteStream, Ended, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal,
-    TerminalAt,
+    TerminalAt, TerminalSize,
 };
 use crate::base::{AttemptKey, Clock, JobKey, Timestamp};
 use crate::pipeline::Pull;
@@ -73,19 +75,10 @@ struct Engine {
     starts: Vec<AttemptKey>,
     /// What waits for its start.
     parked: BTreeSet<AttemptKey>,
+    /// Jobs whose work trees are kept.
+    kept: BTreeSet<JobKey>,
     /// Every start of an attempt that was parked, in order.
     opened: Vec<AttemptKey>,
-}
-
-/// An archive that was put into a work tree or a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Put {
-    pub job: JobKey,
-    /// `None`: into the job's work tree, before its steps.
-    pub attempt: Option<AttemptKey>,
-    pub into: String,
-    /// Absolute names of the files in it.
-    pub files: Vec<String>,
 }
 
 impl Fake {
@@ -342,6 +335,22 @@ impl Executor for Fake {
         if runs { Ok(terminal::open(at)) } else { Err(Failure::Gone) }
     }
 
+    async fn keep(&self, job: &JobKey, _root: &Path) -> Result<bool, Failure> {
+        self.ask()?;
+        let mut engine = self.engine();
+        let tree = engine.trees.remove(job);
+        engine.forget(job);
+        engine.trees.extend(tree.map(|tree| (job.clone(), tree)));
+        engine.kept.insert(job.clone());
+        Ok(true)
+    }
+
+    async fn fresh_terminal(&self, step: &StepSpec, size: TerminalSize) -> Result<Terminal, Failure> {
+        self.ask()?;
+        let at = TerminalAt { key: step.key.clone(), env: step.env.clone(), size };
+        if self.engine().kept.contains(&step.key.job_key()) { Ok(terminal::open(&at)) } else { Err(Failure::Gone) }
+    }
+
     async fn remove(&self, key: &AttemptKey) -> Result<(), Failure> {
         self.ask()?;
         let mut engine = self.engine();
@@ -370,12 +379,19 @@ impl Executor for Fake {
 
     async fn release(&self, job: &JobKey) -> Result<(), Failure> {
         self.ask()?;
-        let mut engine = self.engine();
-        engine.jobs.remove(job);
-        engine.trees.remove(job);
-        engine.services.retain(|(of, _), _| of != job);
-        engine.containers.retain(|key, _| key.job_key() != *job);
-        engine.parked.retain(|key| key.job_key() != *job);
+        self.engine().forget(job);
         Ok(())
+    }
+}
+
+impl Engine {
+    /// Nothing of the job is left.
+    fn forget(&mut self, job: &JobKey) {
+        self.jobs.remove(job);
+        self.kept.remove(job);
+        self.trees.remove(job);
+        self.services.retain(|(of, _), _| of != job);
+        self.containers.retain(|key, _| key.job_key() != *job);
+        self.parked.retain(|key| key.job_key() != *job);
     }
 }

@@ -1,4 +1,7 @@
-//! A terminal of the fake executor: says its size, answers each line with the line, ends by `exit N`; Ctrl-C is told.
+//! A terminal of the fake executor: says its size, answers each line with the line, `env NAME` with the value of a variable, ends by
+//! `exit N`; Ctrl-C is told.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,7 +25,7 @@ pub(super) fn open(at: &TerminalAt) -> Terminal {
     let (typed, input) = tokio::io::duplex(PIPE);
     let size = watch::Sender::new(at.size);
     let (code, exit) = watch::channel(None);
-    let shell = Shell { input, line: Vec::new(), size: size.subscribe(), code, begun: false, over: false };
+    let shell = Shell { input, line: Vec::new(), env: at.env.clone(), size: size.subscribe(), code, begun: false, over: false };
     let output = stream::unfold(shell, |mut shell| async move { Some((Ok(shell.says().await?), shell)) });
     Terminal { output: Box::pin(output), input: Box::pin(typed), control: Box::new(Control { size, code: exit }) }
 }
@@ -30,6 +33,7 @@ pub(super) fn open(at: &TerminalAt) -> Terminal {
 struct Shell {
     input: DuplexStream,
     line: Vec<u8>,
+    env: BTreeMap<String, String>,
     size: watch::Receiver<TerminalSize>,
     code: watch::Sender<Option<i64>>,
     begun: bool,
@@ -76,7 +80,11 @@ impl Shell {
             self.over = true;
             return Bytes::from_static(b"bye\r\n");
         }
-        Bytes::from(format!("{line}\r\n"))
+        let said = match line.strip_prefix("env ") {
+            Some(name) => format!("{name}={}", self.env.get(name).map_or("(unset)", String::as_str)),
+            None => line,
+        };
+        Bytes::from(format!("{said}\r\n"))
     }
 }
 

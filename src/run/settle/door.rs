@@ -35,7 +35,8 @@ pub(super) fn settle_waiting(run: &mut Run, plan: &Plan, job: usize, now: Timest
         step.state = StepState::Ended(StepEnd { held_back, ..StepEnd::never_made(outcome, reason.clone(), now) });
     }
     let outputs = Default::default();
-    state.state = JobState::Ended { outcome, reason, started_at: None, at: now, outputs, held_back, taken: None };
+    state.state =
+        JobState::Ended { outcome, reason, started_at: None, at: now, outputs, held_back, taken: None, kept_until: None };
     true
 }
 

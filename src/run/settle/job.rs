@@ -5,6 +5,7 @@ use crate::pipeline::Plan;
 use crate::run::fill::job_outputs;
 use crate::run::{Command, JobState, Outcome, Permit, Run, StepEnd, StepState, StopReason};
 
+use super::matrix::is_failure;
 use super::park::park;
 use super::step::settle_step;
 use super::whole::sum_up;
@@ -56,8 +57,13 @@ pub(super) fn settle_running(
         outcome = Outcome::Warning;
         reason = format!("{reason}; `allow_failure` makes it a warning");
     }
+    // Where no step ran, the work tree is what was checked out.
+    let has_run = ends.iter().any(|(_, end)| end.started_at.is_some() && end.taken.is_none());
+    let kept_until = (permit.keep_ms > 0 && has_run && is_failure(outcome)).then(|| now.plus_ms(permit.keep_ms));
+    let started_at = Some(since);
     run.jobs[job].state =
-        JobState::Ended { outcome, reason, started_at: Some(since), at: now, outputs, held_back: false, taken: None };
-    commands.push(Command::ReleaseJob(JobKey { run: run.id.clone(), job: job as JobIx }));
+        JobState::Ended { outcome, reason, started_at, at: now, outputs, held_back: false, taken: None, kept_until };
+    let key = JobKey { run: run.id.clone(), job: job as JobIx };
+    commands.push(if kept_until.is_some() { Command::KeepJob(key) } else { Command::ReleaseJob(key) });
     true
 }

@@ -24,7 +24,7 @@ pub(super) fn fail_fast(run: &mut Run, plan: &Plan) -> bool {
 }
 
 /// A cancel is somebody's wish, not a failure, and concerns nothing else.
-fn is_failure(outcome: Outcome) -> bool {
+pub(super) fn is_failure(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Failed | Outcome::TimedOut | Outcome::Lost | Outcome::Error => true,
         Outcome::Passed | Outcome::Warning | Outcome::Cancelled | Outcome::Skipped => false,

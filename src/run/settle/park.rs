@@ -37,7 +37,7 @@ fn has_run(state: &StepState) -> bool {
     match state {
         StepState::Running { .. } | StepState::Backoff { .. } => true,
         StepState::Stopping { started_at, .. } => started_at.is_some(),
-        StepState::Ended(end) => end.started_at.is_some(),
+        StepState::Ended(end) => end.started_at.is_some() && end.taken.is_none(),
         StepState::Waiting | StepState::Parked { .. } | StepState::Starting { .. } => false,
     }
 }

@@ -33,7 +33,9 @@ pub(super) fn settle_preparing(
         step.state = StepState::Ended(StepEnd::never_made(outcome, reason.clone(), now));
     }
     let outputs = Default::default();
-    state.state = JobState::Ended { outcome, reason, started_at: Some(since), at: now, outputs, held_back: false, taken: None };
+    let started_at = Some(since);
+    state.state =
+        JobState::Ended { outcome, reason, started_at, at: now, outputs, held_back: false, taken: None, kept_until: None };
     commands.push(Command::ReleaseJob(JobKey { run: run.id.clone(), job: job as JobIx }));
     true
 }

@@ -282,6 +282,7 @@ fn a_matrix_is_seen_as_one_job() {
         outputs: values(v),
         held_back: false,
         taken: None,
+        kept_until: None,
     };
     run.jobs[0].state = ended(Outcome::Failed, &[("v", "one")]);
     run.jobs[1].state = ended(Outcome::Passed, &[("v", "two")]);

@@ -1,5 +1,6 @@
 //! The reducer by its exact moves and commands. The simulation covers what nobody thought of; these say what is meant.
 
+mod kept;
 mod language;
 mod taken;
 

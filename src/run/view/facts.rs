@@ -82,7 +82,7 @@ pub(super) fn step_times(job: &Seen, end: &StepEnd) -> Option<Times> {
 pub(super) fn job_times(run: &Run, job: &Job, seen: &Seen) -> Option<Times> {
     let (began, ended) = (seen.started_at?, seen.ended_at?);
     let ends = job.steps.iter().filter_map(|step| match &step.state {
-        StepState::Ended(end) => Some((end.started_at?, end)),
+        StepState::Ended(end) if end.taken.is_none() => Some((end.started_at?, end)),
         _ => None,
     });
     let waiting_ms = began.ms_since(run.queued_at);

@@ -64,6 +64,7 @@ fn view_job(run: &Run, ix: JobIx, plan: &JobPlan, job: &Job) -> JobView {
         outputs,
         taken_from: taken.map(view_taken),
         engine: job.engine.clone(),
+        kept_until: job.state.kept_until(),
         services: plan
             .services
             .iter()

@@ -79,6 +79,8 @@ pub struct JobView {
     pub taken_from: Option<TakenView>,
     /// The engine that it is or was on; `null` before it is given one.
     pub engine: Option<String>,
+    /// It failed, and its work tree is kept until then. Whoever has the disk says whether it is still there.
+    pub kept_until: Option<Timestamp>,
     pub services: Vec<ServiceView>,
     /// Once it has ended; `null` when it never began.
     pub times: Option<Times>,

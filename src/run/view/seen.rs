@@ -82,7 +82,7 @@ pub(super) fn see_job(plan: &JobPlan, job: &Job) -> Seen {
         JobState::Running { since } => {
             Seen { state: "running", outcome: None, reason: "running".to_owned(), started_at: Some(*since), ended_at: None }
         }
-        JobState::Ended { outcome, reason, started_at, at, outputs: _, held_back: _, taken: _ } => {
+        JobState::Ended { outcome, reason, started_at, at, outputs: _, held_back: _, taken: _, kept_until: _ } => {
             Seen { state: "ended", outcome: Some(*outcome), reason: reason.clone(), started_at: *started_at, ended_at: Some(*at) }
         }
     }

@@ -167,15 +167,15 @@ fn made_ms(mirror: &Path) -> io::Result<Option<i64>> {
     Ok(i64::try_from(since.as_millis()).ok())
 }
 
-/// Bytes on the disk of everything below. What goes meanwhile is not counted.
-fn size(dir: &Path) -> io::Result<u64> {
+/// Bytes on the disk of everything below. What goes meanwhile, and what may not be looked into, is not counted.
+pub(in crate::server) fn size(dir: &Path) -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
     let mut bytes = 0;
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
         let entries = match std::fs::read_dir(&dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => continue,
             Err(error) => return Err(error),
         };
         for entry in entries.flatten() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Keep, disk};
 use crate::base::Size;
 use crate::server::handle::Shared;
+use crate::server::kept;
 use crate::store;
 
 /// Between two rounds.
@@ -36,6 +37,8 @@ async fn tidy_once(shared: &Arc<Shared>, sweep: bool) -> Result<(), store::Error
     if collected.blobs > 0 {
         tracing::info!(blobs = collected.blobs, bytes = %Size(collected.bytes), "removed what no artifact and no cache needs");
     }
+    kept::measure(shared).await;
+    kept::evict(shared).await;
     if shared.config.watch {
         disk::sweep_mirrors(shared).await?;
         disk::renew_mirrors(shared).await?;

@@ -20,7 +20,7 @@ mod asks;
 mod attempt;
 mod cache;
 mod collect;
-mod disk;
+pub(super) mod disk;
 mod entries;
 mod janitor;
 mod kind;
@@ -56,8 +56,10 @@ pub struct KeepConfig {
     pub quota: u64,
     /// How long artifacts are kept when the pipeline does not say.
     pub expire_ms: u64,
-    /// Bytes of all work trees that are kept for jobs to stand on.
-    pub bases: u64,
+    /// Bytes of all work trees that are kept: for jobs to stand on, and of jobs that failed.
+    pub workspaces: u64,
+    /// How long the work tree of a job that failed is kept; 0 for not at all.
+    pub failed_ms: u64,
     /// Bytes of the mirrors of all repositories.
     pub mirrors: u64,
 }
@@ -65,7 +67,15 @@ pub struct KeepConfig {
 impl Default for KeepConfig {
     fn default() -> Self {
         let (quota, expire_ms) = (limits::CACHE_QUOTA_BYTES, limits::ARTIFACT_EXPIRE_MS);
-        Self { blobs: None, caches: None, quota, expire_ms, bases: limits::BASES_BYTES, mirrors: limits::MIRRORS_BYTES }
+        Self {
+            blobs: None,
+            caches: None,
+            quota,
+            expire_ms,
+            workspaces: limits::BASES_BYTES,
+            failed_ms: 0,
+            mirrors: limits::MIRRORS_BYTES,
+        }
     }
 }
 
@@ -90,7 +100,7 @@ impl Keep {
         clock: &Clock,
     ) -> Result<Self, store::Error> {
         // Work trees are kept by whoever makes them, mirrors are tidied with them all.
-        let KeepConfig { blobs, caches, quota, expire_ms, bases: _, mirrors: _ } = config;
+        let KeepConfig { blobs, caches, quota, expire_ms, workspaces: _, failed_ms: _, mirrors: _ } = config;
         let at = blobs.clone().unwrap_or_else(|| BlobsAt::Directory(layout.blobs()));
         let artifacts = Blobs::open(&at, store, tasks.clone(), clock.clone()).await?;
         Ok(Self {

@@ -108,6 +108,8 @@ pub(super) struct Again {
     /// Only what did not pass.
     #[serde(default)]
     failed: bool,
+    /// `JOB` or `JOB/STEP`: all from there on.
+    from: Option<String>,
 }
 
 pub(super) async fn rerun(
@@ -116,7 +118,14 @@ pub(super) async fn rerun(
     again: GivenOrNone<Again>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let run = app.run(&id).await?;
-    let part = if again.0.failed { Part::Failed } else { Part::Whole };
+    let part = match again.0 {
+        Again { failed: false, from: None } => Part::Whole,
+        Again { failed: true, from: None } => Part::Failed,
+        Again { failed: false, from: Some(from) } => Part::From(from),
+        Again { failed: true, from: Some(_) } => {
+            return Err(Problem::invalid("`failed` and `from` are two ways to run again: give one of them."));
+        }
+    };
     let id = app.handle.rerun(&run.id, part, BY).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
 }

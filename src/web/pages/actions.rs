@@ -32,6 +32,21 @@ pub(super) async fn rerun_failed(State(app): State<App>, At(id): At<String>) -> 
     rerun_part(&app, &id, Part::Failed).await
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FromHere {
+    /// `JOB` or `JOB/STEP`.
+    from: String,
+}
+
+pub(super) async fn rerun_from(
+    State(app): State<App>,
+    At(id): At<String>,
+    Filled(here): Filled<FromHere>,
+) -> Result<Redirect, Problem> {
+    rerun_part(&app, &id, Part::From(here.from)).await
+}
+
 async fn rerun_part(app: &App, id: &str, part: Part) -> Result<Redirect, Problem> {
     let run = app.run(id).await?;
     let new = app.handle.rerun(&run.id, part, BY).await?;

@@ -83,6 +83,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/runs/{id}/cancel", post(actions::cancel))
         .route("/runs/{id}/rerun", post(actions::rerun))
         .route("/runs/{id}/rerun-failed", post(actions::rerun_failed))
+        .route("/runs/{id}/rerun-from", post(actions::rerun_from))
         .route("/runs/{id}/approve", post(actions::approve))
         .route("/runs/{id}/steps/{job}/{step}/lines", get(lines::of_step))
         .route("/runs/{id}/services/{job}/{service}/lines", get(lines::of_service))

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::artifacts::{self, JobArtifacts};
 use super::face::Face;
 use super::html;
-use super::moment::{Ago, Took};
+use super::moment::{Ago, Ahead, Took};
 use super::pane::{Chosen, Pane, choose};
 use super::row::{first_line, name_of, short};
 use super::run_summary::{self, SummaryPart};
@@ -19,7 +19,7 @@ use super::run_tests::TestsPart;
 use super::shell::Shell;
 use super::terminals::{self, TerminalRow};
 use super::words::Words;
-use crate::base::Timestamp;
+use crate::base::{Timestamp, shell_word};
 use crate::pipeline::{Problem as Fault, Severity};
 use crate::run::{JobView, Outcome, RunView, ServiceView, StepView};
 use crate::schedule::EngineInfo;
@@ -58,6 +58,8 @@ struct JobPart {
     job: JobView,
     face: Face,
     took: Took,
+    /// Its work tree is kept until then.
+    kept: Option<Ahead>,
     steps: Vec<StepPart>,
     services: Vec<ServicePart>,
 }
@@ -88,6 +90,11 @@ impl RunPage {
     /// Something of it can be done again alone: it has ended, and not well.
     fn has_failed(&self) -> bool {
         !self.run.jobs.is_empty() && self.run.outcome.is_some_and(|outcome| !outcome.is_good() && outcome != Outcome::Skipped)
+    }
+
+    /// Whether the work tree of the job of that name is there.
+    fn is_kept(&self, job: &str) -> bool {
+        self.run.jobs.iter().any(|found| found.name == job && found.kept_until.is_some())
     }
 
     fn commit(&self) -> &str {
@@ -121,6 +128,11 @@ impl RunPage {
 impl JobPart {
     fn reason(&self) -> Option<&str> {
         telling(&self.job.reason, self.face)
+    }
+
+    /// Its name, as a shell reads it.
+    fn word(&self) -> String {
+        shell_word(&self.job.name)
     }
 
     /// Where the time before its first step went.
@@ -197,6 +209,7 @@ fn job_part(job: &JobView, chosen: Option<Chosen<'_>>, now: Timestamp) -> JobPar
     JobPart {
         face: Face::of(job.state, job.outcome),
         took: Took { from: job.started_at, to: job.ended_at, now },
+        kept: job.kept_until.map(|at| Ahead { at, now }),
         steps: job.steps.iter().map(step_part).collect(),
         services: job.services.iter().map(service_part).collect(),
         job: job.clone(),

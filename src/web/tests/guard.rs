@@ -40,7 +40,7 @@ const READS: [&str; 33] = [
     "/favicon.ico",
     "/nothing/here",
 ];
-const WRITES: [(Method, &str); 22] = [
+const WRITES: [(Method, &str); 23] = [
     (Method::POST, "/repos"),
     (Method::POST, "/repos/r/sync"),
     (Method::POST, "/repos/r/runs"),
@@ -48,6 +48,7 @@ const WRITES: [(Method, &str); 22] = [
     (Method::POST, "/runs/x/cancel"),
     (Method::POST, "/runs/x/rerun"),
     (Method::POST, "/runs/x/rerun-failed"),
+    (Method::POST, "/runs/x/rerun-from"),
     (Method::POST, "/runs/x/approve"),
     (Method::POST, "/api/v1/repos"),
     (Method::DELETE, "/api/v1/repos/r"),

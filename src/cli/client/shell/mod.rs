@@ -1,4 +1,4 @@
-//! `gantry shell`: a terminal in a running step, here.
+//! `gantry shell`: a terminal in a running step, or in what a failed one left, here.
 //!
 //! **Invariants:** the terminal is as it was before, however this ends; what the step's terminal shows is passed on as it is, since that is what was asked
 //! for; the exit code is that of the shell.
@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::answer::{ProblemDocument, Run};
+use super::answer::{ProblemDocument, Run, Step};
 use super::api::Api;
 use super::text::one_line;
 use super::{Failure, Reference, Screen, runs};
@@ -37,7 +37,7 @@ pub struct ShellArgs {
     pub run: Reference,
     /// Name of the job
     pub job: String,
-    /// Name of the step [default: the one of the job that runs]
+    /// Name of the step [default: the one of the job that runs; of a failed job, the one that failed]
     pub step: Option<String>,
     /// Who asks: it is written down
     #[arg(long = "as", value_name = "NAME", env = "USER", hide_env_values = true, default_value = "somebody")]
@@ -65,7 +65,7 @@ pub(super) async fn shell(api: &Api, screen: &mut Screen, args: &ShellArgs) -> R
         .append_pair("rows", &rows.to_string())
         .append_pair("by", &args.by);
     let socket = connect(api, url).await?;
-    screen.say(&format!("a terminal in `{}/{}` of {}; `exit` leaves it, the step goes on", args.job, step, run.name()))?;
+    screen.say(&format!("a terminal in `{}/{step}` of {}; `exit` leaves it, {}", args.job, run.name(), after(&run, args)))?;
     let raw = Raw::on();
     let end = hold(socket).await;
     drop(raw);
@@ -79,7 +79,13 @@ pub(super) async fn shell(api: &Api, screen: &mut Screen, args: &ShellArgs) -> R
     }
 }
 
-/// The step that is named, or the only one of the job that runs.
+/// What becomes of where it is.
+fn after(run: &Run, args: &ShellArgs) -> &'static str {
+    let kept = run.jobs.iter().any(|job| job.name == args.job && job.kept_until.is_some());
+    if kept { "what was written in the work tree stays" } else { "the step goes on" }
+}
+
+/// The step that is named, or the only one of the job that runs, or the one that failed.
 fn step_of(run: &Run, args: &ShellArgs) -> Result<String, Failure> {
     let job = run.jobs.iter().find(|job| job.name == args.job);
     let job = job.ok_or_else(|| {
@@ -92,6 +98,16 @@ fn step_of(run: &Run, args: &ShellArgs) -> Result<String, Failure> {
     let running: Vec<&str> = job.steps.iter().filter(|step| step.state == "running").map(|step| step.name.as_str()).collect();
     match running.as_slice() {
         [step] => Ok((*step).to_owned()),
+        [] if job.kept_until.is_some() => {
+            let good = ["passed", "warning", "skipped"];
+            let bad = |step: &&Step| step.outcome.as_deref().is_some_and(|outcome| !good.contains(&outcome));
+            let failed = job.steps.iter().find(bad).or(job.steps.first());
+            failed.map(|step| step.name.clone()).ok_or_else(|| Failure::NotFound(format!("`{}` has no steps", job.name)))
+        }
+        [] if job.state == "ended" => {
+            let why = format!("`{}` of {} has ended, and its work tree is not kept (any more)", job.name, run.name());
+            Err(Failure::NotFound(why))
+        }
         [] => Err(Failure::NotFound(format!("no step of `{}` in {} runs at this moment", job.name, run.name()))),
         several => Err(Failure::Usage(format!("several steps of `{}` run: say which of {}", job.name, several.join(", ")))),
     }
