@@ -10,6 +10,7 @@ use std::time::Duration;
 use executor_rig::docker::{Rig, docker};
 use executor_rig::packed::{Packed, add, tar};
 use executor_rig::{IMAGE, Log, NoServices, TestJob, drive, run, run_to_end};
+use gantry::base::Tasks;
 use gantry::executor::{Executor, Failure, StepSpec};
 use gantry::pipeline::{Action, Network, Resources};
 use gantry::run::{Exit, Stream};
@@ -193,7 +194,7 @@ async fn what_a_step_used_and_how_it_died_is_observed() {
     let mut step = job.script(2, "trap '' TERM; echo up; while :; do sleep 1; done");
     step.grace_ms = 100;
     let live = rig.docker.start(&step, log.sink(), stop.clone()).await.unwrap();
-    let ended = tokio::spawn(live.exit);
+    let ended = Tasks::default().spawn(live.exit);
     log.until("it takes no SIGTERM", |kept| kept.stdout == b"up\n").await;
     stop.cancel();
     let ended = ended.await.unwrap().unwrap();
