@@ -1,5 +1,7 @@
-//! `gantry shell` with real Docker: the real binary on a real terminal.
+//! Terminals with real Docker: `gantry shell` on a real terminal, and the page in a real browser.
 
+#[path = "support/browser.rs"]
+mod browser;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/mod.rs"]
@@ -8,6 +10,7 @@ mod support;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use browser::Browser;
 use gantry::base::{Clock, Tasks};
 use process::{IMAGE, Served};
 use support::{PATIENCE, Remote};
@@ -292,4 +295,130 @@ async fn a_run_goes_on_from_a_step_in_the_tree_that_was_mended_by_hand() {
     let log = served.log_of(&third, "plain", "test").await;
     assert!(log.iter().any(|(_, line)| line == "1 it 1 git"), "{log:?}");
     served.nothing_left().await;
+}
+
+/// What the terminal in the page shows, without the spaces at the ends of lines.
+const SHOWN: &str = "[...document.querySelectorAll('.xterm-rows > div')].map((row) => row.textContent.trimEnd()).join('\\n')";
+
+fn shows(browser: &mut Browser, words: &str) {
+    browser.until(words, &format!("{SHOWN}.includes({})", serde_json::json!(words)));
+}
+
+/// The words are not shown before the line is answered: they are in two pieces in what is typed.
+fn says(browser: &mut Browser, line: &str, words: &str) {
+    browser.types(line);
+    browser.presses("Enter", false);
+    shows(browser, words);
+}
+
+fn state_is(browser: &mut Browser, state: &str) {
+    browser.until(state, &format!("document.querySelector('.terminal').dataset.state === '{state}'"));
+}
+
+fn told(browser: &mut Browser, words: &str) {
+    browser
+        .until(words, &format!("document.querySelector('[data-part=says]').textContent.includes({})", serde_json::json!(words)));
+}
+
+const OPEN: &str = "document.querySelector('[data-part=open]').click()";
+
+#[tokio::test]
+async fn a_terminal_in_the_page_is_one_like_any_other() {
+    let Some(mut browser) = Browser::start() else { return };
+    let mut served = Served::start();
+    served.keep_address();
+    let remote = Remote::with(&pipeline());
+    served.add_repo("shop", &remote.url()).await;
+    let run = served.step_is("shop", 1, 0, "running").await;
+    served.said(&run, "gantry", "long", "ready").await;
+    let page = format!("{}/runs/{}", served.url, run["id"].as_str().unwrap());
+
+    // From the run's page, by its button; a look opens nothing.
+    browser.open(&page);
+    browser.eval("document.querySelector('.to-terminal').click()");
+    browser.until("the terminal's page", "document.querySelector('.terminal:not([hidden])')");
+    state_is(&mut browser, "closed");
+    browser.eval("document.querySelector('[name=by]').value = 'ada'");
+    browser.eval(OPEN);
+    state_is(&mut browser, "open");
+    told(&mut browser, "in the name of ada");
+    shows(&mut browser, "#");
+
+    // Its size, before and after the window has another one.
+    let size = "(() => { const rows = document.querySelectorAll('.xterm-rows > div').length; return rows; })()";
+    let rows = browser.eval(size).as_u64().unwrap();
+    says(&mut browser, "stty size", &format!("\n{rows} "));
+    browser.resize(500, 600);
+    browser.until("another size", &format!("{size} !== {rows}"));
+    let rows = browser.eval(size).as_u64().unwrap();
+    says(&mut browser, "clear; stty size", &format!("{rows} "));
+    browser.resize(1280, 800);
+
+    // Ctrl-C is a key of the terminal; what is pasted is, too, and cannot end its own paste.
+    says(&mut browser, "clear; echo go''ing; sleep 1000", "going");
+    browser.presses("c", true);
+    shows(&mut browser, "^C");
+    let paste = "(() => { const data = new DataTransfer(); data.setData('text/plain', 'echo pas\\'\\'ted; echo \\x1b[201~\\n');
+        document.querySelector('.xterm-helper-textarea').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })); })()";
+    browser.eval(paste);
+    shows(&mut browser, "\npasted\n[201~");
+    // Colours that no style sheet knows.
+    says(&mut browser, "clear; printf '\\033[38;2;1;200;3mcol''our\\033[0m'", "colour");
+    let colour = "getComputedStyle([...document.querySelectorAll('.xterm-rows span')].find((span) => span.textContent === 'colour')).color";
+    assert_eq!(browser.eval(colour), "rgb(1, 200, 3)");
+    // Far more than is sent ahead, and wider than any row.
+    says(&mut browser, "clear; yes wide enough to be felt | head -c 2000000; echo al''l", "all");
+    assert_eq!(browser.complaints(), [""; 0], "nothing of it is against the policy");
+
+    // Its end, and a new one.
+    browser.types("exit 7");
+    browser.presses("Enter", false);
+    told(&mut browser, "exited with 7");
+    state_is(&mut browser, "closed");
+    browser.eval(OPEN);
+    state_is(&mut browser, "open");
+
+    // A connection that breaks, and the step's end.
+    served.kill();
+    told(&mut browser, "The connection was lost");
+    browser.eval(OPEN);
+    told(&mut browser, "cannot be reached");
+    served.boot();
+    served.step_is("shop", 1, 0, "running").await;
+    browser.complaints();
+    browser.until("the page to have the server again", "document.querySelector('#link').hidden");
+    browser.eval(OPEN);
+    state_is(&mut browser, "open");
+    served.post(&format!("/api/v1/runs/{}/cancel", run["id"].as_str().unwrap()), serde_json::json!({})).await;
+    told(&mut browser, "the step has ended");
+    browser.until("no more terminals", "document.querySelector('[data-refused]')?.textContent.includes('has ended')");
+    browser.until("no button for one", "document.querySelector('[data-part=open]').disabled");
+    served.ended("shop", 1).await;
+
+    let kept = served.get(&format!("/api/v1/runs/{}/terminals", run["id"].as_str().unwrap())).await;
+    let ends: Vec<_> = kept["items"].as_array().unwrap().iter().map(|kept| kept["reason"].as_str().unwrap()).collect();
+    assert_eq!(ends, ["its shell exited with 7", "the server ended", "the step ended"], "{kept}");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_opens_no_terminal() {
+    let Some(mut browser) = Browser::start() else { return };
+    let served = Served::start();
+    let remote = Remote::with(&pipeline());
+    served.add_repo("shop", &remote.url()).await;
+    let run = served.step_is("shop", 1, 0, "running").await;
+    let id = run["id"].as_str().unwrap();
+    let address = format!("{}/api/v1/runs/{id}/steps/gantry/long/terminal?refusals=frame", served.url.replace("http", "ws"));
+    let tries = format!(
+        "new Promise((done) => {{ const socket = new WebSocket('{address}'); socket.onopen = () => done('open'); socket.onerror = () => done('refused'); }})"
+    );
+    browser.open("data:text/html,<html class=js>");
+    assert_eq!(browser.eval(&tries), "refused");
+    browser.complaints();
+    let kept = served.get(&format!("/api/v1/runs/{id}/terminals")).await;
+    assert_eq!(kept["items"], serde_json::json!([]));
+    // The same words from a page of ours.
+    browser.open(&format!("{}/", served.url));
+    assert_eq!(browser.eval(&tries), "open");
 }

@@ -192,8 +192,79 @@ async fn there_is_no_terminal_for_other_sites_in_steps_with_secrets_and_in_what_
     assert_eq!(house.refused("build/long", "columns=0", &[]).await.0, 400);
     assert_eq!(house.refused("build/long", "rows=1001", &[]).await.0, 400);
     assert_eq!(house.refused("build/long", "by=%0a", &[]).await.0, 400, "a name is one line");
-    assert_eq!(house.get(&format!("/api/v1/runs/{}/steps/build/long/terminal", house.run)).await.0, 426);
+    let inside = house.refused("build/long", "refusals=frame&window=1", &[("origin", "http://example.com")]).await;
+    assert_eq!(inside.0, 403, "however refusals are told: {inside:?}");
     assert!(house.kept().await.is_empty(), "nothing was opened");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn whoever_cannot_read_a_refused_handshake_is_told_in_a_frame() {
+    let house = House::open().await;
+    for (place, query, sentence) in [
+        ("other/secret", "", "was given secrets"),
+        ("build/later", "", "has not started yet"),
+        ("build/nope", "", "has no step `nope`"),
+        ("build/long", "&rows=1001", "from 1 to 1000"),
+    ] {
+        let mut socket = connect_async(house.url(place, &format!("refusals=frame{query}"))).await.unwrap().0;
+        let said = last(&mut socket).await;
+        assert!(said["refused"].as_str().unwrap().contains(sentence), "{place}: {said}");
+        assert!(matches!(socket.next().await, Some(Ok(Message::Close(_)))), "and nothing comes after it");
+    }
+    assert!(house.kept().await.is_empty(), "nothing was opened");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn whether_there_can_be_a_terminal_is_told_before_anybody_asks_for_one() {
+    let house = House::open().await;
+    let mut offers = Vec::new();
+    for place in ["build/long", "build/later", "other/secret"] {
+        let (status, text) = house.get(&format!("/api/v1/runs/{}/steps/{place}/terminal", house.run)).await;
+        let offer: Value = serde_json::from_str(&text).unwrap();
+        let (status_of_page, page) = house.get(&format!("/runs/{}/steps/{place}/terminal", house.run)).await;
+        assert_eq!((status, status_of_page), (200, 200), "{place}: {text}");
+        let says = if offer["possible"] == true { &offer["about"] } else { &offer["reason"] };
+        let words = says.as_str().unwrap().split('`').next_back().unwrap().replace('\'', "&#39;");
+        assert!(page.contains(&words), "the page says the same: {words} in {page}");
+        assert_eq!(page.contains("data-refused"), offer["possible"] == false, "{place}");
+        offers.push((offer["possible"].as_bool().unwrap(), offer["reason"].as_str().unwrap_or_default().to_owned()));
+    }
+    assert!(offers[0] == (true, String::new()), "{offers:?}");
+    assert!(!offers[1].0 && offers[1].1.contains("has not started yet"), "{offers:?}");
+    assert!(!offers[2].0 && offers[2].1.contains("was given secrets"), "{offers:?}");
+    assert_eq!(house.get(&format!("/api/v1/runs/{}/steps/build/nope/terminal", house.run)).await.0, 404);
+    assert_eq!(house.get(&format!("/runs/{}/steps/build/nope/terminal", house.run)).await.0, 404);
+    for (step, shown) in [("build&step=long", true), ("build&step=later", false), ("other&step=secret", true)] {
+        let page = house.get(&format!("/runs/{}?job={step}", house.run)).await.1;
+        assert_eq!(page.contains(">Terminal</a>"), shown, "{step}");
+    }
+    assert!(house.kept().await.is_empty(), "looking opens nothing");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn no_more_is_sent_than_its_reader_has_room_for() {
+    let house = House::open().await;
+    let mut socket = connect_async(house.url("build/long", "columns=100&rows=30&window=1")).await.unwrap().0;
+    let mut shown = String::new();
+    for n in 0..20 {
+        let line = format!("{n}\r");
+        socket.send(Message::Binary(line.into_bytes().into())).await.unwrap();
+    }
+    // Each piece comes only when the one before it was taken: whoever takes them gets them all.
+    while !shown.ends_with("19\r\n") {
+        let Some(Ok(Message::Binary(bytes))) = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap() else {
+            panic!("{shown}")
+        };
+        shown.push_str(std::str::from_utf8(&bytes).unwrap());
+        socket.send(Message::Text(json!({ "taken": bytes.len() }).to_string().into())).await.unwrap();
+    }
+    let lines: String = (0..20).map(|n| format!("{n}\r\n")).collect();
+    assert_eq!(shown, format!("100x30\r\n{lines}"));
+    types(&mut socket, "exit 0\r").await;
+    assert_eq!(last(&mut socket).await, json!({ "exit": 0 }));
     house.close().await;
 }
 

@@ -102,6 +102,11 @@ pub trait Executor: Send + Sync + 'static {
     /// container (a work tree's begins with `/workspace`). `None` when there is no such file. What is in the archive is untrusted.
     async fn collect(&self, key: &AttemptKey, path: &str) -> Result<Option<ByteStream>, Failure>;
 
+    /// Whether there are terminals in its steps at all.
+    fn has_terminals(&self) -> bool {
+        false
+    }
+
     /// Opens a terminal in a running attempt's container.
     async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
         let _ = at;

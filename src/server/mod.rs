@@ -61,4 +61,4 @@ pub use rerun::Part;
 pub use secrets::SecretView;
 pub use sink::LogSink;
 pub use source::Source;
-pub use terminal::{OpenTerminal, TerminalAsked};
+pub use terminal::{OpenTerminal, TerminalAsked, TerminalOffer};

@@ -13,7 +13,7 @@ use super::fresh::{self, FreshStep};
 use super::handle::{Handle, Refusal, Shared};
 use super::kept::Hold;
 use crate::base::{AttemptKey, JobIx, RunId, StepIx, TerminalId, limits};
-use crate::executor::{Failure, Terminal, TerminalAt, TerminalSize};
+use crate::executor::{Executor, Failure, Terminal, TerminalAt, TerminalSize};
 use crate::run::{JobState, Run, StepState, environment, fill_step};
 use crate::store::{ClosedTerminal, KeptTerminal};
 
@@ -27,6 +27,15 @@ pub struct TerminalAsked {
     /// Where they ask from.
     pub address: String,
     pub size: TerminalSize,
+}
+
+/// A terminal that could be opened at this moment, as whoever might open it should know it.
+#[derive(Debug, Clone)]
+pub struct TerminalOffer {
+    /// What it is, as a sentence.
+    pub about: &'static str,
+    /// The step has secrets, which whoever is in the terminal can read: the settings allow that.
+    pub sees_secrets: bool,
 }
 
 /// A terminal that was given out. Dropped, it is ended and its end is written down all the same.
@@ -53,6 +62,36 @@ enum Where {
 }
 
 impl Handle {
+    /// What [`Self::open_terminal`] would open there, or why it would refuse.
+    ///
+    /// # Errors
+    /// When there is no such step, when it does not run and has left no work tree, when it was given secrets that nobody may see.
+    pub async fn terminal_offer(&self, run: &Run, job: &str, step: &str) -> Result<TerminalOffer, Refusal> {
+        let (job, step) = place(run, job, step)?;
+        self.executor_of(run, job)?;
+        let about = match self.find_where(run, job, step).await? {
+            Where::Beside(_) => {
+                "A shell beside the step, in its container: with its user, its limits, its work tree and its variables. The step goes on meanwhile; when it ends, the terminal ends too."
+            }
+            Where::Fresh(_) => {
+                "A shell in a fresh container of the step's image, in the work tree that its failed job has left. What is changed there is still there for the next one, and for a run that goes on from this step."
+            }
+        };
+        let plan = &run.plan.jobs[job as usize].steps[step as usize];
+        Ok(TerminalOffer { about, sees_secrets: !plan.secrets.is_empty() && self.shared.config.shell_secrets })
+    }
+
+    /// What opens terminals in this job's steps.
+    fn executor_of(&self, run: &Run, job: JobIx) -> Result<Arc<dyn Executor>, Refusal> {
+        let engine = self.shared.fleet.of(run, job);
+        let gone = || Refusal::Conflict("its engine is not in the settings any more".to_owned());
+        let executor = Arc::clone(&engine.ok_or_else(gone)?.executor);
+        if executor.has_terminals() {
+            return Ok(executor);
+        }
+        Err(Refusal::Conflict(format!("there are no terminals in steps that run by `{}`", executor.name())))
+    }
+
     /// Opens a terminal in a running step's container, or in a fresh one where the work tree of a failed job is kept.
     pub async fn open_terminal(&self, run: &RunId, asked: TerminalAsked) -> Result<OpenTerminal, Refusal> {
         let TerminalAsked { job, step, by, address, size } = asked;
@@ -60,10 +99,8 @@ impl Handle {
         check_size(size)?;
         let found = self.find_run(run).await?;
         let (job, step) = place(&found, &job, &step)?;
+        let executor = self.executor_of(&found, job)?;
         let at = self.find_where(&found, job, step).await?;
-        let engine = self.shared.fleet.of(&found, job);
-        let gone = || Refusal::Conflict("its engine is not in the settings any more".to_owned());
-        let executor = Arc::clone(&engine.ok_or_else(gone)?.executor);
         let place = Arc::clone(&self.shared.terminals).try_acquire_owned().map_err(|_| {
             Refusal::Unavailable(format!("{} terminals are open, and there may be no more: close one", limits::TERMINALS))
         })?;

@@ -1,5 +1,5 @@
-//! Style sheets, modules and icons, inside the binary. They are small and on this machine, so they are asked for anew each time and answered
-//! with 304 when they are what the browser has.
+//! Style sheets, modules and icons, inside the binary. They are on this machine, so they are asked for anew each time and answered with 304 when they
+//! are what the browser has. What is in `web/assets/xterm` is others' work, byte by byte as they published it; `license.txt` there says which.
 
 use std::borrow::Cow;
 
@@ -16,6 +16,7 @@ use super::problem::Problem;
 
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 macro_rules! file {
@@ -60,6 +61,12 @@ fn find(name: &str) -> Option<(&'static str, Cow<'static, str>)> {
         "morph.js" => (JS, file!("morph.js")),
         "time.js" => (JS, file!("time.js")),
         "log.js" => (JS, file!("log.js")),
+        "terminal.js" => (JS, file!("terminal.js")),
+        "policy.js" => (JS, file!("policy.js")),
+        "xterm.mjs" => (JS, file!("xterm/xterm.mjs")),
+        "xterm-addon-fit.mjs" => (JS, file!("xterm/addon-fit.mjs")),
+        "xterm.css" => (CSS, file!("xterm/xterm.css")),
+        "xterm-license.txt" => (TEXT, file!("xterm/license.txt")),
         "icons.svg" => (SVG, file!("icons.svg")),
         name => {
             let face = name.strip_prefix("favicon-")?.strip_suffix(".svg")?;

@@ -3,6 +3,8 @@
 //! **Invariants:** whatever the page complains about (errors of scripts, refused loads, breaches of the content security policy) is kept and fails the
 //! test at its end; the browser ends with the test.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -148,6 +150,32 @@ impl Browser {
         }
         let page = self.eval("location.href + '\\n' + document.body.innerText");
         panic!("waited in vain for {what}; the page is {}\n{:#?}", page.as_str().unwrap_or("?"), self.complaints);
+    }
+
+    /// Types a text into what has the focus, as an input method does.
+    pub fn types(&mut self, text: &str) {
+        self.ask("Input.insertText", json!({ "text": text }));
+    }
+
+    /// Presses one key: `Enter`, or a letter with Ctrl.
+    pub fn presses(&mut self, key: &str, ctrl: bool) {
+        let code = if key == "Enter" { 13 } else { u32::from(key.to_ascii_uppercase().as_bytes()[0]) };
+        let modifiers = if ctrl { 2 } else { 0 };
+        for kind in ["rawKeyDown", "keyUp"] {
+            let event = json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code, "modifiers": modifiers });
+            self.ask("Input.dispatchKeyEvent", event);
+        }
+    }
+
+    /// Makes the window so large.
+    pub fn resize(&mut self, width: u32, height: u32) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.ask("Emulation.setDeviceMetricsOverride", metrics);
+    }
+
+    /// A picture of what is seen, as PNG in base64.
+    pub fn picture(&mut self) -> String {
+        self.ask("Page.captureScreenshot", json!({}))["data"].as_str().unwrap().to_owned()
     }
 
     /// What pages complained about since it was last asked.

@@ -310,6 +310,10 @@ impl Executor for Docker {
         archive::collect(&self.inner.engine, &name, path).await
     }
 
+    fn has_terminals(&self) -> bool {
+        true
+    }
+
     async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
         terminal::open(&self.inner, at).await
     }

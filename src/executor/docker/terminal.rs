@@ -31,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST_LINE: usize = 1024;
 /// An `exec` is known to have ended a moment after its output has: asked so often, in this pause.
 const ASKS: u32 = 100;
+/// The exit code of what was killed.
+const KILLED: i64 = 137;
+/// Looks at the container of a terminal that was killed, a [`PAUSE`] apart.
+const LOOKS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens one.
@@ -107,6 +111,21 @@ struct Control {
     process: u32,
 }
 
+impl Control {
+    /// Whether the container of the step ends now: the engine knows it a moment after what ran in it has ended.
+    async fn container_ends(&self) -> Result<bool, Failure> {
+        for _ in 0..LOOKS {
+            let seen = seen::look(&self.inner.engine, &self.container).await;
+            let seen = seen.map_err(|trouble| trouble.into_failure("could not be asked about a terminal"))?;
+            if seen.is_none_or(|seen| seen.phase != Phase::Running) {
+                return Ok(true);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(false)
+    }
+}
+
 #[async_trait]
 impl TerminalControl for Control {
     async fn resize(&self, size: TerminalSize) -> Result<(), Failure> {
@@ -130,7 +149,9 @@ impl TerminalControl for Control {
                 Err(trouble) => return Err(trouble.into_failure("could not be asked about a terminal")),
             };
             if seen.running != Some(true) {
-                return Ok(seen.exit_code);
+                // Whoever is killed with its container has not ended by itself.
+                let is_over = seen.exit_code == Some(KILLED) && self.container_ends().await?;
+                return Ok(seen.exit_code.filter(|_| !is_over));
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -328,6 +328,10 @@ impl Executor for Fake {
         Ok(packed.map(|bytes| Box::pin(futures_util::stream::once(async { Ok(bytes.into()) })) as ByteStream))
     }
 
+    fn has_terminals(&self) -> bool {
+        true
+    }
+
     async fn terminal(&self, at: &TerminalAt) -> Result<Terminal, Failure> {
         self.ask()?;
         let engine = self.engine();

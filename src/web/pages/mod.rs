@@ -10,6 +10,7 @@
 //! | `results`, `strip` | results of tests; what a test did last, as small pictures |
 //! | `engines` | `/engines` |
 //! | `secrets` | a repository's secrets, on its page |
+//! | `terminal` | `/runs/{id}/steps/{job}/{step}/terminal` |
 //! | `terminals` | who had a terminal in one of a run's steps |
 //! | `artifacts`, `tree` | what a run has kept, and a repository's caches |
 //! | `docs` | `/docs`, the manual |
@@ -43,6 +44,7 @@ mod secrets;
 mod shell;
 mod start;
 mod strip;
+mod terminal;
 mod terminals;
 mod test;
 mod tree;
@@ -86,6 +88,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/runs/{id}/rerun-from", post(actions::rerun_from))
         .route("/runs/{id}/approve", post(actions::approve))
         .route("/runs/{id}/steps/{job}/{step}/lines", get(lines::of_step))
+        .route("/runs/{id}/steps/{job}/{step}/terminal", get(terminal::page))
         .route("/runs/{id}/services/{job}/{service}/lines", get(lines::of_service))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
 }

@@ -5,8 +5,10 @@ use super::face::Face;
 use super::lines::Lines;
 use super::moment::Took;
 use super::run::{Wanted, telling};
+use super::terminal;
 use crate::base::Timestamp;
 use crate::run::{JobView, Outcome, Run, RunView, ServiceView, StepView, Usage};
+use crate::server::Refusal;
 use crate::web::app::App;
 use crate::web::log::Of;
 use crate::web::problem::Problem;
@@ -52,6 +54,8 @@ pub(super) struct StepPane {
     pub took: Took,
     /// The attempt whose log this is; 0 when there is none yet.
     pub attempt: u32,
+    /// Where the page of its terminal is, when there can be one or somebody may want to know why not.
+    pub terminal: Option<String>,
 }
 
 impl StepPane {
@@ -130,6 +134,10 @@ impl Pane {
                     took: Took { from: step.started_at, to: step.ended_at, now },
                     step: step.clone(),
                     attempt,
+                    terminal: match app.handle.terminal_offer(run, &job.name, &step.name).await {
+                        Ok(_) | Err(Refusal::Forbidden(_)) => Some(terminal::address(run.id.as_str(), &job.name, &step.name)),
+                        Err(_) => None,
+                    },
                 }),
                 has_log,
                 lines,

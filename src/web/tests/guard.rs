@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode, header};
 use super::{World, text};
 
 /// Every route, with a method it answers.
-const READS: [&str; 33] = [
+const READS: [&str; 37] = [
     "/",
     "/live",
     "/repos",
@@ -17,6 +17,8 @@ const READS: [&str; 33] = [
     "/runs/x/tests",
     "/runs/x/summary",
     "/runs/x/steps/j/s/lines",
+    "/runs/x/steps/j/s/terminal",
+    "/api/v1/runs/x/steps/j/s/terminal",
     "/api/v1/repos",
     "/api/v1/repos/r",
     "/api/v1/runs",
@@ -36,6 +38,8 @@ const READS: [&str; 33] = [
     "/healthz",
     "/readyz",
     "/assets/gantry.css",
+    "/assets/xterm.mjs",
+    "/assets/xterm-license.txt",
     "/assets/schema/pipeline.json",
     "/favicon.ico",
     "/nothing/here",

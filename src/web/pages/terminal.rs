@@ -1,0 +1,88 @@
+//! `/runs/{id}/steps/{job}/{step}/terminal`: the page of a terminal. It only says what can be had; its module opens one over the API's WebSocket when
+//! somebody presses the button, so a link to this page opens nothing.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::face::Face;
+use super::shell::Shell;
+use super::words::Words;
+use super::{encoded, html};
+use crate::run::RunView;
+use crate::server::TerminalOffer;
+use crate::web::app::App;
+use crate::web::extract::At;
+use crate::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "terminal.html")]
+struct TerminalPage {
+    shell: Shell,
+    run: RunView,
+    job: String,
+    step: String,
+    face: Face,
+    /// What it is, or the sentence that says why there is none.
+    offer: Result<TerminalOffer, String>,
+}
+
+impl TerminalPage {
+    /// The step, in the address of the run's page.
+    fn place(&self) -> String {
+        format!("job={}&step={}", encoded(&self.job), encoded(&self.step))
+    }
+
+    fn socket(&self) -> String {
+        format!("/api/v1{}", address(&self.run.id.to_string(), &self.job, &self.step))
+    }
+
+    fn command(&self) -> String {
+        let words = [format!("{}#{}", self.run.repo, self.run.number), self.job.clone(), self.step.clone()];
+        let quoted = words.map(|word| shell_word(&word));
+        format!("gantry shell {}", quoted.join(" "))
+    }
+}
+
+/// Where the page of a step's terminal is.
+pub(super) fn address(run: &str, job: &str, step: &str) -> String {
+    format!("/runs/{run}/steps/{}/{}/terminal", encoded(job), encoded(step))
+}
+
+/// As one word for a shell.
+fn shell_word(word: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "#_./:@%+,-".contains(char);
+    let is_comment = word.starts_with('#');
+    if !word.is_empty() && !is_comment && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+pub(super) async fn page(State(app): State<App>, At((id, job, step)): At<(String, String, String)>) -> Result<Response, Problem> {
+    let mut shell = Shell::live(&app, "runs", "").await?;
+    let run = app.run(&id).await?;
+    let shown = app.handle.view(&run);
+    let found = shown.jobs.iter().find(|found| found.name == job);
+    let found = found.and_then(|found| found.steps.iter().find(|found| found.name == step));
+    let missing = || Problem::not_found(format!("Run #{} has no step `{step}` in a job `{job}`.", run.number));
+    let found = found.ok_or_else(missing)?;
+    let face = Face::of(found.state, found.outcome);
+    let offer = app.handle.terminal_offer(&run, &job, &step).await.map_err(|refusal| Problem::from(refusal).detail);
+    shell.title = format!("{step} – terminal – {} #{}", shown.repo, shown.number);
+    shell.live = format!("{}&run={}", shell.live, shown.id);
+    html(&TerminalPage { shell: shell.of(face), run: shown, job, step, face, offer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_word;
+
+    #[test]
+    fn a_word_is_one_for_every_shell() {
+        assert_eq!(
+            ["shop#12", "build", "unit tests", "a'b", "#1", "", "$x"].map(shell_word),
+            ["shop#12", "build", "'unit tests'", r"'a'\''b'", "'#1'", "''", "'$x'"]
+        );
+    }
+}
