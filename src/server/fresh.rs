@@ -17,18 +17,14 @@ pub(super) struct FreshStep {
     pub tree: Hold,
 }
 
-/// The step of an ended job, if the work tree of that is kept.
-pub(super) async fn find(shared: &Shared, run: &Run, (job, step): (JobIx, StepIx)) -> Result<Option<FreshStep>, Refusal> {
+/// The step of an ended job, if the work tree of that is kept. It has no secrets yet.
+pub(super) fn find(shared: &Shared, run: &Run, (job, step): (JobIx, StepIx)) -> Result<Option<FreshStep>, Refusal> {
     let StepState::Ended(end) = &run.jobs[job as usize].steps[step as usize].state else { return Ok(None) };
     let Some(tree) = kept::hold(shared, run, job) else { return Ok(None) };
     let job_plan = &run.plan.jobs[job as usize];
     let plan = &job_plan.steps[step as usize];
     let filled = fill_step(run, job, step).map_err(Refusal::Conflict)?;
     let key = AttemptKey { run: run.id.clone(), job, step, attempt: end.attempt };
-    let mut env = variables(shared, run, job, step);
-    if shared.config.shell_secrets && !plan.secrets.is_empty() {
-        env.extend(given(shared, run, &key).await?);
-    }
     let spec = StepSpec {
         title: format!("{} / {}", job_plan.name, plan.name),
         dirs: shared.dirs(run, &key.job_key()),
@@ -39,10 +35,21 @@ pub(super) async fn find(shared: &Shared, run: &Run, (job, step): (JobIx, StepIx
         network: plan.network,
         before: Vec::new(),
         action: plan.action.clone(),
-        env,
+        env: variables(shared, run, job, step),
         grace_ms: shared.config.grace_ms,
     };
     Ok(Some(FreshStep { spec: Box::new(spec), tree }))
+}
+
+impl FreshStep {
+    /// With the step's secrets, where the settings say that terminals may have them.
+    pub async fn given(mut self, shared: &Shared, run: &Run) -> Result<Self, Refusal> {
+        if shared.config.shell_secrets {
+            let secrets = given(shared, run, &self.spec.key).await?;
+            self.spec.env.extend(secrets);
+        }
+        Ok(self)
+    }
 }
 
 /// The step's secrets, as it would be given them now.

@@ -36,6 +36,8 @@ pub struct TerminalOffer {
     pub about: &'static str,
     /// The step has secrets, which whoever is in the terminal can read: the settings allow that.
     pub sees_secrets: bool,
+    /// They are its variables: nothing of the step runs any more.
+    pub has_secrets: bool,
 }
 
 /// A terminal that was given out. Dropped, it is ended and its end is written down all the same.
@@ -66,10 +68,11 @@ impl Handle {
     ///
     /// # Errors
     /// When there is no such step, when it does not run and has left no work tree, when it was given secrets that nobody may see.
-    pub async fn terminal_offer(&self, run: &Run, job: &str, step: &str) -> Result<TerminalOffer, Refusal> {
+    pub fn terminal_offer(&self, run: &Run, job: &str, step: &str) -> Result<TerminalOffer, Refusal> {
         let (job, step) = place(run, job, step)?;
         self.executor_of(run, job)?;
-        let about = match self.find_where(run, job, step).await? {
+        let at = self.find_where(run, job, step)?;
+        let about = match &at {
             Where::Beside(_) => {
                 "A shell beside the step, in its container: with its user, its limits, its work tree and its variables. The step goes on meanwhile; when it ends, the terminal ends too."
             }
@@ -78,7 +81,8 @@ impl Handle {
             }
         };
         let plan = &run.plan.jobs[job as usize].steps[step as usize];
-        Ok(TerminalOffer { about, sees_secrets: !plan.secrets.is_empty() && self.shared.config.shell_secrets })
+        let sees_secrets = !plan.secrets.is_empty() && self.shared.config.shell_secrets;
+        Ok(TerminalOffer { about, sees_secrets, has_secrets: sees_secrets && matches!(at, Where::Fresh(_)) })
     }
 
     /// What opens terminals in this job's steps.
@@ -100,7 +104,10 @@ impl Handle {
         let found = self.find_run(run).await?;
         let (job, step) = place(&found, &job, &step)?;
         let executor = self.executor_of(&found, job)?;
-        let at = self.find_where(&found, job, step).await?;
+        let at = match self.find_where(&found, job, step)? {
+            Where::Fresh(fresh) => Where::Fresh(fresh.given(&self.shared, &found).await?),
+            beside @ Where::Beside(_) => beside,
+        };
         let place = Arc::clone(&self.shared.terminals).try_acquire_owned().map_err(|_| {
             Refusal::Unavailable(format!("{} terminals are open, and there may be no more: close one", limits::TERMINALS))
         })?;
@@ -137,7 +144,7 @@ impl Handle {
         opening.await.unwrap_or_else(|panic| Err(Refusal::Unavailable(format!("the terminal broke: {panic}"))))
     }
 
-    async fn find_where(&self, run: &Run, job: JobIx, step: StepIx) -> Result<Where, Refusal> {
+    fn find_where(&self, run: &Run, job: JobIx, step: StepIx) -> Result<Where, Refusal> {
         let why = match running(run, job, step) {
             Ok(attempt) => {
                 self.check_secrets(run, job, step)?;
@@ -145,7 +152,7 @@ impl Handle {
             }
             Err(why) => why,
         };
-        let fresh = fresh::find(&self.shared, run, (job, step)).await?;
+        let fresh = fresh::find(&self.shared, run, (job, step))?;
         let and = match &run.jobs[job as usize].state {
             JobState::Ended { kept_until: None, .. } => "; the work tree of its job was not kept",
             JobState::Ended { kept_until: Some(_), .. } => "; the work tree of its job is not kept any more",

@@ -146,7 +146,7 @@ pub(super) async fn open(
 
 /// Whether there can be one, for whoever would ask for it.
 async fn offer(app: &App, run: &Run, job: &str, step: &str) -> Result<Value, Problem> {
-    match app.handle.terminal_offer(run, job, step).await {
+    match app.handle.terminal_offer(run, job, step) {
         Ok(offer) => Ok(json!({ "possible": true, "about": offer.about, "sees_secrets": offer.sees_secrets, "reason": null })),
         Err(refusal @ (Refusal::Conflict(_) | Refusal::Forbidden(_))) => {
             let reason = Problem::from(refusal).detail;

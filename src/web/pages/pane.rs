@@ -134,7 +134,7 @@ impl Pane {
                     took: Took { from: step.started_at, to: step.ended_at, now },
                     step: step.clone(),
                     attempt,
-                    terminal: match app.handle.terminal_offer(run, &job.name, &step.name).await {
+                    terminal: match app.handle.terminal_offer(run, &job.name, &step.name) {
                         Ok(_) | Err(Refusal::Forbidden(_)) => Some(terminal::address(run.id.as_str(), &job.name, &step.name)),
                         Err(_) => None,
                     },

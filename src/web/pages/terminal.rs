@@ -68,7 +68,7 @@ pub(super) async fn page(State(app): State<App>, At((id, job, step)): At<(String
     let missing = || Problem::not_found(format!("Run #{} has no step `{step}` in a job `{job}`.", run.number));
     let found = found.ok_or_else(missing)?;
     let face = Face::of(found.state, found.outcome);
-    let offer = app.handle.terminal_offer(&run, &job, &step).await.map_err(|refusal| Problem::from(refusal).detail);
+    let offer = app.handle.terminal_offer(&run, &job, &step).map_err(|refusal| Problem::from(refusal).detail);
     shell.title = format!("{step} – terminal – {} #{}", shown.repo, shown.number);
     shell.live = format!("{}&run={}", shell.live, shown.id);
     html(&TerminalPage { shell: shell.of(face), run: shown, job, step, face, offer })
