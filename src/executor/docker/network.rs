@@ -15,8 +15,10 @@ use bollard::query_parameters::ListNetworksOptionsBuilder;
 use super::engine::Engine;
 use super::names::{self, Labels};
 use super::trouble::Trouble;
+use crate::base::random_hex;
 
-const SHARED_NAME: &str = "gantry";
+/// How its name begins. It is found by its label; of a name that another network has too the engine would not know which is meant.
+const SHARED_NAME: &str = "gantry-jobs-";
 const NO_TALK: &str = "com.docker.network.bridge.enable_icc";
 
 /// The id of the shared network, once it is known.
@@ -82,7 +84,7 @@ async fn find_or_make(engine: &Engine) -> Result<String, Trouble> {
     }
     let made = make(
         engine,
-        SHARED_NAME,
+        &format!("{SHARED_NAME}{}", random_hex(4)),
         [(names::NETWORK.to_owned(), "1".to_owned())].into(),
         Some([(NO_TALK.to_owned(), "false".to_owned())].into()),
     )
