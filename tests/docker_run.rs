@@ -39,7 +39,7 @@ jobs:
       - { name: late, timeout: 1s, run: "sleep 600" }
       - { name: after, run: "true" }
   slow_job:
-    timeout: 2s
+    timeout: 6s
     steps:
       - { name: late, run: "sleep 600" }
       - { name: tidy, when: always, run: "true" }
