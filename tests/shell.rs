@@ -153,7 +153,7 @@ async fn what_is_typed_goes_in_what_is_shown_comes_out_and_the_exit_code_is_pass
     let listed: Value = serde_json::from_str(&house.get(&format!("/api/v1/runs/{}/terminals", house.run)).await.1).unwrap();
     assert_eq!((&listed["items"][0]["step"], &listed["items"][0]["exit_code"]), (&json!("long"), &json!(7)), "{listed}");
     let page = house.get(&format!("/runs/{}", house.run)).await.1;
-    assert!(page.contains("<b>ada</b> <span>in build / long</span>"), "{page}");
+    assert!(page.contains("<b>ada</b> in build / long") && page.contains("its shell exited with 7"), "{page}");
     house.close().await;
 }
 

@@ -168,6 +168,8 @@ pub const KEEP_FAILED_MS: u64 = 60 * 60 * 1000;
 pub const KEEP_FAILED_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Mirrors of all repositories when nobody says; past it the largest are fetched anew, without what nobody can reach any more.
 pub const MIRRORS_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+/// Images that were pulled for steps and services, of one engine, when nobody says; past it the least recently used go.
+pub const IMAGES_BYTES: u64 = 20 * 1024 * 1024 * 1024;
 
 /// One JUnit file: the largest known ones hold the output of every test and stay below.
 pub const REPORT_FILE_BYTES: usize = 8 * 1024 * 1024;

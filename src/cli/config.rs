@@ -23,7 +23,7 @@
 //! artifacts: { expire: 30d }
 //! caches: { quota: 5GiB }           # of each repository
 //! keep_failed: 1h                   # how long the work tree of a job that failed is kept; 0s: not at all
-//! disk: { workspaces: 10GiB, mirrors: 10GiB }     # kept work trees; mirrors of repositories
+//! disk: { workspaces: 10GiB, mirrors: 10GiB, images: 20GiB }   # kept work trees; mirrors of repositories; pulled images
 //! shell: { secrets: false }         # whether `gantry shell` opens in steps that were given secrets
 //! git:
 //!   credentials:
@@ -119,6 +119,8 @@ pub(super) struct Disk {
     pub workspaces: Option<String>,
     /// Mirrors of all repositories: `10GiB`.
     pub mirrors: Option<String>,
+    /// Images that were pulled, of one engine: `20GiB`.
+    pub images: Option<String>,
 }
 
 /// A user and password for one registry.
@@ -200,11 +202,12 @@ impl File {
             let ms = parse_duration_ms(text);
             keep.expire_ms = ms.map_err(|why| anyhow!("the settings: `artifacts.expire: {text}` is no duration: {why}"))?;
         }
-        let Disk { workspaces, mirrors } = &self.disk;
+        let Disk { workspaces, mirrors, images } = &self.disk;
         for (name, text, bytes) in [
             ("caches.quota", &self.caches.quota, &mut keep.quota),
             ("disk.workspaces", workspaces, &mut keep.workspaces),
             ("disk.mirrors", mirrors, &mut keep.mirrors),
+            ("disk.images", images, &mut keep.images),
         ] {
             if let Some(text) = text {
                 *bytes = parse_size(text).map_err(|why| anyhow!("the settings: `{name}: {text}` is no size: {why}"))?;
@@ -294,12 +297,12 @@ mod tests {
         std::fs::write(&secret, "hunter2\n").unwrap();
         let text = format!(
             "blobs: s3://ci/gantry\ns3: {{ endpoint: \"http://127.0.0.1:9000\", access_key: k, secret_key_file: {} }}\n\
-             artifacts: {{ expire: 7d }}\ncaches: {{ quota: 1GiB }}\ndisk: {{ workspaces: 2GiB, mirrors: 3GiB }}\n",
+             artifacts: {{ expire: 7d }}\ncaches: {{ quota: 1GiB }}\ndisk: {{ workspaces: 2GiB, mirrors: 3GiB, images: 4GiB }}\n",
             secret.display()
         );
         let config = keep(&text).unwrap();
         assert_eq!((config.expire_ms, config.quota), (7 * 86_400_000, 1 << 30));
-        assert_eq!((config.workspaces, config.mirrors), (2 << 30, 3 << 30));
+        assert_eq!((config.workspaces, config.mirrors, config.images), (2 << 30, 3 << 30, 4 << 30));
         assert_eq!(config.failed_ms, 3_600_000, "an hour, when nobody says");
         let Some(BlobsAt::S3(s3)) = config.blobs else { panic!("{:?}", config.blobs) };
         assert_eq!((s3.bucket.as_str(), s3.prefix.as_str(), s3.secret_key.as_deref()), ("ci", "gantry", Some("hunter2")));

@@ -12,6 +12,7 @@ mod fake;
 mod host;
 mod not_ready;
 mod pack;
+mod stock;
 mod terminal;
 mod workspace;
 mod wrote;
@@ -19,6 +20,7 @@ mod wrote;
 pub use docker::{Ahead, Docker, EngineAt, EngineFacts, ImageRules, Limits, Registries, TlsFiles};
 pub use fake::{Fake, Put};
 pub use host::Host;
+pub use stock::{Layer, PulledImage, Stock, StockedImage};
 pub use terminal::{Terminal, TerminalAt, TerminalControl, TerminalSize};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +76,23 @@ pub trait Executor: Send + Sync + 'static {
     /// What is being pulled now; one for each engine.
     fn pulls(&self) -> Vec<watch::Receiver<Pulls>> {
         Vec::new()
+    }
+
+    /// The next image that was pulled; each is told of once, to whoever asks.
+    async fn pulled(&self) -> PulledImage {
+        std::future::pending().await
+    }
+
+    /// What the engine holds of the images with these ids, and whether one of the `wanted` names means them; `None` where there are no images.
+    async fn stock(&self, ids: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Result<Option<Stock>, Failure> {
+        let _ = (ids, wanted);
+        Ok(None)
+    }
+
+    /// Removes an image that has none but these names, never by force; `false` when it stays, because it has others or is needed.
+    async fn remove_image(&self, id: &str, names: &BTreeSet<String>) -> Result<bool, Failure> {
+        let _ = (id, names);
+        Ok(false)
     }
 
     /// How many steps of a job it wants to be told of ahead of their start, at most: what [`Self::park`] is called for.

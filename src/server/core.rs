@@ -135,6 +135,9 @@ impl Server {
         if shared.config.watch {
             poll::watch_all(&shared).await?;
             tasks.spawn(timer::watch(Arc::clone(&shared)));
+            for engine in shared.fleet.iter() {
+                tasks.spawn(keep::record_pulls(Arc::clone(&shared), Arc::clone(engine)));
+            }
         }
         Ok(Self { handle: Handle::new(shared), tasks, cleaning })
     }

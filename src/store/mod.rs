@@ -8,7 +8,7 @@
 //! | `repo`, `intake`, `schedule`, `delivery`, `listing`, `event` | the values that go in and come out |
 //! | `store`, `open` | connections, migrations, what to say about a database that cannot be used |
 //! | `reports` | test results: of a run, of a test, of a repository |
-//! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `summaries`, `secrets`, `terminals`, `record` | the methods of [`Store`], by subject |
+//! | `repos`, `take_in`, `schedules`, `deliveries`, `commit`, `runs`, `summaries`, `secrets`, `terminals`, `images`, `record` | the methods of [`Store`], by subject |
 //! | `sql`, `row`, `write`, `body` | every statement; reading rows; the one writing transaction; what events say |
 //! | `blobs` | contents of artifacts and caches |
 //! | `artifacts`, `caches` | the rows that name them |
@@ -27,6 +27,7 @@ mod delivery;
 mod error;
 mod event;
 mod examine;
+mod images;
 mod intake;
 mod listing;
 mod logs;
@@ -56,6 +57,7 @@ pub use delivery::Delivery;
 pub use error::Error;
 pub use event::{EventKind, StoredEvent};
 pub use examine::{Examined, Schema, examine};
+pub use images::KeptImage;
 pub use intake::{Intake, NewNote, NewRun, Note, RefMove};
 pub use listing::{Page, RunFilter, RunSummary};
 pub use logs::{LogKey, LogLine, LogPage, LogWriter, Logs};

@@ -261,6 +261,12 @@ statements! {
     TERMINALS = "SELECT id, run_id, job, step, attempt, who, address, opened_at, closed_at, reason, exit_code FROM terminals \
                  WHERE run_id = $1 ORDER BY opened_at, id";
 
+    IMAGE_SET = "INSERT INTO images (engine, id, names_json, pulled_at, used_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (engine, id) DO UPDATE SET \
+                 names_json = excluded.names_json, used_at = excluded.used_at";
+    IMAGE_USED = "UPDATE images SET used_at = $3 WHERE engine = $1 AND id = $2 AND used_at < $3";
+    IMAGE_REMOVE = "DELETE FROM images WHERE engine = $1 AND id = $2";
+    IMAGES = "SELECT engine, id, names_json, pulled_at, used_at FROM images ORDER BY used_at, id";
+
     RUN_MADE = "SELECT made FROM runs WHERE id = $1";
     RUN_PAGE = run_page!("");
     RUN_PAGE_OF_REPO = run_page!("AND repo_name = $5");

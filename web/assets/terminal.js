@@ -10,7 +10,7 @@ const WINDOW = 256 * 1024;
 const PIECE = 64 * 1024;
 const NAME = "gantry.name";
 
-const section = document.querySelector(".terminal");
+const section = document.querySelector(".tty");
 const find = (part) => section.querySelector(`[data-part=${part}]`);
 const [form, says, screen, button, leave] = ["form", "says", "screen", "open", "leave"].map(find);
 const encoder = new TextEncoder();
@@ -99,6 +99,7 @@ const judge = () => {
 
 const over = (last, wasOpen) => {
   if (last?.refused) return tell(last.refused);
+  if (last?.exit === 137) return tell("The shell was killed (exit code 137), as all in a container is when the step ends.");
   if (last && "exit" in last) return tell(`The shell exited with ${last.exit}.`);
   if (last?.end) return tell(`The terminal was closed: ${last.end}.`);
   if (wasOpen) return tell("The connection was lost. What ran in the terminal is ended; the step goes on.");

@@ -9,7 +9,7 @@ use super::park::Reached;
 use super::pulls::For;
 use super::seen::{self, Phase, Seen};
 use super::trouble::Trouble;
-use super::{Inner, files, image, names, pulls, release, sandbox, segment};
+use super::{Inner, files, names, pulls, release, sandbox, segment};
 use crate::executor::{Failure, StepSpec};
 use crate::pipeline::Network;
 
@@ -74,14 +74,17 @@ pub(super) async fn create(
             Ok(created) => return Ok(created),
             Err(trouble) => trouble,
         };
-        if pulled || !trouble.is(404) || image::has(&inner.engine, image).await.map_err(cannot)? {
+        if pulled || !trouble.is(404) {
             return Err(cannot(trouble));
         }
-        tokio::select! {
+        pulled = tokio::select! {
             done = pulls::provide(inner, For::Attempt(&step.key), (image, step.pull), Some(output)) => done?,
             () = stop.cancelled() => return Err(Failure::Stopped),
+        };
+        if !pulled {
+            // The image is here: something else was not found.
+            return Err(cannot(trouble));
         }
-        pulled = true;
     }
 }
 

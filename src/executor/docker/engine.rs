@@ -20,6 +20,8 @@ const PING: Duration = Duration::from_secs(5);
 /// What is known of an engine once it has answered.
 #[derive(Clone)]
 pub(super) struct Link {
+    /// By its own word; another engine has another.
+    pub id: String,
     pub client: bollard::Docker,
     /// Whether it can run `docker-init` as the first process of a container.
     pub has_init: bool,
@@ -33,7 +35,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(client: bollard::Docker) -> Self {
-        Self { client, has_init: true, architecture: String::new(), cpus: None, shares: Arc::default() }
+        Self { client, id: String::new(), has_init: true, architecture: String::new(), cpus: None, shares: Arc::default() }
     }
 }
 
@@ -104,6 +106,7 @@ impl Engine {
         // The engine asks the program for its version; "N/A" is its word for having found none.
         let has_init = info.init_commit.and_then(|commit| commit.id).is_none_or(|id| id != "N/A");
         Ok(Link {
+            id: info.id.unwrap_or_default(),
             has_init,
             architecture: info.architecture.unwrap_or_default(),
             cpus: info.ncpu,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
-use bollard::models::CreateImageInfo;
+use bollard::models::{CreateImageInfo, ImageInspect};
 use bollard::query_parameters::{CreateImageOptions, CreateImageOptionsBuilder, InspectContainerOptions};
 use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt};
@@ -19,7 +19,16 @@ const AUTH: &str = "X-Registry-Auth";
 
 /// Whether the engine has the image.
 pub(super) async fn has(engine: &Engine, name: &str) -> Result<bool, Trouble> {
-    Ok(resolve(engine, name).await?.is_some())
+    Ok(inspect(engine, name).await?.is_some())
+}
+
+/// What the engine says of an image; `None` when it is not here.
+pub(super) async fn inspect(engine: &Engine, name: &str) -> Result<Option<ImageInspect>, Trouble> {
+    match engine.ask(|client| async move { client.inspect_image(name).await }).await {
+        Ok(found) => Ok(Some(found)),
+        Err(trouble) if trouble.is(404) => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
 }
 
 /// As whom containers of these images run.
@@ -38,11 +47,8 @@ pub(super) async fn users(engine: &Engine, images: &BTreeSet<String>) -> Result<
 
 /// The user that an image names for its containers, if the engine has the image: nothing is root.
 async fn user(engine: &Engine, name: &str) -> Result<Option<String>, Trouble> {
-    match engine.ask(|client| async move { client.inspect_image(name).await }).await {
-        Ok(found) => Ok(Some(found.config.and_then(|config| config.user).unwrap_or_default())),
-        Err(trouble) if trouble.is(404) => Ok(None),
-        Err(trouble) => Err(trouble),
-    }
+    let found = inspect(engine, name).await?;
+    Ok(found.map(|found| found.config.and_then(|config| config.user).unwrap_or_default()))
 }
 
 /// Whether that is root: by number or by the name that it has everywhere, whatever the group is.
@@ -52,11 +58,7 @@ fn is_root(user: &str) -> bool {
 
 /// What a name stands for: `name@sha256:…` where a registry said it, else the engine's own id `sha256:…`; `None` when the image is not here.
 pub(super) async fn resolve(engine: &Engine, name: &str) -> Result<Option<String>, Trouble> {
-    let found = match engine.ask(|client| async move { client.inspect_image(name).await }).await {
-        Ok(found) => found,
-        Err(trouble) if trouble.is(404) => return Ok(None),
-        Err(trouble) => return Err(trouble),
-    };
+    let Some(found) = inspect(engine, name).await? else { return Ok(None) };
     // The same image may have come from several registries.
     let (repository, _) = split_reference(name);
     let digests = found.repo_digests.unwrap_or_default();

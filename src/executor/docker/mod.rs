@@ -14,6 +14,7 @@
 //! | `sandbox`, `pool`, `network`, `pause`, `elf` | A job's network namespace, held by a container that waits; some made ahead |
 //! | `service`, `ready`, `listeners`, `hearing`, `followed`, `revive` | A job's services: started, waited for, followed, started again |
 //! | `image`, `pulls`, `pull`, `registries`, `rootfs`, `demo` | Images: asked for, pulled once for all, imported, made |
+//! | `stock` | Images that were pulled here, told of and removed |
 //! | `create`, `start`, `live` | Pull, create, start, open the gate or attach; taking up again; to the end |
 //! | `park`, `gate`, `opening`, `files` | Containers that wait for their step, and what is said to them |
 //! | `init/`, `program`, `wire` | Their first process: a program of its own, which goes into this binary; what it and we say to each other |
@@ -71,6 +72,7 @@ mod segment;
 mod service;
 mod ssh;
 mod start;
+mod stock;
 mod terminal;
 mod tls;
 mod trouble;
@@ -104,8 +106,8 @@ use self::pulls::{For, Images};
 pub use self::pulls::ImageRules;
 pub use self::registries::Registries;
 use super::{
-    ByteStream, Executor, Failure, JobSpec, Live, Pulls, ServiceSinks, Sink, StepSpec, Survivor, Terminal, TerminalAt,
-    TerminalSize, Users,
+    ByteStream, Executor, Failure, JobSpec, Live, PulledImage, Pulls, ServiceSinks, Sink, StepSpec, Stock, Survivor, Terminal,
+    TerminalAt, TerminalSize, Users,
 };
 use crate::base::{AttemptKey, Clock, InstanceId, JobKey, Tasks};
 use crate::pipeline::Pull;
@@ -144,6 +146,7 @@ struct Inner {
     limits: Limits,
     network: SharedNetwork,
     images: Images,
+    uses: stock::Uses,
     /// For what goes on by itself.
     me: Weak<Inner>,
     followed: Followed,
@@ -194,6 +197,7 @@ impl Docker {
                 limits,
                 network: SharedNetwork::default(),
                 images: Images::new(images),
+                uses: stock::Uses::default(),
                 me: Weak::clone(me),
                 followed: Followed::default(),
                 fresh: Fresh::default(),
@@ -277,11 +281,25 @@ impl Executor for Docker {
     }
 
     async fn pull(&self, job: &JobKey, image: &str, pull: Option<Pull>) -> Result<(), Failure> {
-        pulls::provide(&self.inner, For::Run(&job.run), (image, pull), None).await
+        pulls::provide(&self.inner, For::Run(&job.run), (image, pull), None).await.map(drop)
     }
 
     fn pulls(&self) -> Vec<watch::Receiver<Pulls>> {
         vec![self.inner.images.going()]
+    }
+
+    async fn pulled(&self) -> PulledImage {
+        self.inner.uses.pulled().await
+    }
+
+    async fn stock(&self, ids: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Result<Option<Stock>, Failure> {
+        let stock = stock::stock(&self.inner, ids, wanted).await;
+        stock.map(Some).map_err(|trouble| trouble.into_failure("could not be asked for its images"))
+    }
+
+    async fn remove_image(&self, id: &str, names: &BTreeSet<String>) -> Result<bool, Failure> {
+        let removed = stock::remove(&self.inner.engine, id, names).await;
+        removed.map_err(|trouble| trouble.into_failure("could not remove an image"))
     }
 
     fn parks(&self) -> u32 {
@@ -295,6 +313,9 @@ impl Executor for Docker {
     async fn start(&self, step: &StepSpec, sink: Box<dyn Sink>, stop: CancellationToken) -> Result<Live, Failure> {
         let live = start::start(&self.inner, step, sink, stop).await?;
         let image = step.image.clone();
+        if let Some(image) = &image {
+            self.inner.uses.note(image, self.inner.clock.now());
+        }
         Ok(pulls::seen_in(&self.inner, &step.key, async { image }, live))
     }
 

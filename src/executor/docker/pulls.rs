@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use bollard::models::ImageInspect;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::output::Output;
 use super::pull::Progress;
 use super::trouble::Trouble;
-use super::{Inner, Registries, image, seen};
+use super::{Inner, Registries, image, seen, stock};
 use crate::base::{AttemptKey, RunId, Timestamp, limits, took};
 use crate::executor::{Failure, Live, Pulls, StepSpec};
 use crate::pipeline::Pull;
@@ -107,17 +108,19 @@ impl Images {
     }
 }
 
-/// Makes sure that an image is there, by the policy; lines about a pull go to `output`. Dropping the future gives up this part in the pull.
+/// Makes sure that an image is there, by the policy, and answers whether it had to be pulled; lines about a pull go to `output`. Dropping the future gives
+/// up this part in the pull.
 pub(super) async fn provide(
     inner: &Inner,
     whose: For<'_>,
     (image, pull): (&str, Option<Pull>),
     output: Option<&mut Output>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let (images, run) = (&inner.images, whose.run());
+    inner.uses.note(image, inner.clock.now());
     let cannot = |trouble: Trouble| trouble.into_failure("could not be asked for the image");
     if !images.must_ask(run, image, pull) && image::has(&inner.engine, image).await.map_err(cannot)? {
-        return Ok(());
+        return Ok(false);
     }
     match pull.unwrap_or(images.rules.pull) {
         Pull::Always | Pull::Missing => {}
@@ -134,7 +137,7 @@ pub(super) async fn provide(
     if done.is_ok() {
         images.was_asked(run, image);
     }
-    done
+    done.map(|()| true)
 }
 
 /// Waits for the end of a pull and tells of it.
@@ -188,7 +191,7 @@ pub(super) async fn refresh(inner: &Inner, step: &StepSpec, container: &str, out
     let cannot = |trouble: Trouble| trouble.into_failure("could not be asked about the step");
     match seen::look(&inner.engine, container).await.map_err(cannot)? {
         Some(_) => Ok(()),
-        None => provide(inner, For::Attempt(&step.key), (image, step.pull), Some(output)).await,
+        None => provide(inner, For::Attempt(&step.key), (image, step.pull), Some(output)).await.map(drop),
     }
 }
 
@@ -228,9 +231,13 @@ impl Inner {
 /// Pulls, again after a while where that makes sense.
 async fn pull_by_tries(inner: &Inner, image: &str, tell: &watch::Sender<Told>) -> Result<(), Failure> {
     let tries = limits::PULL_PAUSES_MS.len() + 1;
+    let before = stock::before(&inner.engine).await;
     for (number, pause) in (1..).zip(limits::PULL_PAUSES_MS.into_iter().map(Some).chain([None])) {
         let trouble = match pull_once(inner, image, tell).await {
-            Ok(()) => return Ok(()),
+            Ok(pulled) => {
+                stock::tell(inner, before, pulled).await;
+                return Ok(());
+            }
             Err(trouble) => trouble,
         };
         let (status, message) = match trouble {
@@ -257,7 +264,7 @@ fn is_final(status: u16, message: &str) -> bool {
         || ["unauthorized:", "denied:", "no basic auth credentials"].iter().any(|code| message.contains(code))
 }
 
-async fn pull_once(inner: &Inner, image: &str, tell: &watch::Sender<Told>) -> Result<(), Trouble> {
+async fn pull_once(inner: &Inner, image: &str, tell: &watch::Sender<Told>) -> Result<ImageInspect, Trouble> {
     let mut progress = Progress::default();
     let mut last = None;
     let hear = |info: &bollard::models::CreateImageInfo| {
@@ -279,10 +286,8 @@ async fn pull_once(inner: &Inner, image: &str, tell: &watch::Sender<Told>) -> Re
     };
     image::pull(&inner.engine, image, inner.images.rules.registries.for_image(image), hear).await?;
     // An engine that went away in the middle also ends the stream: only an image that is there was pulled.
-    match image::has(&inner.engine, image).await? {
-        true => Ok(()),
-        false => Err(Trouble::Refused { status: 500, message: "the engine stopped without saying why".to_owned() }),
-    }
+    let stopped = || Trouble::Refused { status: 500, message: "the engine stopped without saying why".to_owned() };
+    image::inspect(&inner.engine, image).await?.ok_or_else(stopped)
 }
 
 /// The attempt, with what its image stood for and how long it waited for it.

@@ -23,7 +23,7 @@ use super::ready::Waiting;
 use super::seen::{self, Phase, Seen};
 use super::start::{Pieces, attach_and_start};
 use super::trouble::Trouble;
-use super::{Inner, container, ending, image, pulls, release};
+use super::{Inner, container, ending, pulls, release};
 use crate::base::JobKey;
 use crate::executor::{Failure, JobSpec, ServiceSinks, Sink, not_ready};
 use crate::pipeline::{Ready, Resources, ServicePlan};
@@ -214,11 +214,14 @@ impl One<'_> {
                     Some(_) | None => return Err(cannot(trouble)),
                 }
             }
-            if pulled || !trouble.is(404) || image::has(engine, &self.service.image).await.map_err(cannot)? {
+            if pulled || !trouble.is(404) {
                 return Err(cannot(trouble));
             }
-            pulls::provide(self.inner, For::Run(run), wanted, Some(&mut *output)).await.map_err(pull)?;
-            pulled = true;
+            pulled = pulls::provide(self.inner, For::Run(run), wanted, Some(&mut *output)).await.map_err(pull)?;
+            if !pulled {
+                // The image is here: something else was not found.
+                return Err(cannot(trouble));
+            }
         }
     }
 

@@ -1,10 +1,10 @@
 //! What is over goes: artifacts whose time has come, caches past their quota, contents that nobody names, objects that a crash left behind;
-//! and what [`disk`] tells.
+//! and what [`disk`] and [`images`] tell.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Keep, disk};
+use super::{Keep, disk, images};
 use crate::base::Size;
 use crate::server::handle::Shared;
 use crate::server::kept;
@@ -42,6 +42,7 @@ async fn tidy_once(shared: &Arc<Shared>, sweep: bool) -> Result<(), store::Error
     if shared.config.watch {
         disk::sweep_mirrors(shared).await?;
         disk::renew_mirrors(shared).await?;
+        images::evict_images(shared).await?;
     }
     if sweep {
         if shared.config.watch {

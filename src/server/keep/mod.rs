@@ -9,6 +9,7 @@
 //! | `cache`, `restore`, `save` | whose caches a step may read and write; into a container, and out of it |
 //! | `janitor` | what is over goes |
 //! | `disk` | files that no row stands for; mirrors that have grown too large |
+//! | `images` | images that were pulled, within their budget |
 //! | `pack` | logs that are complete are compressed |
 //! | `write_out` | artifacts as files, for `gantry run --artifacts` |
 //! | `asks` | what others may ask for |
@@ -22,6 +23,7 @@ mod cache;
 mod collect;
 pub(super) mod disk;
 mod entries;
+mod images;
 mod janitor;
 mod kind;
 mod names;
@@ -38,6 +40,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::attempt::{Left, StepFiles};
+pub(super) use self::images::record_pulls;
 pub(super) use self::janitor::tidy;
 pub(super) use self::pack::pack_logs;
 pub(super) use self::save::{save, wants_container};
@@ -62,6 +65,8 @@ pub struct KeepConfig {
     pub failed_ms: u64,
     /// Bytes of the mirrors of all repositories.
     pub mirrors: u64,
+    /// Bytes of the images of one engine that were pulled.
+    pub images: u64,
 }
 
 impl Default for KeepConfig {
@@ -75,6 +80,7 @@ impl Default for KeepConfig {
             workspaces: limits::BASES_BYTES,
             failed_ms: 0,
             mirrors: limits::MIRRORS_BYTES,
+            images: limits::IMAGES_BYTES,
         }
     }
 }
@@ -99,8 +105,8 @@ impl Keep {
         tasks: &Tasks,
         clock: &Clock,
     ) -> Result<Self, store::Error> {
-        // Work trees are kept by whoever makes them, mirrors are tidied with them all.
-        let KeepConfig { blobs, caches, quota, expire_ms, workspaces: _, failed_ms: _, mirrors: _ } = config;
+        // Work trees are kept by whoever makes them, mirrors and images are tidied with them all.
+        let KeepConfig { blobs, caches, quota, expire_ms, workspaces: _, failed_ms: _, mirrors: _, images: _ } = config;
         let at = blobs.clone().unwrap_or_else(|| BlobsAt::Directory(layout.blobs()));
         let artifacts = Blobs::open(&at, store, tasks.clone(), clock.clone()).await?;
         Ok(Self {

@@ -97,6 +97,10 @@ impl RunPage {
         self.run.jobs.iter().any(|found| found.name == job && found.kept_until.is_some())
     }
 
+    fn open_terminals(&self) -> usize {
+        self.terminals.iter().filter(|row| row.reason.is_none()).count()
+    }
+
     fn commit(&self) -> &str {
         short(&self.run.commit)
     }
