@@ -9,6 +9,7 @@ use super::face::Face;
 use super::shell::Shell;
 use super::words::Words;
 use super::{encoded, html};
+use crate::base::shell_word;
 use crate::run::RunView;
 use crate::server::TerminalOffer;
 use crate::web::app::App;
@@ -37,26 +38,16 @@ impl TerminalPage {
         format!("/api/v1{}", address(&self.run.id.to_string(), &self.job, &self.step))
     }
 
+    /// A repository's name is a word for every shell.
     fn command(&self) -> String {
-        let words = [format!("{}#{}", self.run.repo, self.run.number), self.job.clone(), self.step.clone()];
-        let quoted = words.map(|word| shell_word(&word));
-        format!("gantry shell {}", quoted.join(" "))
+        let (job, step) = (shell_word(&self.job), shell_word(&self.step));
+        format!("gantry shell {}#{} {job} {step}", self.run.repo, self.run.number)
     }
 }
 
 /// Where the page of a step's terminal is.
 pub(super) fn address(run: &str, job: &str, step: &str) -> String {
     format!("/runs/{run}/steps/{}/{}/terminal", encoded(job), encoded(step))
-}
-
-/// As one word for a shell.
-fn shell_word(word: &str) -> String {
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || "#_./:@%+,-".contains(char);
-    let is_comment = word.starts_with('#');
-    if !word.is_empty() && !is_comment && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 pub(super) async fn page(State(app): State<App>, At((id, job, step)): At<(String, String, String)>) -> Result<Response, Problem> {
@@ -72,17 +63,4 @@ pub(super) async fn page(State(app): State<App>, At((id, job, step)): At<(String
     shell.title = format!("{step} – terminal – {} #{}", shown.repo, shown.number);
     shell.live = format!("{}&run={}", shell.live, shown.id);
     html(&TerminalPage { shell: shell.of(face), run: shown, job, step, face, offer })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shell_word;
-
-    #[test]
-    fn a_word_is_one_for_every_shell() {
-        assert_eq!(
-            ["shop#12", "build", "unit tests", "a'b", "#1", "", "$x"].map(shell_word),
-            ["shop#12", "build", "'unit tests'", r"'a'\''b'", "'#1'", "''", "'$x'"]
-        );
-    }
 }
