@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::{TryStreamExt, stream};
 use gantry::base::{CacheId, Clock, JobIx, RepoId, RunId, Tasks};
 use gantry::store::{
-    ArtifactQuery, ArtifactSum, Blobs, BlobsAt, Error, Kept, Kind, NewArtifact, NewCache, NewPart, StepOf, Store,
+    ArtifactQuery, ArtifactSum, Blobs, BlobsAt, Error, Kept, KeptImage, Kind, NewArtifact, NewCache, NewPart, StepOf, Store,
 };
 
 use super::place::{Place, at, make_run, repo, with_repo};
@@ -152,4 +152,29 @@ pub async fn caches_are_listed_evicted_and_removed_by_their_last_use(place: Plac
     store.remove_repo(&roof.id, at(12)).await.unwrap();
     assert_eq!(store.repos_with_caches().await.unwrap(), []);
     assert_eq!(blobs.collect().await.unwrap().blobs, 3);
+}
+
+pub async fn an_image_has_a_row_by_the_pull_that_brought_it(place: Place) {
+    let store = place.open().await;
+    let image = |engine: &str, id: &str, names: &[&str], now: i64| KeptImage {
+        engine: engine.to_owned(),
+        id: id.to_owned(),
+        names: names.iter().map(ToString::to_string).collect(),
+        pulled_at: at(now),
+        used_at: at(now),
+    };
+    store.image_pulled(&image("e", "sha256:1", &["a:1"], 5), true).await.unwrap();
+    store.image_pulled(&image("f", "sha256:1", &["a:1"], 6), true).await.unwrap();
+    store.image_pulled(&image("e", "sha256:2", &["b:1"], 7), false).await.unwrap();
+    assert_eq!(store.images().await.unwrap(), [image("e", "sha256:1", &["a:1"], 5), image("f", "sha256:1", &["a:1"], 6)]);
+    // Another name of ours for the same contents, and a use that came too late to be the last.
+    store.image_pulled(&image("e", "sha256:1", &["b:1"], 9), false).await.unwrap();
+    store.image_used("e", "sha256:1", at(8)).await.unwrap();
+    store.image_used("f", "sha256:1", at(8)).await.unwrap();
+    let kept = store.images().await.unwrap();
+    assert_eq!(kept.iter().map(|kept| (kept.engine.as_str(), kept.used_at)).collect::<Vec<_>>(), [("f", at(8)), ("e", at(9))]);
+    assert_eq!(kept[1].names.iter().collect::<Vec<_>>(), ["a:1", "b:1"]);
+    assert_eq!(kept[1].pulled_at, at(5), "when its contents came");
+    store.forget_image("e", "sha256:1").await.unwrap();
+    assert_eq!(store.images().await.unwrap().len(), 1);
 }

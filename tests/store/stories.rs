@@ -58,6 +58,7 @@ macro_rules! each_story {
             artifacts_expire_are_replaced_and_go_with_their_run,
             a_cache_is_found_by_its_key_or_the_newest_by_its_beginning_in_its_scopes,
             caches_are_listed_evicted_and_removed_by_their_last_use,
+            an_image_has_a_row_by_the_pull_that_brought_it,
         }
     };
 }
