@@ -19,7 +19,7 @@ pub async fn rows() -> Vec<Row> {
     let line = "0123456789".repeat(LINE_BYTES / 10);
     let line = &line[..LINE_BYTES - 1];
     let script = format!("yes {line} | head -n {LINES}");
-    let step = format!("image: {IMAGE}\nsteps:\n  - {{ name: s, run: \"sleep 1; echo begins >&2; {script}\" }}\n");
+    let step = format!("image: {IMAGE}\nsteps:\n  - {{ name: s, run: \"sleep 1; echo begins; {script}\" }}\n");
     let remote = Remote::with(&step);
     served.add_repo(REPO, &remote.url()).await;
     let (mut times, mut references) = (Vec::new(), Vec::new());
