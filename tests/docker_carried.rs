@@ -11,9 +11,6 @@ mod sshd;
 #[path = "support/mod.rs"]
 mod support;
 
-use std::net::TcpListener;
-
-use certs::{Authority, Valid};
 use engine::{OwnEngine, docker};
 use process::{IMAGE, Served};
 use serde_json::Value;
@@ -112,13 +109,9 @@ async fn nothing_is_left(host: &str) {
 
 #[tokio::test]
 async fn an_engine_elsewhere_runs_whole_pipelines_over_tls_and_by_ssh() {
-    let certs = tempfile::tempdir().unwrap();
-    let certs = certs.path();
-    let authority = Authority::new(&certs.join("ca.pem"));
-    authority.sign(certs, "engine", &["localhost"], Valid::Now);
-    authority.sign(certs, "me", &["gantry"], Valid::Now);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let dir = tempfile::tempdir().unwrap();
+    let certs = dir.path();
+    let (listener, port) = certs::for_an_engine(certs);
     let mut engine = OwnEngine::with_tls(listener, certs);
     engine.start();
     let sshd = Sshd::start();

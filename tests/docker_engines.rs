@@ -10,10 +10,8 @@ mod process;
 #[path = "support/mod.rs"]
 mod support;
 
-use std::net::TcpListener;
 use std::time::Duration;
 
-use certs::{Authority, Valid};
 use engine::{OwnEngine, docker};
 use process::{IMAGE, Served};
 use serde_json::Value;
@@ -87,13 +85,9 @@ async fn answering(served: &Served) -> Vec<(String, bool)> {
 
 #[tokio::test]
 async fn jobs_go_where_their_labels_are_and_leave_an_engine_that_dies() {
-    let certs = tempfile::tempdir().unwrap();
-    let certs = certs.path();
-    let authority = Authority::new(&certs.join("ca.pem"));
-    authority.sign(certs, "engine", &["localhost"], Valid::Now);
-    authority.sign(certs, "me", &["gantry"], Valid::Now);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let dir = tempfile::tempdir().unwrap();
+    let certs = dir.path();
+    let (listener, port) = certs::for_an_engine(certs);
     let (mut near, mut far, mut spare) = (OwnEngine::new(), OwnEngine::with_tls(listener, certs), OwnEngine::new());
     for engine in [&mut near, &mut far, &mut spare] {
         engine.start();

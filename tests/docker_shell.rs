@@ -7,7 +7,7 @@ mod process;
 #[path = "support/mod.rs"]
 mod support;
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use browser::Browser;
@@ -145,6 +145,13 @@ fn typed(url: &str, job: &str, lines: &'static str) -> (String, Option<i32>) {
     (String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr), done.status.code())
 }
 
+/// `gantry shell` into which nobody types.
+fn left_open(url: &str, job: &str) -> Child {
+    let mut client = Command::new(env!("CARGO_BIN_EXE_gantry"));
+    client.args(["--server", url, "shell", "shop#1", job]);
+    client.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
 fn terminals(served: &Served) -> Vec<String> {
     process::docker_names(None, served.data.path()).into_iter().filter(|name| name.contains("-terminal-")).collect()
 }
@@ -186,13 +193,7 @@ async fn what_a_failed_job_left_is_looked_into_from_a_fresh_container() {
         served.nothing_left().await;
     }
     // One that is open when the server dies.
-    let mut client = Command::new(env!("CARGO_BIN_EXE_gantry"))
-        .args(["--server", &served.url, "shell", "shop#1", "layered"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut client = left_open(&served.url, "layered");
     terminals_are(&served, 1).await;
     served.kill();
     client.wait().unwrap();
@@ -203,13 +204,7 @@ async fn what_a_failed_job_left_is_looked_into_from_a_fresh_container() {
     let (seen, code) = Tasks::default().spawn_blocking(move || typed(&url, "layered", "cat added; exit 0\n")).await.unwrap();
     assert!(code == Some(0) && seen.contains("more"), "it is still there: {seen}\n{}", served.log());
     // Whoever is killed leaves none.
-    let mut client = Command::new(env!("CARGO_BIN_EXE_gantry"))
-        .args(["--server", &served.url, "shell", "shop#1", "plain"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut client = left_open(&served.url, "plain");
     terminals_are(&served, 1).await;
     let killed = Clock::System.now();
     client.kill().unwrap();

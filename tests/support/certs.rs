@@ -1,6 +1,7 @@
 //! Certificates for an engine and whoever talks to it, good ones and bad ones, of an authority of the test's own.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -43,4 +44,14 @@ impl Authority {
         std::fs::write(dir.join(format!("{name}.pem")), certificate.pem()).unwrap();
         std::fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
     }
+}
+
+/// What an engine that speaks TLS needs, and what a server needs to speak to it, in `dir`; and where that engine listens, with its port.
+pub fn for_an_engine(dir: &Path) -> (TcpListener, u16) {
+    let authority = Authority::new(&dir.join("ca.pem"));
+    authority.sign(dir, "engine", &["localhost"], Valid::Now);
+    authority.sign(dir, "me", &["gantry"], Valid::Now);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
 }

@@ -31,19 +31,25 @@ pub(in crate::server) async fn record_pulls(shared: Arc<Shared>, on: Arc<Engine>
 
 /// Removes images of each engine while all that we pulled there are larger together than they may be.
 pub(super) async fn evict_images(shared: &Shared) -> Result<(), store::Error> {
+    let kept = shared.store.images().await?;
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let wanted = shared.store.unfinished().await?.iter().flat_map(named).collect();
     for engine in shared.fleet.iter() {
-        let kept = shared.store.images().await?;
-        if !kept.is_empty() {
-            evict_of(shared, &*engine.executor, kept).await?;
-        }
+        evict_of(shared, &*engine.executor, kept.clone(), &wanted).await?;
     }
     Ok(())
 }
 
-async fn evict_of(shared: &Shared, executor: &dyn Executor, kept: Vec<KeptImage>) -> Result<(), store::Error> {
+async fn evict_of(
+    shared: &Shared,
+    executor: &dyn Executor,
+    kept: Vec<KeptImage>,
+    wanted: &BTreeSet<String>,
+) -> Result<(), store::Error> {
     let ids = kept.iter().map(|image| image.id.clone()).collect();
-    let wanted = shared.store.unfinished().await?.iter().flat_map(named).collect();
-    let stock = match executor.stock(&ids, &wanted).await {
+    let stock = match executor.stock(&ids, wanted).await {
         Ok(Some(stock)) => stock,
         Ok(None) => return Ok(()),
         Err(failure) => {
